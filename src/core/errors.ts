@@ -1,0 +1,64 @@
+/**
+ * Mistakes of a caller. Three kinds of failure have three mechanisms (ARCHITECTURE.md): what hardware does is a
+ * returned value, a caller's mistake is a {@link NorthbridgeError}, a defect of ours is an {@link assert}.
+ */
+
+/** Every error a user can meet, with the title that all faces print. The codes are part of the contract. */
+export const ERROR_TITLES = {
+  invalidDocument: 'The document breaks a rule of its schema',
+  invalidArgument: 'An argument is out of its range',
+  malformedInput: 'The input could not be parsed',
+  notFound: 'There is no such thing',
+  nameTaken: 'The name is already in use',
+  alreadyDone: 'The thing already is as asked for',
+  poweredOff: 'The platform is powered off',
+  functionInUse: 'The function is in use',
+  functionNotAssignable: 'The function cannot be assigned',
+  groupNotViable: 'The IOMMU group is not viable',
+  noRemapping: 'No modelled remapping unit translates this function',
+  noInterruptRemapping: 'Interrupts of the function cannot be isolated',
+  sriovUnsupported: 'The function has no SR-IOV capability',
+  sriovOutOfRange: 'More virtual functions than the device or its driver allows',
+  sriovBusy: 'Virtual functions cannot be changed now',
+  resetUnavailable: 'The function offers no reset that leaves others alone',
+  outOfMemory: 'Not enough host memory',
+  outOfResources: 'A hardware or address resource is exhausted',
+  topologyConflict: 'The topology contradicts itself',
+  expectationFailed: 'The experiment did not do what its document expects',
+  limitExceeded: 'A limit of this server is reached',
+  idempotencyConflict: 'The idempotency key was used for a different request',
+  unsupported: 'This is not modelled',
+} as const
+
+export type ErrorCode = keyof typeof ERROR_TITLES
+
+/** One wrong spot in a document or request: a JSON-pointer-like path and the rule it breaks. */
+export interface Issue {
+  readonly path: string
+  readonly message: string
+}
+
+export interface ErrorDetails {
+  /** Wrong fields, for documents and request bodies. */
+  readonly issues?: readonly Issue[]
+  /** Further facts, e.g. the mates that make a group not viable. Plain JSON. */
+  readonly [key: string]: unknown
+}
+
+/** A request that cannot be served. The message names the field or register and the rule; nothing was changed. */
+export class NorthbridgeError extends Error {
+  readonly code: ErrorCode
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message)
+    this.name = 'NorthbridgeError'
+    this.code = code
+    this.details = details
+  }
+}
+
+/** States an invariant of our own. Always on: a broken one is a defect, never a user's mistake. */
+export function assert(condition: unknown, invariant: string): asserts condition {
+  if (!condition) throw new Error(`defect: ${invariant}`)
+}

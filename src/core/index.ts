@@ -1,0 +1,6 @@
+export * from './address.ts'
+export * from './bits.ts'
+export * from './digest.ts'
+export * from './errors.ts'
+export * from './hex.ts'
+export * from './random.ts'

@@ -1,0 +1,109 @@
+/** Virtual time and the event queue of a world. Events are data, never closures, so that a world can be saved. */
+import { assert, type Saved } from '../core/index.ts'
+import { drive, type Software } from './software.ts'
+import { Trace } from './trace.ts'
+
+/** A queued event: what to do (`kind`), for whom (`target`, a component's name), with one number. */
+export interface QueuedEvent {
+  /** Nanoseconds of virtual time. */
+  readonly time: number
+  /** Order of scheduling, which breaks ties. */
+  readonly order: number
+  readonly kind: string
+  readonly target: string
+  readonly argument: number
+}
+
+export type EventHandler = (target: string, argument: number) => void
+
+export class Engine {
+  readonly trace: Trace
+  readonly #handlers = new Map<string, EventHandler>()
+  /** A binary heap by (time, order). */
+  #queue: QueuedEvent[] = []
+  #now = 0
+  #order = 0
+
+  constructor() {
+    this.trace = new Trace(() => this.#now)
+  }
+
+  /** Nanoseconds of virtual time since the world began. */
+  get now(): number {
+    return this.#now
+  }
+
+  get pending(): number {
+    return this.#queue.length
+  }
+
+  /** Names the code that serves events of a kind. Once per kind. */
+  handle(kind: string, handler: EventHandler): void {
+    assert(!this.#handlers.has(kind), `one handler serves events of kind ${kind}`)
+    this.#handlers.set(kind, handler)
+  }
+
+  /** Queues an event `delay` nanoseconds from now. */
+  schedule(delay: number, kind: string, target: string, argument = 0): void {
+    assert(
+      delay >= 0 && this.#handlers.has(kind),
+      `events are scheduled in the future for a known kind: ${kind}`,
+    )
+    const queue = this.#queue
+    queue.push({ time: this.#now + delay, order: this.#order++, kind, target, argument })
+    for (let i = queue.length - 1; i > 0; ) {
+      const parent = (i - 1) >>> 1
+      if (!before(queue[i]!, queue[parent]!)) break
+      swap(queue, i, parent)
+      i = parent
+    }
+  }
+
+  /** Runs the next event; false when there is none. */
+  advance = (): boolean => {
+    const queue = this.#queue
+    const next = queue[0]
+    if (next === undefined) return false
+    const last = queue.pop()!
+    if (queue.length > 0) {
+      queue[0] = last
+      for (let i = 0; ; ) {
+        const left = 2 * i + 1
+        if (left >= queue.length) break
+        const right = left + 1
+        const child = right < queue.length && before(queue[right]!, queue[left]!) ? right : left
+        if (!before(queue[child]!, queue[i]!)) break
+        swap(queue, i, child)
+        i = child
+      }
+    }
+    this.#now = next.time
+    this.#handlers.get(next.kind)!(next.target, next.argument)
+    return true
+  }
+
+  /** Runs software to its end, letting queued events happen whenever it waits. */
+  run<Result>(software: Software<Result>): Result {
+    return drive(software, this.advance)
+  }
+
+  save(): Saved {
+    return { version: 1, now: this.#now, order: this.#order, queue: this.#queue.map(event => ({ ...event })) }
+  }
+
+  load(saved: Saved): void {
+    const state = saved as unknown as { now: number; order: number; queue: QueuedEvent[] }
+    this.#now = state.now
+    this.#order = state.order
+    this.#queue = state.queue.map(event => ({ ...event }))
+  }
+}
+
+const before = (a: QueuedEvent, b: QueuedEvent): boolean =>
+  a.time < b.time || (a.time === b.time && a.order < b.order)
+
+function swap(queue: QueuedEvent[], a: number, b: number): void {
+  const held = queue[a]!
+  queue[a] = queue[b]!
+  queue[b] = held
+}

@@ -1,0 +1,76 @@
+/** What happened, in order: typed events that any room emits and any face can follow. */
+
+/** Kinds of events. Each is one step of a journey that a user may want to see. */
+export type TraceKind =
+  | 'power' // on, off, reset
+  | 'firmware' // a table placed, a bus numbered
+  | 'host' // boot messages, driver bindings, group formation
+  | 'dma' // one device request and how it ended
+  | 'fault' // a record written by a remapping unit
+  | 'invalidation' // a descriptor or register invalidation completed
+  | 'interrupt' // a message: sent, remapped, blocked, accepted by a local APIC
+  | 'vmEntry'
+  | 'vmExit'
+  | 'sriov' // virtual functions enabled or disabled
+  | 'reset' // function level, bus or platform reset
+  | 'assignment' // a function given to a virtual machine, or taken back
+  | 'vm' // a virtual machine created or deleted
+
+export interface TraceEvent {
+  /** Counts from 1 in its world, never reused: the id for resuming a stream. */
+  readonly sequence: number
+  /** Virtual time, nanoseconds. */
+  readonly time: number
+  readonly kind: TraceKind
+  /** One sentence for people. */
+  readonly message: string
+  /** The same for programs: plain JSON, addresses as `0x…`, functions as `dddd:bb:dd.f`. */
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+export type TraceListener = (event: TraceEvent) => void
+
+/** Keeps the newest events; older ones are dropped, which readers learn from the sequence numbers. */
+export class Trace {
+  readonly #capacity: number
+  readonly #now: () => number
+  readonly #events: TraceEvent[] = []
+  readonly #listeners = new Set<TraceListener>()
+  #sequence = 0
+  /** Hot paths ask before they build an event. */
+  enabled = true
+
+  constructor(now: () => number, capacity = 16_384) {
+    this.#now = now
+    this.#capacity = capacity
+  }
+
+  emit(kind: TraceKind, message: string, detail: Readonly<Record<string, unknown>> = {}): void {
+    if (!this.enabled) return
+    const event: TraceEvent = { sequence: ++this.#sequence, time: this.#now(), kind, message, detail }
+    if (this.#events.push(event) > this.#capacity * 2) this.#events.splice(0, this.#capacity)
+    for (const listener of this.#listeners) listener(event)
+  }
+
+  /** Sequence of the newest event, 0 if none. */
+  get last(): number {
+    return this.#sequence
+  }
+
+  /** Sequence of the oldest event still kept; `last + 1` if none is. */
+  get oldest(): number {
+    return this.#events[0]?.sequence ?? this.#sequence + 1
+  }
+
+  /** Kept events newer than `sequence`, oldest first. */
+  since(sequence: number): readonly TraceEvent[] {
+    const first = this.#events.findIndex(event => event.sequence > sequence)
+    return first < 0 ? [] : this.#events.slice(first)
+  }
+
+  /** Calls `listener` for every new event until the returned function is called. */
+  follow(listener: TraceListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+}

@@ -1,0 +1,1 @@
+export { InterruptMessage, type InterruptSink } from './message.ts'

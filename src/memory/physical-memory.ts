@@ -1,0 +1,177 @@
+/**
+ * Sparse physical memory. Terabytes of address space cost nothing until written: a page is made on its first
+ * write, and every page that was never written reads as one shared page of zeros.
+ */
+import { assert, PAGE_SIZE, type PageNumber, pageOf, type Saved } from '../core/index.ts'
+
+/** A range of RAM; base and size in bytes, multiples of 4 KiB. */
+export interface RamRange {
+  readonly base: number
+  readonly size: number
+}
+
+/** One 4-KiB page under two views of the same bytes. Little-endian, as the machine is. */
+export class Page {
+  readonly words: Uint32Array
+  readonly bytes: Uint8Array
+
+  constructor(buffer: ArrayBufferLike = new ArrayBuffer(PAGE_SIZE), byteOffset = 0) {
+    this.words = new Uint32Array(buffer, byteOffset, PAGE_SIZE / 4)
+    this.bytes = new Uint8Array(buffer, byteOffset, PAGE_SIZE)
+  }
+}
+
+/** What never-written RAM reads as. Never handed out for writing. */
+const ZEROS = new Page()
+
+/** Pages of a 4-MiB leaf of the directory, and leaves of a 4-GiB region. */
+const FAN_OUT = 1024
+const REGION_PAGES = FAN_OUT * FAN_OUT
+
+type Leaf = (Page | undefined)[]
+
+export class PhysicalMemory {
+  readonly ranges: readonly RamRange[]
+  /** First and last page of each range, flat, ascending: tested without touching objects. */
+  readonly #bounds: Float64Array
+  /** Region number (page / 2^20) to leaves. Few regions exist; the last one used is kept at hand. */
+  readonly #regions = new Map<number, (Leaf | undefined)[]>()
+  #lastRegionNumber = -1
+  #lastRegion: (Leaf | undefined)[] = []
+  #pages = 0
+
+  constructor(ranges: readonly RamRange[]) {
+    this.ranges = [...ranges].sort((a, b) => a.base - b.base)
+    this.#bounds = Float64Array.from(this.ranges.flatMap(r => [pageOf(r.base), pageOf(r.base + r.size) - 1]))
+    for (const { base, size } of ranges) {
+      assert(base % PAGE_SIZE === 0 && size % PAGE_SIZE === 0 && size > 0, 'RAM ranges are whole pages')
+    }
+    for (let i = 2; i < this.#bounds.length; i += 2) {
+      assert(this.#bounds[i]! > this.#bounds[i - 1]!, 'RAM ranges do not overlap')
+    }
+  }
+
+  /** Whether RAM answers at a page. */
+  isRam(page: PageNumber): boolean {
+    const bounds = this.#bounds
+    for (let i = 0; i < bounds.length; i += 2) {
+      if (page >= bounds[i]! && page <= bounds[i + 1]!) return true
+    }
+    return false
+  }
+
+  /** The page for reading; undefined where there is no RAM. Do not write to it: see {@link pageForWrite}. */
+  page(page: PageNumber): Page | undefined {
+    const leaves = this.#region(page)
+    const found = leaves?.[(page >>> 10) & (FAN_OUT - 1)]?.[page & (FAN_OUT - 1)]
+    return found ?? (this.isRam(page) ? ZEROS : undefined)
+  }
+
+  /** The page for writing, made if need be; undefined where there is no RAM. */
+  pageForWrite(page: PageNumber): Page | undefined {
+    const found = this.#region(page)?.[(page >>> 10) & (FAN_OUT - 1)]?.[page & (FAN_OUT - 1)]
+    if (found !== undefined) return found
+    return this.isRam(page) ? this.#create(page, new Page()) : undefined
+  }
+
+  #region(page: PageNumber): (Leaf | undefined)[] | undefined {
+    const number = Math.floor(page / REGION_PAGES)
+    if (number === this.#lastRegionNumber) return this.#lastRegion
+    const region = this.#regions.get(number)
+    if (region !== undefined) {
+      this.#lastRegionNumber = number
+      this.#lastRegion = region
+    }
+    return region
+  }
+
+  #create(page: PageNumber, created: Page): Page {
+    const number = Math.floor(page / REGION_PAGES)
+    let region = this.#regions.get(number)
+    if (region === undefined) this.#regions.set(number, (region = []))
+    const leaf = (region[(page >>> 10) & (FAN_OUT - 1)] ??= [])
+    leaf[page & (FAN_OUT - 1)] = created
+    this.#pages++
+    return created
+  }
+
+  /** Puts a page backed by a foreign buffer (another emulator's RAM) at a page number. */
+  adopt(page: PageNumber, buffer: ArrayBufferLike, byteOffset: number): void {
+    assert(this.isRam(page), 'adopted pages lie in RAM')
+    this.#create(page, new Page(buffer, byteOffset))
+  }
+
+  /** Pages that were written, i.e. host memory used. */
+  get populatedPages(): number {
+    return this.#pages
+  }
+
+  /** An aligned dword; undefined where there is no RAM. */
+  readDword(address: number): number | undefined {
+    return this.page(pageOf(address))?.words[(address & 0xfff) >>> 2]
+  }
+
+  /** Writes an aligned dword; false where there is no RAM. `lanes` as in RegisterFile.write. */
+  writeDword(address: number, value: number, lanes = 0xffff_ffff): boolean {
+    const words = this.pageForWrite(pageOf(address))?.words
+    if (words === undefined) return false
+    const i = (address & 0xfff) >>> 2
+    words[i] = (words[i]! & ~lanes) | (value & lanes)
+    return true
+  }
+
+  /** Copies `length` bytes of memory from `address` into `target`. False, with nothing promised about `target`, if any is not RAM. */
+  read(address: number, target: Uint8Array, start = 0, length = target.length - start): boolean {
+    for (let done = 0; done < length; ) {
+      const offset = (address + done) % PAGE_SIZE
+      const part = Math.min(length - done, PAGE_SIZE - offset)
+      const page = this.page(pageOf(address + done))
+      if (page === undefined) return false
+      const { bytes } = page
+      for (let i = 0; i < part; i++) target[start + done + i] = bytes[offset + i]!
+      done += part
+    }
+    return true
+  }
+
+  /** Copies `length` bytes of `source` to memory at `address`. False, with nothing written, if any of it is not RAM. */
+  write(address: number, source: Uint8Array, start = 0, length = source.length - start): boolean {
+    const last = pageOf(address + length - 1)
+    for (let page = pageOf(address); page <= last; page++) if (!this.isRam(page)) return false
+    for (let done = 0; done < length; ) {
+      const offset = (address + done) % PAGE_SIZE
+      const part = Math.min(length - done, PAGE_SIZE - offset)
+      const { bytes } = this.pageForWrite(pageOf(address + done))!
+      for (let i = 0; i < part; i++) bytes[offset + i] = source[start + done + i]!
+      done += part
+    }
+    return true
+  }
+
+  /** Every page that is not all zero, ascending. */
+  *contents(): Generator<readonly [PageNumber, Page]> {
+    for (const number of [...this.#regions.keys()].sort((a, b) => a - b)) {
+      const region = this.#regions.get(number)!
+      for (const [leafIndex, leaf] of region.entries()) {
+        if (leaf === undefined) continue
+        for (const [index, page] of leaf.entries()) {
+          if (page?.words.some(word => word !== 0)) {
+            yield [number * REGION_PAGES + leafIndex * FAN_OUT + index, page]
+          }
+        }
+      }
+    }
+  }
+
+  save(): Saved {
+    return { version: 1, pages: [...this.contents()].map(([number, page]) => [number, page.bytes.slice()]) }
+  }
+
+  load(saved: Saved): void {
+    const { pages } = saved as { pages: readonly (readonly [number, Uint8Array])[] }
+    this.#regions.clear()
+    this.#lastRegionNumber = -1
+    this.#pages = 0
+    for (const [number, bytes] of pages) this.#create(number, new Page()).bytes.set(bytes)
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * A memory request on its way from a requester to a completer, and the completion on its way back: one reused
+ * record per bus master, so that a DMA allocates nothing. Each hop reads or fills fields of it and calls the next.
+ */
+import type { PageNumber } from '../core/index.ts'
+
+/** "Address Type" field of a memory request. */
+export const ADDRESS_TYPE = { untranslated: 0, translationRequest: 1, translated: 2 } as const
+
+/** How a request ended. The first four are completion statuses; a posted write has the same outcome, unseen by its requester. */
+export const STATUS = {
+  /** Successful Completion. */
+  successful: 0,
+  /** Unsupported Request: nobody claims the address, or decode is off. */
+  unsupportedRequest: 1,
+  /** Completer Abort. */
+  completerAbort: 4,
+  /** Blocked by a remapping unit: see `faultReason`. The requester sees UR or CA. */
+  remappingFault: 5,
+  /** Not sent: Bus Master Enable of the function is clear, or the function is in reset or gone. */
+  notIssued: 6,
+  /** Blocked by a port's access control services. */
+  acsBlocked: 7,
+  /** Blocked because a bridge or port above has Bus Master Enable clear. */
+  bridgeBusMasterDisabled: 8,
+} as const
+export type Status = (typeof STATUS)[keyof typeof STATUS]
+
+/** Who completed a successful request. */
+export const TARGET = { none: 0, memory: 1, peer: 2, interrupt: 3 } as const
+export type Target = (typeof TARGET)[keyof typeof TARGET]
+
+/** What became of an interrupt request (a DWORD write into the interrupt range). */
+export class InterruptOutcome {
+  /** Whether interrupt remapping was applied. */
+  remapped = false
+  /** Index of the IRTE used; -1 if none. */
+  irteIndex = -1
+  /** Where the message went, if it was not blocked. */
+  destination = 0
+  logical = false
+  deliveryMode = 0
+  vector = 0
+  /** Number of the logical processor that accepted it, -1 if none. */
+  processor = -1
+}
+
+export class MemoryRequest {
+  // The request header.
+  segment = 0
+  /** Routing id of the requester, 16 bits; bridges on the way may replace it by their own. */
+  requesterId = 0
+  write = false
+  /** Bits 63:12 of the address. */
+  page: PageNumber = 0
+  /** Bits 11:0 of the address. `offset + length` never exceeds 4096. */
+  offset = 0
+  /** Bytes, 1 to 4096. */
+  length = 0
+  addressType = 0
+  /** PASID of the request, -1 without PASID prefix. */
+  pasid = -1
+
+  // The payload: source of a write, destination of a read.
+  data: Uint8Array = NO_DATA
+  dataStart = 0
+
+  // The completion.
+  status: Status = STATUS.successful
+  target: Target = TARGET.none
+  /** Host page number accessed, valid if `target` is memory or peer. */
+  physicalPage: PageNumber = 0
+  /** Reason code of a remapping fault (`FRCD.FR`), else 0. */
+  faultReason = 0
+  /** Index of the remapping unit that translated or blocked the request; -1 if none was on the way. */
+  unit = -1
+  readonly interrupt = new InterruptOutcome()
+
+  // What it cost: filled on the way, turned into time by the engine if time is being simulated.
+  /** Reads of remapping structures in memory. */
+  tableReads = 0
+  /** Whether an IOTLB entry answered. */
+  iotlbHit = false
+  /** Links and ports crossed. */
+  hops = 0
+
+  /** Clears completion and cost before the request is sent. The header and payload are the sender's to set. */
+  begin(): void {
+    this.status = STATUS.successful
+    this.target = TARGET.none
+    this.physicalPage = 0
+    this.faultReason = 0
+    this.unit = -1
+    this.tableReads = 0
+    this.iotlbHit = false
+    this.hops = 0
+  }
+}
+
+const NO_DATA = new Uint8Array(0)
+
+/** The next hop of a request that travels toward memory. */
+export interface UpstreamSink {
+  request(request: MemoryRequest): void
+}

@@ -1,0 +1,96 @@
+/**
+ * The board description: straps, soldered wiring and the maker's choices, as a board vendor compiles them into the
+ * firmware image. Plain data, made from the topology document; no references to hardware objects.
+ */
+import type { RamRange } from '../memory/index.ts'
+
+/** A path of device and function numbers from a root bus, as DMAR device scopes use it. */
+export interface BoardPath {
+  readonly segment: number
+  readonly rootBus: number
+  readonly steps: readonly { readonly device: number; readonly fn: number }[]
+}
+
+export interface BoardHostBridge {
+  readonly segment: number
+  /** Bus number strapped to the host bridge. */
+  readonly bus: number
+  /** Last bus number that firmware may give out below it. */
+  readonly lastBus: number
+  /** Proximity domain, -1 if the firmware declares none. */
+  readonly numaNode: number
+  /** Address windows that the host bridge decodes toward its bus. Bytes. */
+  readonly windows: {
+    readonly io: { readonly base: number; readonly size: number }
+    readonly memory32: { readonly base: number; readonly size: number }
+    readonly memory64: { readonly base: number; readonly size: number }
+  }
+}
+
+export interface BoardScope {
+  readonly kind: 'endpoint' | 'bridge' | 'ioapic' | 'hpet'
+  /** I/O APIC id or HPET number; 0 for functions. */
+  readonly enumerationId: number
+  readonly path: BoardPath
+}
+
+export interface BoardRemappingUnit {
+  readonly id: string
+  readonly segment: number
+  /** Physical address of the register page. */
+  readonly registerBase: number
+  /** Serves every function of the segment that no other unit's scopes name. */
+  readonly includeAll: boolean
+  readonly scopes: readonly BoardScope[]
+  readonly numaNode: number
+}
+
+export interface BoardReservedMemory {
+  readonly segment: number
+  /** First and last byte. */
+  readonly base: number
+  readonly limit: number
+  readonly scopes: readonly BoardScope[]
+}
+
+/** What a firmware setup file fixes for a function: numbers that enumeration would otherwise choose. */
+export interface BoardPreset {
+  readonly path: BoardPath
+  /** Bridges: bus numbers to program. */
+  readonly secondaryBus?: number
+  readonly subordinateBus?: number
+  /** Bus numbers to keep free below this bridge beyond what is found (hot-plug, VFs). */
+  readonly reservedBuses?: number
+  /** Addresses to program into BARs, by index. */
+  readonly bars?: readonly { readonly index: number; readonly address: number }[]
+}
+
+export interface Board {
+  readonly ram: readonly RamRange[]
+  /** Extended configuration access per segment: base of bus 0. */
+  readonly ecam: readonly { readonly segment: number; readonly base: number; readonly lastBus: number }[]
+  readonly hostBridges: readonly BoardHostBridge[]
+  readonly processors: readonly { readonly apicId: number; readonly numaNode: number }[]
+  readonly ioApics: readonly {
+    readonly id: number
+    readonly base: number
+    readonly interruptBase: number
+    /** The source id its messages carry. */
+    readonly requesterId: number
+    readonly segment: number
+  }[]
+  readonly remapping: {
+    /** Host address width in bits. */
+    readonly hostAddressWidth: number
+    readonly interruptRemapping: boolean
+    readonly units: readonly BoardRemappingUnit[]
+    readonly reservedMemory: readonly BoardReservedMemory[]
+  }
+  /** RAM per proximity domain. */
+  readonly memoryAffinity: readonly {
+    readonly base: number
+    readonly size: number
+    readonly numaNode: number
+  }[]
+  readonly presets: readonly BoardPreset[]
+}
