@@ -28,6 +28,9 @@ export const ERROR_TITLES = {
   limitExceeded: 'A limit of this server is reached',
   idempotencyConflict: 'The idempotency key was used for a different request',
   unsupported: 'This is not modelled',
+  payloadTooLarge: 'The request is larger than this server takes',
+  unsupportedMediaType: 'The request has a content type that is not understood',
+  defect: 'Northbridge itself went wrong',
 } as const
 
 export type ErrorCode = keyof typeof ERROR_TITLES

@@ -45,8 +45,8 @@ export const bytesToHex = (bytes: Uint8Array): string => Buffer.from(bytes).toSt
 
 /** Parses an even number of hexadecimal digits. Throws `invalidArgument` naming `what`. */
 export function hexToBytes(text: string, what = 'data'): Uint8Array {
-  if (!/^(?:[0-9a-f]{2})*$/i.test(text)) {
+  if (text.length % 2 !== 0 || /[^0-9a-f]/i.test(text)) {
     throw new NorthbridgeError('invalidArgument', `${what} must be an even number of hexadecimal digits`)
   }
-  return Uint8Array.from(Buffer.from(text, 'hex'))
+  return new Uint8Array(Buffer.from(text, 'hex'))
 }

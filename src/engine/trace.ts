@@ -62,10 +62,10 @@ export class Trace {
     return this.#events[0]?.sequence ?? this.#sequence + 1
   }
 
-  /** Kept events newer than `sequence`, oldest first. */
-  since(sequence: number): readonly TraceEvent[] {
-    const first = this.#events.findIndex(event => event.sequence > sequence)
-    return first < 0 ? [] : this.#events.slice(first)
+  /** Kept events newer than `sequence`, oldest first; at most `limit`. */
+  since(sequence: number, limit = Number.POSITIVE_INFINITY): readonly TraceEvent[] {
+    const first = Math.max(0, sequence + 1 - this.oldest)
+    return this.#events.slice(first, first + limit)
   }
 
   /** Calls `listener` for every new event until the returned function is called. */

@@ -30,3 +30,17 @@ export interface InterruptSink {
   /** Delivers a message. Returns the number of the logical processor that accepted it, or -1 if none did. */
   deliver(message: InterruptMessage): number
 }
+
+/**
+ * "Message Address Register Format", "Message Data Register Format": an interrupt request in compatibility format, as
+ * it arrives where it is not remapped. Address bits 31:20 have been seen to be 0xFEE by whoever routed it here.
+ */
+export function decodeCompatibility(addressLow: number, data: number, message: InterruptMessage): void {
+  message.destination = (addressLow >>> 12) & 0xff
+  message.redirectionHint = (addressLow & 8) !== 0
+  message.logical = (addressLow & 4) !== 0
+  message.deliveryMode = (data >>> 8) & 7
+  message.vector = data & 0xff
+  message.levelTriggered = (data & 0x8000) !== 0
+  message.extended = false
+}

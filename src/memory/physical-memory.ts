@@ -2,7 +2,7 @@
  * Sparse physical memory. Terabytes of address space cost nothing until written: a page is made on its first
  * write, and every page that was never written reads as one shared page of zeros.
  */
-import { assert, PAGE_SIZE, type PageNumber, pageOf, type Saved } from '../core/index.ts'
+import { assert, copyBytes, PAGE_SIZE, type PageNumber, pageOf, type Saved } from '../core/index.ts'
 
 /** A range of RAM; base and size in bytes, multiples of 4 KiB. */
 export interface RamRange {
@@ -23,6 +23,9 @@ export class Page {
 
 /** What never-written RAM reads as. Never handed out for writing. */
 const ZEROS = new Page()
+
+/** From this many bytes on, a block copy with its two views is cheaper than a loop. */
+const BLOCK_COPY = 256
 
 /** Pages of a 4-MiB leaf of the directory, and leaves of a 4-GiB region. */
 const FAN_OUT = 1024
@@ -75,7 +78,8 @@ export class PhysicalMemory {
   }
 
   #region(page: PageNumber): (Leaf | undefined)[] | undefined {
-    const number = Math.floor(page / REGION_PAGES)
+    // Below 8 TiB a page number is a small integer, and a shift is several times cheaper.
+    const number = page < 0x8000_0000 ? page >>> 20 : Math.floor(page / REGION_PAGES)
     if (number === this.#lastRegionNumber) return this.#lastRegion
     const region = this.#regions.get(number)
     if (region !== undefined) {
@@ -128,7 +132,8 @@ export class PhysicalMemory {
       const page = this.page(pageOf(address + done))
       if (page === undefined) return false
       const { bytes } = page
-      for (let i = 0; i < part; i++) target[start + done + i] = bytes[offset + i]!
+      if (part >= BLOCK_COPY) target.set(bytes.subarray(offset, offset + part), start + done)
+      else copyBytes(bytes, offset, target, start + done, part)
       done += part
     }
     return true
@@ -142,7 +147,8 @@ export class PhysicalMemory {
       const offset = (address + done) % PAGE_SIZE
       const part = Math.min(length - done, PAGE_SIZE - offset)
       const { bytes } = this.pageForWrite(pageOf(address + done))!
-      for (let i = 0; i < part; i++) bytes[offset + i] = source[start + done + i]!
+      if (part >= BLOCK_COPY) bytes.set(source.subarray(start + done, start + done + part), offset)
+      else copyBytes(source, start + done, bytes, offset, part)
       done += part
     }
     return true
@@ -163,15 +169,21 @@ export class PhysicalMemory {
     }
   }
 
+  /** Power was lost: every page reads as zeros again. */
+  clear(): void {
+    this.#regions.clear()
+    this.#lastRegionNumber = -1
+    this.#lastRegion = []
+    this.#pages = 0
+  }
+
   save(): Saved {
     return { version: 1, pages: [...this.contents()].map(([number, page]) => [number, page.bytes.slice()]) }
   }
 
   load(saved: Saved): void {
     const { pages } = saved as { pages: readonly (readonly [number, Uint8Array])[] }
-    this.#regions.clear()
-    this.#lastRegionNumber = -1
-    this.#pages = 0
+    this.clear()
     for (const [number, bytes] of pages) this.#create(number, new Page()).bytes.set(bytes)
   }
 }

@@ -47,4 +47,9 @@ export interface FunctionDefinition {
   readonly romSize: number
   /** Present if the image has an SR-IOV capability. */
   readonly sriov?: SriovDefinition
+  /**
+   * Whether functions of the same multi-function device reach each other's BARs inside the device, past the port
+   * above, unless ACS redirects them. Default true: what cannot be ruled out.
+   */
+  readonly internalPeerToPeer?: boolean
 }

@@ -1,4 +1,11 @@
+export type { BarBehaviour } from './bar-region.ts'
+export { Bus, type BusKind } from './bus.ts'
+export { ConfigLayout, type ResetKind } from './config-layout.ts'
 export type { BarDefinition, FunctionDefinition, FunctionKind, SriovDefinition } from './definition.ts'
+export { Fabric } from './fabric.ts'
+export { HostBridge, type HostBridgeOptions } from './host-bridge.ts'
+export type { SignalOutcome } from './message-signals.ts'
+export { PcieFunction } from './pcie-function.ts'
 export {
   ADDRESS_TYPE,
   InterruptOutcome,

@@ -19,7 +19,7 @@ export interface BoardHostBridge {
   readonly lastBus: number
   /** Proximity domain, -1 if the firmware declares none. */
   readonly numaNode: number
-  /** Address windows that the host bridge decodes toward its bus. Bytes. */
+  /** Address windows that the host bridge decodes toward its bus, in bytes: its own, or shared with others. */
   readonly windows: {
     readonly io: { readonly base: number; readonly size: number }
     readonly memory32: { readonly base: number; readonly size: number }
@@ -53,6 +53,11 @@ export interface BoardReservedMemory {
   readonly scopes: readonly BoardScope[]
 }
 
+export interface BoardWindow {
+  readonly base: number
+  readonly limit: number
+}
+
 /** What a firmware setup file fixes for a function: numbers that enumeration would otherwise choose. */
 export interface BoardPreset {
   readonly path: BoardPath
@@ -63,6 +68,12 @@ export interface BoardPreset {
   readonly reservedBuses?: number
   /** Addresses to program into BARs, by index. */
   readonly bars?: readonly { readonly index: number; readonly address: number }[]
+  /** Bridges: windows to program, first and last byte. */
+  readonly windows?: {
+    readonly io?: BoardWindow | undefined
+    readonly memory?: BoardWindow | undefined
+    readonly prefetchable?: BoardWindow | undefined
+  }
 }
 
 export interface Board {

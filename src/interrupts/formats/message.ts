@@ -7,6 +7,8 @@ export const DELIVERY_MODE = {
   smi: 2,
   nmi: 4,
   init: 5,
+  /** Only by the interrupt command register of a local APIC. */
+  startUp: 6,
   extInt: 7,
 } as const
 export type DeliveryMode = number

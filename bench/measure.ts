@@ -1,0 +1,35 @@
+/** Measuring side by side: interleaved rounds, so that a busy moment of the machine hits every contestant alike. */
+
+export interface Contestant {
+  readonly name: string
+  /** Does the work `count` times. */
+  readonly run: (count: number) => void
+  /** Operations per round. */
+  readonly count: number
+}
+
+/** Median nanoseconds per operation of each contestant, over `rounds` interleaved rounds after two of warm-up. */
+export function measure(contestants: readonly Contestant[], rounds = 9): Map<string, number> {
+  const times = new Map<string, number[]>(contestants.map(({ name }) => [name, []]))
+  for (let round = -2; round < rounds; round++) {
+    for (const { name, run, count } of contestants) {
+      const start = process.hrtime.bigint()
+      run(count)
+      const elapsed = Number(process.hrtime.bigint() - start) / count
+      if (round >= 0) times.get(name)!.push(elapsed)
+    }
+  }
+  return new Map([...times].map(([name, all]) => [name, all.sort((a, b) => a - b)[all.length >>> 1]!]))
+}
+
+/** Prints a table: nanoseconds per operation, operations per second, ratio to the first line. */
+export function report(results: Map<string, number>): void {
+  const [base] = results.values()
+  const width = Math.max(...[...results.keys()].map(name => name.length))
+  for (const [name, time] of results) {
+    const rate = 1e9 / time
+    const perSecond = rate >= 1e6 ? `${(rate / 1e6).toFixed(1)} M/s` : rate >= 1e3 ? `${(rate / 1e3).toFixed(1)} k/s` : `${rate.toFixed(1)} /s`
+    const shown = time >= 1e6 ? `${(time / 1e6).toFixed(2)} ms` : time >= 1e4 ? `${(time / 1e3).toFixed(1)} µs` : `${time.toFixed(1)} ns`
+    console.log(`${name.padEnd(width)}  ${shown.padStart(10)}  ${perSecond.padStart(11)}  × ${(time / base!).toFixed(2)}`)
+  }
+}

@@ -1,0 +1,18 @@
+/** The files in `openapi/`, as they follow from the code. A test compares them with those that are checked in. */
+import { experimentJsonSchema } from '../experiments/index.ts'
+import { installation } from '../operations/index.ts'
+import { topologyJsonSchema } from '../platform/index.ts'
+import { buildApp } from './app.ts'
+
+/** File names and contents. */
+export async function contractFiles(): Promise<readonly (readonly [name: string, text: string])[]> {
+  const app = await buildApp({ context: installation() })
+  const { body } = await app.inject('/openapi.json')
+  await app.close()
+  const text = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
+  return [
+    ['openapi.json', text(JSON.parse(body))],
+    ['topology.schema.json', text(topologyJsonSchema())],
+    ['experiment.schema.json', text(experimentJsonSchema())],
+  ]
+}

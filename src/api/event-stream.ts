@@ -1,0 +1,101 @@
+/**
+ * Server-sent events of a platform. A stream keeps no events of its own: it reads the trace from where its client
+ * is, so a slow client costs no memory, and what the trace dropped meanwhile is told as a `gap`.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Trace } from '../engine/index.ts'
+import { eventView } from '../operations/index.ts'
+
+/** Events written before the event loop gets a turn. */
+const BATCH = 256
+
+export interface StreamOptions {
+  /** Milliseconds between comments that keep proxies and clients awake. */
+  readonly heartbeatMs: number
+  /** Milliseconds after which a client that takes nothing is dropped. */
+  readonly stalledMs: number
+}
+
+export class EventStream {
+  readonly #response: ServerResponse
+  readonly #trace: Trace
+  readonly #stalledMs: number
+  readonly #stopFollowing: () => void
+  readonly #heartbeat: NodeJS.Timeout
+  #stall: NodeJS.Timeout | undefined
+  #scheduled = false
+  #sent: number
+
+  /** Sends events newer than sequence `after`, then new ones as they come. */
+  constructor(response: ServerResponse, trace: Trace, after: number, options: StreamOptions) {
+    this.#response = response
+    this.#trace = trace
+    this.#stalledMs = options.stalledMs
+    this.#sent = after
+    response.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      connection: 'keep-alive',
+      'x-accel-buffering': 'no',
+    })
+    response.flushHeaders()
+    this.#stopFollowing = trace.follow(this.#schedule)
+    this.#heartbeat = setInterval(() => {
+      if (this.#stall === undefined) this.#write(': heartbeat\n\n')
+    }, options.heartbeatMs)
+    response.on('drain', this.#drained)
+    response.on('close', this.#stop)
+    // A client that knows more than there is resumes a stream of another life of the platform.
+    if (after > trace.last) this.#gap(trace.oldest)
+    this.#schedule()
+  }
+
+  /** Ends the stream, telling the client why. */
+  end(reason: string): void {
+    this.#stop()
+    this.#response.end(`event: end\ndata: ${JSON.stringify({ reason })}\n\n`)
+  }
+
+  #schedule = (): void => {
+    if (this.#scheduled || this.#stall !== undefined) return
+    this.#scheduled = true
+    setImmediate(this.#pump)
+  }
+
+  #pump = (): void => {
+    this.#scheduled = false
+    if (this.#response.destroyed || this.#response.writableEnded) return
+    if (this.#sent + 1 < this.#trace.oldest) this.#gap(this.#trace.oldest)
+    let text = ''
+    for (const event of this.#trace.since(this.#sent, BATCH)) {
+      text += `id: ${event.sequence}\nevent: ${event.kind}\ndata: ${JSON.stringify(eventView(event))}\n\n`
+      this.#sent = event.sequence
+    }
+    if (text !== '') this.#write(text)
+    if (this.#sent < this.#trace.last) this.#schedule()
+  }
+
+  /** Tells that the events up to the one before `oldest` are lost to this client. */
+  #gap(oldest: number): void {
+    const detail = { lastEventId: this.#sent, resumesAt: oldest }
+    this.#sent = oldest - 1
+    this.#write(`id: ${this.#sent}\nevent: gap\ndata: ${JSON.stringify(detail)}\n\n`)
+  }
+
+  #write(text: string): void {
+    if (this.#response.write(text) || this.#stall !== undefined) return
+    this.#stall = setTimeout(() => this.#response.destroy(), this.#stalledMs)
+  }
+
+  #drained = (): void => {
+    clearTimeout(this.#stall)
+    this.#stall = undefined
+    this.#schedule()
+  }
+
+  #stop = (): void => {
+    this.#stopFollowing()
+    clearInterval(this.#heartbeat)
+    clearTimeout(this.#stall)
+  }
+}

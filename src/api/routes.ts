@@ -1,0 +1,199 @@
+/** Renders the table of operations as routes. No rule about an operation lives here. */
+import type { TObject, TSchema } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Issue, NorthbridgeError } from '../core/index.ts'
+import {
+  execute,
+  type InputOf,
+  invalid,
+  issuesOf,
+  type Operation,
+  type OperationContext,
+  type OperationId,
+  operationEntries,
+  type Page,
+  pageOf,
+} from '../operations/index.ts'
+import type { CommandRunner } from './commands.ts'
+import { EventStream, type StreamOptions } from './event-stream.ts'
+import { type Answer, IdempotencyStore } from './idempotency.ts'
+import { PROBLEM_TYPE, problemOf } from './problems.ts'
+import { PageQuery, type RouteInput, routeInput, routeSchema } from './route-schema.ts'
+
+export interface RouteOptions {
+  readonly context: OperationContext
+  readonly commands: CommandRunner
+  readonly streams: Set<EventStream>
+  readonly stream: StreamOptions
+}
+
+export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
+  const idempotency = new IdempotencyStore()
+  for (const [id, row] of operationEntries()) {
+    const shape = routeInput(row)
+    const respond = responder(id, row, shape, options)
+    app.route({
+      method: row.rest.method,
+      url: row.rest.path.replace(/\{(\w+)\}/g, ':$1'),
+      schema: routeSchema(id, row, shape),
+      handler: async (request, reply) => {
+        if (row.rest.stream && !wantsJson(request)) return openStream(id, shape, request, reply, options)
+        const key = request.headers['idempotency-key']
+        if (row.rest.method !== 'POST' || key === undefined) return send(reply, await respond(request))
+        const identity = [request.method, request.url, request.rawBody]
+        const { answer, replayed } = await idempotency.answer(String(key), identity, () =>
+          settled(request, respond),
+        )
+        if (replayed) reply.header('idempotent-replayed', 'true')
+        return send(reply, answer)
+      },
+    })
+  }
+}
+
+const send = (reply: FastifyReply, { status, headers, body }: Answer): FastifyReply =>
+  reply
+    .code(status)
+    .headers(headers)
+    .send(body === '' ? undefined : body)
+
+type Respond = (request: FastifyRequest) => Promise<Answer>
+
+/** Refusals are answers too: a request under an idempotency key is refused the same way again. */
+async function settled(request: FastifyRequest, respond: Respond): Promise<Answer> {
+  try {
+    return await respond(request)
+  } catch (error) {
+    if (!(error instanceof NorthbridgeError)) request.log.error(error)
+    const problem = problemOf(error, request.url)
+    return {
+      status: problem.status,
+      headers: { 'content-type': PROBLEM_TYPE },
+      body: JSON.stringify(problem),
+    }
+  }
+}
+
+function responder(
+  id: OperationId,
+  row: Operation,
+  shape: RouteInput,
+  { context, commands }: RouteOptions,
+): Respond {
+  const { status = 200, location } = row.rest
+  return async request => {
+    const input = inputOf(shape, request)
+    const page = row.list === undefined ? undefined : pageQuery(shape, request)
+    const line = typeof input['platform'] === 'string' ? input['platform'] : undefined
+    const output: unknown = await commands
+      .run(line, () => execute(context, id, input as InputOf<OperationId>))
+      .catch(error => {
+        throw fromBody(shape, error)
+      })
+    if (status === 204) return { status, headers: {}, body: '' }
+    const result: unknown | Page =
+      page === undefined ? output : pageOf(output as readonly unknown[], row.list!, page.limit, page.cursor)
+    const headers: Record<string, string> = { 'content-type': 'application/json; charset=utf-8' }
+    if (location !== undefined) headers['location'] = fill(location, { ...input, ...(output as object) })
+    return { status, headers, body: JSON.stringify(result) }
+  }
+}
+
+const fill = (template: string, values: Readonly<Record<string, unknown>>): string =>
+  template.replace(/\{(\w+)\}/g, (_match, name: string) => encodeURIComponent(String(values[name])))
+
+type Input = Readonly<Record<string, unknown>>
+
+/** The input of an operation from path, query and body. Throws `invalidArgument` for what belongs to none. */
+function inputOf(shape: RouteInput, request: FastifyRequest): Input {
+  const params = request.params as Readonly<Record<string, string>>
+  const { body } = request
+  const fromPath = Object.entries(params).map(([name, text]) => {
+    const value = typed(shape.params, name, text)
+    if (typeof value === 'string' && isInteger(shape.params, name)) {
+      throw new NorthbridgeError('notFound', `There is no ${name} "${text}"`)
+    }
+    return [name, value] as const
+  })
+  if (shape.wholeBody !== undefined) {
+    if (body === undefined) throw invalid([{ path: '', message: 'is required: the request has no body' }])
+    return Object.fromEntries([...fromPath, [shape.wholeBody, body]])
+  }
+  const isQuery = shape.query !== undefined
+  const fields = isQuery ? withoutPage(shape, request) : body === undefined ? {} : body
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) {
+    throw invalid([{ path: '', message: 'must be an object' }])
+  }
+  if (isQuery && body !== undefined) throw invalid([{ path: '', message: 'must not have a body' }])
+  const foreign: Issue[] = Object.keys(fields)
+    .filter(name => Object.hasOwn(params, name))
+    .map(name => ({ path: `/${name}`, message: 'is not a known field' }))
+  if (foreign.length > 0) throw invalid(foreign)
+  return Object.fromEntries([...Object.entries(fields), ...fromPath])
+}
+
+const withoutPage = (shape: RouteInput, request: FastifyRequest): object =>
+  Object.fromEntries(
+    Object.entries(request.query as Record<string, unknown>)
+      .filter(([name]) => !shape.paged || !Object.hasOwn(PageQuery.properties, name))
+      .map(([name, text]) => [name, typed(shape.query!, name, text)]),
+  )
+
+function pageQuery(shape: RouteInput, request: FastifyRequest): { limit?: number; cursor?: string } {
+  const query = Object.fromEntries(
+    Object.entries(request.query as Record<string, unknown>)
+      .filter(([name]) => shape.paged && Object.hasOwn(PageQuery.properties, name))
+      .map(([name, text]) => [name, typed(PageQuery, name, text)]),
+  )
+  const issues = issuesOf(PageQuery, query)
+  if (issues.length > 0) throw invalid(issues)
+  return query
+}
+
+const isInteger = (schema: TObject, name: string): boolean =>
+  (schema.properties[name] as TSchema | undefined)?.['type'] === 'integer'
+
+/** Text of a path or query as the number that it must be; left as it is where it is not one, for the judge. */
+const typed = (schema: TObject, name: string, text: unknown): unknown =>
+  isInteger(schema, name) && typeof text === 'string' && /^(?:0|[1-9]\d{0,15})$/.test(text)
+    ? Number(text)
+    : text
+
+/** A complaint about the input, told in the terms of the body. */
+function fromBody({ wholeBody }: RouteInput, error: unknown): unknown {
+  const issues = error instanceof NorthbridgeError ? error.details.issues : undefined
+  if (wholeBody === undefined || issues === undefined) return error
+  const prefix = `/${wholeBody}`
+  const { code, message, details } = error as NorthbridgeError
+  return new NorthbridgeError(code, message, {
+    ...details,
+    issues: issues.map(({ path, message }) => ({
+      path: path.startsWith(prefix) ? path.slice(prefix.length) : path,
+      message,
+    })),
+  })
+}
+
+const wantsJson = (request: FastifyRequest): boolean =>
+  /application\/json/.test(request.headers.accept ?? '') && !/event-stream/.test(request.headers.accept ?? '')
+
+function openStream(
+  _id: OperationId,
+  shape: RouteInput,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { context, streams, stream: options }: RouteOptions,
+): FastifyReply {
+  const { platform, after = 0 } = inputOf(shape, request) as { platform: string; after?: number }
+  const { running } = context.platforms.get(platform)
+  const lastEventId = request.headers['last-event-id']
+  if (lastEventId !== undefined && !/^\d{1,15}$/.test(String(lastEventId))) {
+    throw new NorthbridgeError('invalidArgument', 'Last-Event-ID must be the id of an event of this stream')
+  }
+  reply.hijack()
+  const from = lastEventId === undefined ? after : Number(lastEventId)
+  const stream = new EventStream(reply.raw, running.engine.trace, from, options)
+  streams.add(stream)
+  reply.raw.on('close', () => streams.delete(stream))
+  return reply
+}

@@ -1,0 +1,58 @@
+/** The command line: parse, call, render. */
+import { Command, CommanderError, Option } from 'commander'
+import { VERSION } from '../core/index.ts'
+import { addDocumentCommands } from './document-commands.ts'
+import { addExperimentCommands } from './experiment-commands.ts'
+import { addOperationCommands } from './operation-commands.ts'
+import { complainAbout, type Output } from './output.ts'
+import { addServeCommand } from './serve-command.ts'
+
+/** What every command gets. */
+export interface CommandEnvironment extends Output {
+  /** Sets the exit status of a command that ended without an error to report. */
+  readonly exit: (status: number) => void
+  /** Resolves when the process is asked to end. */
+  readonly untilStopped: () => Promise<void>
+}
+
+/** Runs one command line (without `node` and script) and returns the exit status. */
+export async function runCli(
+  args: readonly string[],
+  output: Output,
+  untilStopped: () => Promise<void> = () => Promise.resolve(),
+): Promise<number> {
+  let status = 0
+  const environment: CommandEnvironment = {
+    ...output,
+    exit: wanted => {
+      status = wanted
+    },
+    untilStopped,
+  }
+  try {
+    await program(environment).parseAsync(args, { from: 'user' })
+    return status
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    return complainAbout(error, output)
+  }
+}
+
+export function program(environment: CommandEnvironment): Command {
+  const root = new Command('northbridge')
+    .description('I/O virtualization platform simulator: VT-d, PCIe with SR-IOV, VMX and device assignment')
+    .version(VERSION)
+    .showHelpAfterError('(northbridge --help lists the commands)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: text => environment.print(text.trimEnd()),
+      writeErr: text => environment.complain(text.trimEnd()),
+    })
+  addServeCommand(root, environment)
+  addExperimentCommands(root, environment)
+  addDocumentCommands(root, environment)
+  addOperationCommands(root, environment)
+  return root
+}
+
+export const jsonOption = (): Option => new Option('--json', 'print JSON for programs')

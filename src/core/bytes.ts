@@ -1,0 +1,19 @@
+/** Copying bytes without allocation: a subarray per copy would be garbage per DMA. */
+
+/** Below this a loop is faster than a call into the engine's own copy. */
+const LOOP_LIMIT = 32
+
+/** Copies `length` bytes. Both ranges lie in their arrays. */
+export function copyBytes(
+  source: Uint8Array,
+  sourceStart: number,
+  target: Uint8Array,
+  targetStart: number,
+  length: number,
+): void {
+  if (length < LOOP_LIMIT) {
+    for (let i = 0; i < length; i++) target[targetStart + i] = source[sourceStart + i]!
+  } else {
+    Buffer.prototype.copy.call(source, target, targetStart, sourceStart, sourceStart + length)
+  }
+}

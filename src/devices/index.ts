@@ -1,0 +1,11 @@
+export {
+  type DataSheet,
+  type DataSheetCapability,
+  type DataSheetFunction,
+  dataSheetJsonSchema,
+  dataSheetSchema,
+} from './data-sheet.ts'
+export { defaultVfImage, type VirtualMsiX } from './default-vf-image.ts'
+export { DmaEngine, type DmaPart, type DmaResult, type InterruptResult } from './dma-engine.ts'
+export { definitionFromDataSheet, definitionsFromDataSheet } from './function-images.ts'
+export { dataSheetNames, loadDataSheet } from './load-data-sheet.ts'

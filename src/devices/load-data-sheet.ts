@@ -1,0 +1,26 @@
+/** The data sheets that ship with the package, as files in its top-level `devices/`. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { NorthbridgeError, parseDocument } from '../core/index.ts'
+import { type DataSheet, dataSheetSchema } from './data-sheet.ts'
+
+/** The same from `src/devices/` and from `dist/devices/`. */
+const FOLDER = new URL('../../devices/', import.meta.url)
+
+/** Names of all data sheets, sorted. */
+export const dataSheetNames = (): string[] =>
+  readdirSync(fileURLToPath(FOLDER))
+    .filter(file => file.endsWith('.json'))
+    .map(file => file.slice(0, -'.json'.length))
+    .sort()
+
+/** Reads `devices/<name>.json`. Throws `notFound`, and `invalidDocument` for a file that breaks the schema. */
+export function loadDataSheet(name: string): DataSheet {
+  const file = /^[a-z0-9][a-z0-9.-]*$/.test(name) ? fileURLToPath(new URL(`${name}.json`, FOLDER)) : undefined
+  if (file === undefined || !existsSync(file)) {
+    throw new NorthbridgeError('notFound', `there is no data sheet "${name}"`, {
+      available: dataSheetNames(),
+    })
+  }
+  return parseDocument(dataSheetSchema, JSON.parse(readFileSync(file, 'utf8')), `data sheet ${name}`)
+}

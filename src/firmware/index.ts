@@ -1,0 +1,2 @@
+export { describeReport, type FirmwareReport, runFirmware } from './firmware.ts'
+export type { PlacedTable } from './tables.ts'

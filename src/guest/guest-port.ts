@@ -1,0 +1,24 @@
+/** The guest port: all that software in a virtual machine has of the machine. */
+import type { Software } from '../engine/index.ts'
+import type { Operation } from '../vmx/formats/operations.ts'
+
+export interface GuestPort {
+  /** Executes one operation on the virtual processor; interrupts that come with it are handled first. */
+  execute(operation: Operation): Software<GuestResult>
+}
+
+/** How an operation ended. */
+export interface GuestResult {
+  /** `halted`: HLT, and no interrupt waits. */
+  readonly outcome: 'done' | 'halted' | 'exception'
+  /** Result value of IN, RDMSR, read and VMCALL, as two words. */
+  readonly low: number
+  readonly high: number
+  readonly eax: number
+  readonly ebx: number
+  readonly ecx: number
+  readonly edx: number
+  /** Exception vector, else -1. */
+  readonly vector: number
+  readonly error: number
+}

@@ -1,0 +1,84 @@
+/**
+ * A tiny guest kernel, one instance per virtual processor: it brings up its local APIC, runs every function on the
+ * virtual bus (on virtual processor 0), counts interrupts in guest memory, and otherwise sleeps.
+ */
+import type { Saved } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
+import {
+  INTERRUPT_COUNTS_BASE,
+  INTERRUPT_COUNTS_SIZE,
+  SLOT_EVENT_VECTOR,
+  SLOT_PORT,
+  SLOTS,
+} from '../hypervisor/formats/virtual-board.ts'
+import type { GuestPort } from './guest-port.ts'
+import { LocalApicDriver } from './local-apic.ts'
+import { PciDriver } from './pci-driver.ts'
+
+/** Vectors below are exceptions: their handlers signal no EOI. */
+const FIRST_INTERRUPT_VECTOR = 32
+
+/** Guest-physical address of the dword that counts a vector. */
+export const interruptCountAddress = (vcpu: number, vector: number): number =>
+  INTERRUPT_COUNTS_BASE + vcpu * INTERRUPT_COUNTS_SIZE + vector * 4
+
+export class GuestKernel {
+  readonly #port: GuestPort
+  readonly #vcpu: number
+  readonly #apic: LocalApicDriver
+  readonly #pci: PciDriver
+
+  constructor(port: GuestPort, vcpu: number) {
+    this.#port = port
+    this.#vcpu = vcpu
+    this.#apic = new LocalApicDriver(port)
+    this.#pci = new PciDriver(port)
+  }
+
+  /** The first code; the idle loop follows. */
+  *start(): Software {
+    yield* this.#apic.enable()
+    if (this.#vcpu === 0) {
+      for (let slot = 1; slot < SLOTS; slot++) yield* this.#pci.start(slot, this.#apic.id)
+    }
+    yield* this.#port.execute({ op: 'sti' })
+  }
+
+  /** The handler of every vector. `interruptFlag` is RFLAGS.IF of the code that was interrupted. */
+  *interrupt(vector: number, interruptFlag: boolean): Software {
+    yield* this.#count(vector)
+    if (vector === SLOT_EVENT_VECTOR) yield* this.#slotEvent()
+    if (vector >= FIRST_INTERRUPT_VECTOR) yield* this.#apic.endOfInterrupt()
+    yield* this.#port.execute({ op: 'iret', interruptFlag })
+  }
+
+  *#count(vector: number): Software {
+    const address = interruptCountAddress(this.#vcpu, vector)
+    const { low } = yield* this.#port.execute({ op: 'read', address, width: 4 })
+    yield* this.#port.execute({ op: 'write', address, width: 4, value: [(low + 1) >>> 0, 0] })
+  }
+
+  /** Stops and ejects what is to be removed; follows what has changed. */
+  *#slotEvent(): Software {
+    const removing = (yield* this.#port.execute({ op: 'in', port: SLOT_PORT.removing, width: 4 })).low
+    for (const slot of slotsOf(removing)) yield* this.#pci.stop(slot)
+    if (removing !== 0) {
+      yield* this.#port.execute({ op: 'out', port: SLOT_PORT.eject, width: 4, value: removing })
+    }
+    const changed = (yield* this.#port.execute({ op: 'in', port: SLOT_PORT.changed, width: 4 })).low
+    for (const slot of slotsOf(changed)) {
+      yield* this.#pci.stop(slot)
+      yield* this.#pci.start(slot, this.#apic.id)
+    }
+  }
+
+  save(): Saved {
+    return { version: 1, vcpu: this.#vcpu, apic: this.#apic.save(), pci: this.#pci.save() }
+  }
+}
+
+const slotsOf = (bits: number): number[] =>
+  Array.from({ length: SLOTS }, (_, slot) => slot).filter(slot => (bits >>> slot) & 1)
+
+/** What a virtual machine runs: a kernel for each virtual processor. */
+export const guestKernel = () => (port: GuestPort, vcpu: number) => new GuestKernel(port, vcpu)

@@ -1,0 +1,66 @@
+/** The driver of a virtual processor's local APIC: x2APIC where CPUID offers it, else the xAPIC page. */
+import { assert, type Saved } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
+import { APIC_BASE, LOCAL_APIC, SVR, XAPIC_BASE, x2apicMsr } from '../interrupts/formats/local-apic.ts'
+import { MSR } from '../vmx/formats/msrs.ts'
+import type { GuestPort } from './guest-port.ts'
+
+/** CPUID.1:ECX.x2APIC */
+const CPUID_X2APIC = 1 << 21
+const SPURIOUS_VECTOR = 0xff
+
+export class LocalApicDriver {
+  readonly #port: GuestPort
+  #x2apic = false
+  #id = 0
+
+  constructor(port: GuestPort) {
+    this.#port = port
+  }
+
+  /** Valid once enabled. */
+  get id(): number {
+    return this.#id
+  }
+
+  *enable(): Software {
+    const { ecx } = yield* this.#port.execute({ op: 'cpuid', leaf: 1 })
+    this.#x2apic = (ecx & CPUID_X2APIC) !== 0
+    if (this.#x2apic) {
+      const { low, high } = yield* this.#port.execute({ op: 'rdmsr', msr: MSR.IA32_APIC_BASE })
+      const value = [(low | APIC_BASE.EXTD) >>> 0, high] as const
+      yield* this.#port.execute({ op: 'wrmsr', msr: MSR.IA32_APIC_BASE, value })
+    }
+    const id = yield* this.#read(LOCAL_APIC.ID)
+    this.#id = this.#x2apic ? id : id >>> 24
+    yield* this.#write(LOCAL_APIC.TPR, 0)
+    yield* this.#write(LOCAL_APIC.SVR, SVR.enable | SPURIOUS_VECTOR)
+  }
+
+  *endOfInterrupt(): Software {
+    yield* this.#write(LOCAL_APIC.EOI, 0)
+  }
+
+  *#read(offset: number): Software<number> {
+    const { outcome, low } = yield* this.#port.execute(
+      this.#x2apic
+        ? { op: 'rdmsr', msr: x2apicMsr(offset) }
+        : { op: 'read', address: XAPIC_BASE + offset, width: 4 },
+    )
+    assert(outcome === 'done', 'local APIC registers can be read')
+    return low
+  }
+
+  *#write(offset: number, value: number): Software {
+    const { outcome } = yield* this.#port.execute(
+      this.#x2apic
+        ? { op: 'wrmsr', msr: x2apicMsr(offset), value: [value, 0] }
+        : { op: 'write', address: XAPIC_BASE + offset, width: 4, value: [value, 0] },
+    )
+    assert(outcome === 'done', 'local APIC registers can be written')
+  }
+
+  save(): Saved {
+    return { version: 1, x2apic: this.#x2apic, id: this.#id }
+  }
+}

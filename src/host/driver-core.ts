@@ -1,0 +1,163 @@
+/** Binding drivers to functions: what a driver's probe and remove do to the hardware and to the group's ownership. */
+import { NorthbridgeError } from '../core/index.ts'
+import type { Software, Trace } from '../engine/index.ts'
+import { COMMAND_STATUS } from '../pcie/formats/index.ts'
+import type { MachinePort } from '../platform/machine-port.ts'
+import { type DriverRow, driverFor, driverNamed } from './driver-table.ts'
+import { FunctionInterrupts } from './function-interrupts.ts'
+import type { HostInterrupts } from './interrupts.ts'
+import type { Iommu } from './iommu/iommu.ts'
+import type { HostPciFunction } from './pci/pci-function.ts'
+
+const { IOSE, MSE, BME } = COMMAND_STATUS.f
+
+export interface DriverCoreOptions {
+  readonly machine: MachinePort
+  readonly interrupts: HostInterrupts
+  readonly iommu: Iommu
+  readonly trace: Trace
+  readonly missingDrivers: readonly string[]
+  readonly overrides: Readonly<Record<string, string | null>>
+}
+
+export class DriverCore {
+  readonly #options: DriverCoreOptions
+  /** Interrupts of functions that a kernel driver is bound to. */
+  readonly #armed = new Map<HostPciFunction, FunctionInterrupts>()
+
+  constructor(options: DriverCoreOptions) {
+    this.#options = options
+  }
+
+  /** The driver that probing would find for a function; undefined if there is none. */
+  candidate(fn: HostPciFunction): DriverRow | undefined {
+    const { overrides, missingDrivers } = this.#options
+    const override = overrides[fn.address]
+    return override === undefined ? driverFor(fn, missingDrivers) : driverNamed(override)
+  }
+
+  /** Probes a function without driver: binds what fits, if anything. */
+  *probe(fn: HostPciFunction): Software {
+    const driver = this.candidate(fn)
+    if (driver === undefined || fn.driver !== null) return
+    if (driver.kernelDma && this.#options.iommu.stateOf(fn)?.user !== undefined) return
+    yield* this.bind(fn, driver)
+  }
+
+  /** Throws `functionInUse` if the function has a driver, or if its group's DMA belongs to a virtual machine. */
+  *bind(fn: HostPciFunction, driver: DriverRow): Software {
+    const { iommu, trace } = this.#options
+    const user = iommu.stateOf(fn)?.user
+    if (fn.driver !== null) {
+      throw new NorthbridgeError('functionInUse', `${fn.address} is bound to ${fn.driver}`, {
+        errno: 'EBUSY',
+      })
+    }
+    if (driver.kernelDma && user !== undefined) {
+      throw new NorthbridgeError(
+        'functionInUse',
+        `${fn.address} cannot be bound to ${driver.name}: virtual machine "${user}" owns the DMA of its group`,
+        { errno: 'EBUSY', vm: user },
+      )
+    }
+    fn.driver = driver.name
+    fn.owner = { kind: 'driver', name: driver.name }
+    if (fn.virtualization !== undefined) {
+      fn.vfLimit = Math.min(fn.virtualization.totalVfs, driver.sriov?.limit ?? fn.virtualization.totalVfs)
+    }
+    trace.emit('host', `${fn.address}: bound to ${driver.name}`, {
+      function: fn.address,
+      driver: driver.name,
+    })
+    if (fn.bridge) return this.enable(fn)
+    this.enable(fn)
+    if (driver.kernelDma) setBusMaster(fn, true)
+    if (driver.vectors > 0) yield* this.#arm(fn, driver)
+  }
+
+  /** Takes the driver off a function: its interrupts are freed, its DMA is stopped. */
+  *unbind(fn: HostPciFunction): Software {
+    const { driver } = fn
+    if (driver === null) return
+    const armed = this.#armed.get(fn)
+    this.#armed.delete(fn)
+    if (!fn.bridge) setBusMaster(fn, false)
+    if (armed !== undefined) yield* armed.disable()
+    fn.driver = null
+    fn.owner = { kind: 'none' }
+    if (fn.virtualization !== undefined) fn.vfLimit = fn.virtualization.totalVfs
+    this.#options.trace.emit('host', `${fn.address}: unbound from ${driver}`, {
+      function: fn.address,
+      driver,
+    })
+  }
+
+  /** Whether a driver got message-signalled interrupts. */
+  hasMessages(fn: HostPciFunction): boolean {
+    return this.#armed.has(fn)
+  }
+
+  /** Interrupt state of a bound function before a reset; puts it back afterwards. */
+  *rearm(fn: HostPciFunction): Software {
+    const driver = driverNamed(fn.driver)
+    const armed = this.#armed.get(fn)
+    if (driver === undefined) return
+    this.#armed.delete(fn)
+    if (armed !== undefined) yield* armed.forget()
+    this.enable(fn)
+    if (driver.kernelDma && !fn.bridge) setBusMaster(fn, true)
+    if (armed !== undefined) yield* this.#arm(fn, driver)
+  }
+
+  /** Lets a function decode its addresses, and every bridge above pass requests in both directions. */
+  enable(fn: HostPciFunction): void {
+    for (let bridge = fn.bridge ? fn : fn.above; bridge !== undefined; bridge = bridge.above) {
+      setCommand(bridge, IOSE.mask | MSE.mask | BME.mask, 0)
+    }
+    // "VF configuration space": a VF decodes by VF MSE of its PF.
+    if (fn.bridge || fn.physical !== undefined) return
+    const placed = fn.bars.filter(({ address }) => address !== 0)
+    const io = placed.some(({ kind }) => kind === 'io') ? IOSE.mask : 0
+    setCommand(fn, io | (placed.some(({ kind }) => kind !== 'io') ? MSE.mask : 0), 0)
+  }
+
+  /** Interrupts of a function, remapped by the unit that covers it; undefined if the kernel gives it none. */
+  interruptsOf(fn: HostPciFunction): FunctionInterrupts | undefined {
+    const { machine, interrupts, iommu } = this.#options
+    const unit = iommu.interruptUnitOf(fn)
+    if (unit === undefined && iommu.remapsInterrupts) return undefined
+    return new FunctionInterrupts(machine, interrupts, fn, unit?.interrupts)
+  }
+
+  save(): readonly string[] {
+    return [...this.#armed]
+      .map(([fn, interrupts]) => `${fn.address}=${interrupts.save().join(',')}`)
+      .sort((a, b) => (a < b ? -1 : 1))
+  }
+
+  *#arm(fn: HostPciFunction, driver: DriverRow): Software {
+    const interrupts = this.interruptsOf(fn)
+    const count = Math.min(driver.vectors, interrupts?.available ?? 0)
+    if (interrupts === undefined || count === 0) return
+    try {
+      yield* interrupts.enable(count, () => {}, this.#options.interrupts.leastLoaded())
+      this.#armed.set(fn, interrupts)
+    } catch (error) {
+      if (!(error instanceof NorthbridgeError)) throw error
+      // As on a real machine: the driver falls back to INTx.
+      this.#options.trace.emit('host', `${fn.address}: ${driver.name} got no message-signalled interrupts`, {
+        function: fn.address,
+        reason: error.message,
+      })
+    }
+  }
+}
+
+export const setBusMaster = (fn: HostPciFunction, on: boolean): void =>
+  on ? setCommand(fn, BME.mask, 0) : setCommand(fn, 0, BME.mask)
+
+/** Sets and clears bits of Command, leaving Status alone. */
+export function setCommand(fn: HostPciFunction, set: number, clear: number): void {
+  const command = fn.config.read(COMMAND_STATUS.offset) & 0xffff
+  fn.config.write(COMMAND_STATUS.offset, (command & ~clear) | set, 0xffff)
+}

@@ -1,0 +1,163 @@
+/** Host vectors and interrupt remapping entries behind the MSI-X or MSI of one function. */
+import { NorthbridgeError } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
+import { compatibilityAddress, remappableAddress } from '../interrupts/formats/message.ts'
+import type { MachinePort } from '../platform/machine-port.ts'
+import type { HostInterrupts, HostVector } from './interrupts.ts'
+import type { InterruptSource, InterruptTable } from './iommu/interrupt-table.ts'
+import { dmaAliases } from './iommu/isolation.ts'
+import {
+  disableMessages,
+  enableMsi,
+  enableMsix,
+  type Message,
+  msiOf,
+  msixOf,
+} from './pci/message-interrupts.ts'
+import type { HostPciFunction } from './pci/pci-function.ts'
+
+/** The 8-bit destination of compatibility format reaches no APIC id beyond. */
+const LARGEST_COMPATIBILITY_ID = 254
+
+export class FunctionInterrupts {
+  readonly #machine: MachinePort
+  readonly #interrupts: HostInterrupts
+  readonly #fn: HostPciFunction
+  /** The table that remaps the function's requests; undefined without interrupt remapping. */
+  readonly #table: InterruptTable | undefined
+  #vectors: HostVector[] = []
+  /** Interrupt remapping table entries: first and number. */
+  #firstEntry = -1
+  #entries = 0
+
+  constructor(
+    machine: MachinePort,
+    interrupts: HostInterrupts,
+    fn: HostPciFunction,
+    table: InterruptTable | undefined,
+  ) {
+    this.#machine = machine
+    this.#interrupts = interrupts
+    this.#fn = fn
+    this.#table = table
+  }
+
+  /** Messages that can be armed. MSI without remapping carries one: further ones need consecutive vectors. */
+  get available(): number {
+    const msix = msixOf(this.#fn)
+    if (msix !== undefined && this.#placed(msix.tableBar)) return msix.count
+    const msi = msiOf(this.#fn)
+    return msi === undefined ? 0 : this.#table === undefined ? 1 : msi.count
+  }
+
+  get armed(): number {
+    return this.#vectors.length
+  }
+
+  /**
+   * Arms messages 0 to `count - 1` on a processor. Throws `invalidArgument`, `outOfResources`,
+   * `noInterruptRemapping`, with nothing changed.
+   */
+  *enable(count: number, handler: (index: number) => void, processor: number): Software {
+    const { address } = this.#fn
+    if (this.#vectors.length > 0) {
+      throw new NorthbridgeError('alreadyDone', `interrupts of ${address} are armed already`)
+    }
+    if (!Number.isInteger(count) || count < 1 || count > this.available) {
+      throw new NorthbridgeError(
+        'invalidArgument',
+        `${address} has ${this.available} message-signalled interrupts, ${count} cannot be armed`,
+      )
+    }
+    const msix = msixOf(this.#fn)
+    const withMsix = msix !== undefined && this.#placed(msix.tableBar)
+    const exponent = Math.ceil(Math.log2(count))
+    const entries = withMsix ? count : 2 ** exponent
+    const vectors = this.#allocateVectors(count, handler, processor)
+    try {
+      if (this.#table !== undefined) this.#firstEntry = this.#table.allocate(entries, withMsix ? 1 : entries)
+    } catch (error) {
+      for (const vector of vectors) this.#interrupts.free(vector)
+      throw error
+    }
+    this.#vectors = vectors
+    this.#entries = entries
+    if (this.#table !== undefined) {
+      const source = sourceOf(this.#fn)
+      for (const [i, vector] of vectors.entries())
+        yield* this.#table.point(this.#firstEntry + i, source, vector)
+    }
+    if (withMsix) {
+      enableMsix(
+        this.#machine,
+        this.#fn,
+        vectors.map((vector, i) => this.#message(vector, this.#firstEntry + i)),
+      )
+    } else {
+      enableMsi(this.#fn, this.#message(vectors[0]!, this.#firstEntry), exponent)
+    }
+  }
+
+  *disable(): Software {
+    if (this.#vectors.length === 0) return
+    disableMessages(this.#machine, this.#fn)
+    yield* this.forget()
+  }
+
+  /** Frees vectors and entries after a reset of the function has disabled its messages. */
+  *forget(): Software {
+    if (this.#vectors.length === 0) return
+    for (const vector of this.#vectors) this.#interrupts.free(vector)
+    if (this.#table !== undefined) yield* this.#table.free(this.#firstEntry, this.#entries)
+    this.#vectors = []
+    this.#firstEntry = -1
+    this.#entries = 0
+  }
+
+  save(): readonly string[] {
+    return this.#vectors.map(({ processor, vector }, i) => `${processor}:${vector}:${this.#firstEntry + i}`)
+  }
+
+  #placed(bar: number): boolean {
+    return this.#fn.bars.some(({ index, address }) => index === bar && address !== 0)
+  }
+
+  #allocateVectors(count: number, handler: (index: number) => void, processor: number): HostVector[] {
+    const vectors: HostVector[] = []
+    try {
+      for (let i = 0; i < count; i++) {
+        const vector = this.#interrupts.allocate(processor, `${this.#fn.address}/${i}`, () => handler(i))
+        vectors.push(vector)
+        if (this.#table === undefined && vector.apicId > LARGEST_COMPATIBILITY_ID) {
+          throw new NorthbridgeError(
+            'noInterruptRemapping',
+            `without interrupt remapping no message reaches processor ${processor}, whose APIC id is ${vector.apicId}`,
+          )
+        }
+      }
+    } catch (error) {
+      for (const vector of vectors) this.#interrupts.free(vector)
+      throw error
+    }
+    return vectors
+  }
+
+  /** Remappable format carries a handle, with a subhandle that MSI counts up; compatibility format the vector. */
+  #message({ apicId, vector }: HostVector, entry: number): Message {
+    return this.#table === undefined
+      ? { addressLow: compatibilityAddress(apicId), addressHigh: 0, data: vector }
+      : { addressLow: remappableAddress(entry, true), addressHigh: 0, data: 0 }
+  }
+}
+
+/** Under which source-ids the unit sees interrupt requests of a function. */
+function sourceOf(fn: HostPciFunction): InterruptSource {
+  const aliases = dmaAliases(fn)
+  const last = aliases.at(-1)!
+  if (last.rid === fn.rid) return { kind: 'requester', rid: fn.rid }
+  const bus = fn.rid >>> 8
+  const other = last.rid >>> 8
+  // Behind a bridge that keeps its own bus number every request carries the bridge's id.
+  if (last.stampedBy !== fn && other === last.stampedBy.rid >>> 8) return { kind: 'requester', rid: last.rid }
+  return { kind: 'buses', first: Math.min(bus, other), last: Math.max(bus, other) }
+}

@@ -1,0 +1,30 @@
+/** The fault event of a remapping unit as an interrupt of the host ("Fault Event Control Register"). */
+import type { Trace } from '../../engine/index.ts'
+import { compatibilityAddress } from '../../interrupts/formats/message.ts'
+import { FEADDR, FECTL, FEDATA, FEUADDR } from '../../vtd/formats/index.ts'
+import type { HostInterrupts } from '../interrupts.ts'
+import type { RemappingUnitDriver } from './remapping-unit-driver.ts'
+
+/**
+ * Programs the message, which is never remapped, for processor 0. With `unmask` clear the event stays masked: faults
+ * are then left in the recording registers until somebody clears them.
+ */
+export function enableFaultInterrupt(
+  unit: RemappingUnitDriver,
+  interrupts: HostInterrupts,
+  trace: Trace,
+  unmask: boolean,
+): void {
+  const { registers } = unit
+  const { apicId, vector } = interrupts.allocate(0, `${unit.name}/fault`, () => {
+    for (const fault of unit.faults.drain(registers)) {
+      trace.emit('host', `${unit.name}: fault 0x${fault.reason.toString(16)} of ${fault.source} read`, {
+        ...fault,
+      })
+    }
+  })
+  registers.write(FEDATA.offset, vector)
+  registers.write(FEADDR.offset, compatibilityAddress(apicId & 0xff))
+  registers.write(FEUADDR.offset, apicId & 0xffff_ff00)
+  registers.write(FECTL.offset, unmask ? 0 : FECTL.f.IM.mask)
+}

@@ -1,0 +1,59 @@
+/** Reads and clears primary faults of one unit ("Primary Fault Logging"), and keeps the newest. */
+import { formatFunctionAddress, get, hex, type RequesterId } from '../../core/index.ts'
+import { FSTS, faultRecordingRegister } from '../../vtd/formats/index.ts'
+import type { HostFault } from '../types.ts'
+import type { UnitRegisters } from './unit-registers.ts'
+
+const KEPT = 256
+/** Reasons from here to 0x2F are of interrupt requests, whose record holds an index instead of an address. */
+const FIRST_INTERRUPT_REASON = 0x20
+const LAST_INTERRUPT_REASON = 0x2f
+
+export class FaultLog {
+  readonly #unit: string
+  readonly #segment: number
+  readonly #faults: HostFault[] = []
+
+  constructor(unit: string, segment: number) {
+    this.#unit = unit
+    this.#segment = segment
+  }
+
+  /** Oldest first. */
+  get faults(): readonly HostFault[] {
+    return this.#faults
+  }
+
+  /** The fault event handler: takes every record out of the registers. Returns them, oldest first. */
+  drain(registers: UnitRegisters): readonly HostFault[] {
+    const { FRO, NFR } = registers.cap
+    const taken: HostFault[] = []
+    const first = registers.field(FSTS, FSTS.f.FRI)
+    for (let i = 0; i <= NFR; i++) {
+      const register = faultRecordingRegister(FRO, (first + i) % (NFR + 1))
+      const words = registers.words(register)
+      if (!get(register.f.F, words)) break
+      taken.push(this.#decode(register.f, words))
+      registers.write(register.offset + 12, register.f.F.mask)
+    }
+    registers.write(FSTS.offset, FSTS.f.PFO.mask)
+    this.#faults.push(...taken)
+    this.#faults.splice(0, this.#faults.length - KEPT)
+    return taken
+  }
+
+  #decode(f: ReturnType<typeof faultRecordingRegister>['f'], words: readonly number[]): HostFault {
+    const reason = get(f.FR, words)
+    const ofInterrupt = reason >= FIRST_INTERRUPT_REASON && reason <= LAST_INTERRUPT_REASON
+    const address = ofInterrupt
+      ? hex(words[1]! >>> 16)
+      : `0x${((BigInt(words[1]!) << 32n) | BigInt((words[0]! & ~0xfff) >>> 0)).toString(16)}`
+    return {
+      unit: this.#unit,
+      reason,
+      source: formatFunctionAddress(this.#segment, get(f.SID, words) as RequesterId),
+      address,
+      write: get(f.T1, words) === 0,
+    }
+  }
+}

@@ -1,0 +1,96 @@
+/** The interrupt remapping table of one unit: entries handed out, written, and taken back. */
+import { NorthbridgeError, PAGE_SIZE, type PageNumber, set } from '../../core/index.ts'
+import type { Software } from '../../engine/index.ts'
+import { IRTA, IRTE, IRTE_WORDS, SOURCE_VALIDATION } from '../../vtd/formats/index.ts'
+import type { TableMemory } from '../table-memory.ts'
+import type { Invalidation } from './invalidation.ts'
+import type { UnitRegisters } from './unit-registers.ts'
+
+/** IRTA.S = 15: 2^16 entries of 16 bytes, all that a handle can address. */
+const SIZE_ENCODING = 15
+const ENTRIES = 2 ** (SIZE_ENCODING + 1)
+const PAGES = (ENTRIES * 16) / PAGE_SIZE
+
+/** Whose interrupt requests an entry accepts ("Source Validation"). */
+export type InterruptSource =
+  | { readonly kind: 'requester'; readonly rid: number }
+  | { readonly kind: 'buses'; readonly first: number; readonly last: number }
+
+export interface InterruptTarget {
+  readonly apicId: number
+  readonly vector: number
+}
+
+export class InterruptTable {
+  readonly #memory: TableMemory
+  readonly #invalidate: (requests: readonly Invalidation[]) => Software
+  readonly #extended: boolean
+  readonly #table: PageNumber
+  readonly #used = new Set<number>()
+
+  /** @param extended whether destinations are 32-bit x2APIC ids (EIME). */
+  constructor(
+    memory: TableMemory,
+    extended: boolean,
+    invalidate: (requests: readonly Invalidation[]) => Software,
+  ) {
+    this.#memory = memory
+    this.#extended = extended
+    this.#invalidate = invalidate
+    this.#table = memory.allocate(PAGES)
+  }
+
+  /** Makes the unit use the table; interrupt requests in remappable format are remapped from then on. */
+  *enable(registers: UnitRegisters): Software {
+    registers.writePage(IRTA, this.#table, SIZE_ENCODING | (this.#extended ? IRTA.f.EIME.mask : 0))
+    yield* registers.command('SIRTP')
+    yield* this.#invalidate([{ cache: 'interruptEntry', scope: 'global' }])
+    yield* registers.command('IRE')
+  }
+
+  /** `count` consecutive free entries, the first a multiple of `alignment`. Throws `outOfResources`. */
+  allocate(count: number, alignment = 1): number {
+    for (let first = 0; first + count <= ENTRIES; first += alignment) {
+      let free = 0
+      while (free < count && !this.#used.has(first + free)) free++
+      if (free < count) continue
+      for (let i = 0; i < count; i++) this.#used.add(first + i)
+      return first
+    }
+    throw new NorthbridgeError(
+      'outOfResources',
+      `the interrupt remapping table has no ${count} consecutive free entries (${this.#used.size} of ${ENTRIES} are in use)`,
+    )
+  }
+
+  /** Writes an entry. It was not present before: only a unit in caching mode may have kept that. */
+  *point(index: number, source: InterruptSource, target: InterruptTarget): Software {
+    const entry = new Uint32Array(IRTE_WORDS)
+    set(IRTE.P, entry, 1)
+    set(IRTE.V, entry, target.vector)
+    set(IRTE.DST, entry, this.#extended ? target.apicId : target.apicId << 8)
+    if (source.kind === 'requester') {
+      set(IRTE.SVT, entry, SOURCE_VALIDATION.sourceId)
+      set(IRTE.SID, entry, source.rid)
+    } else {
+      set(IRTE.SVT, entry, SOURCE_VALIDATION.busRange)
+      set(IRTE.SID, entry, (source.first << 8) | source.last)
+    }
+    this.#memory.write(this.#table, index, entry)
+    yield* this.#invalidate([{ cache: 'interruptEntry', scope: 'index', index }])
+  }
+
+  *free(first: number, count: number): Software {
+    const requests: Invalidation[] = []
+    for (let index = first; index < first + count; index++) {
+      this.#memory.write(this.#table, index, new Uint32Array(IRTE_WORDS))
+      requests.push({ cache: 'interruptEntry', scope: 'index', index })
+      this.#used.delete(index)
+    }
+    yield* this.#invalidate(requests)
+  }
+
+  save(): readonly number[] {
+    return [...this.#used].sort((a, b) => a - b)
+  }
+}

@@ -1,0 +1,338 @@
+/** DMA and interrupt remapping of the whole machine: units, groups, default domains, and who owns a group. */
+import type { RequesterId, Saved } from '../../core/index.ts'
+import { pause, type Software, type Trace } from '../../engine/index.ts'
+import { DMAR_FLAGS, type Dmar } from '../../platform/formats/acpi/index.ts'
+import type { MachinePort } from '../../platform/machine-port.ts'
+import type { KernelParameters } from '../command-line.ts'
+import type { HostPciFunction } from '../pci/pci-function.ts'
+import type { TableMemory } from '../table-memory.ts'
+import type { Owner } from '../types.ts'
+import { DefaultDomains } from './default-domains.ts'
+import { DeviceScopes, type ReservedPages } from './device-scopes.ts'
+import type { TranslationDomain } from './domain.ts'
+import { DomainTable } from './domain-table.ts'
+import { type Group, Grouping } from './groups.ts'
+import { dmaAliases, type GroupingFunction } from './isolation.ts'
+import { RemappingUnitDriver } from './remapping-unit-driver.ts'
+
+/** A group with what the kernel keeps for it. */
+export interface GroupState {
+  readonly group: Group<HostPciFunction>
+  /** For the kernel's own drivers; undefined where no modelled unit translates. */
+  readonly defaultDomain: TranslationDomain | undefined
+  /** Where the group's requesters point now. */
+  domain: TranslationDomain | undefined
+  /** User space that owns the group's DMA. */
+  user: string | undefined
+}
+
+export interface IommuOptions {
+  readonly machine: MachinePort
+  readonly memory: TableMemory
+  readonly dmar: Dmar | undefined
+  readonly parameters: KernelParameters
+  readonly trace: Trace
+  /** Memory that the kernel may use. */
+  readonly usable: readonly ReservedPages[]
+  /** What units are called, by register base. */
+  readonly unitNames: ReadonlyMap<number, string>
+}
+
+/** Class 08, subclass 06: an IOMMU that is a function itself, as AMD's are. It translates all others of its segment. */
+const IOMMU_CLASS = 0x0806
+export class Iommu {
+  readonly units: readonly RemappingUnitDriver[]
+  readonly #options: IommuOptions
+  readonly #scopes: DeviceScopes | undefined
+  readonly #grouping = new Grouping<HostPciFunction>()
+  readonly #states = new Map<Group<HostPciFunction>, GroupState>()
+  readonly #domains: DomainTable
+  readonly #defaults: DefaultDomains
+  /** An IOMMU that groups functions but that this kernel cannot program. */
+  #foreign: HostPciFunction | undefined
+  #extendedMode = false
+
+  constructor(options: IommuOptions) {
+    const { machine, memory, dmar, parameters, usable, unitNames } = options
+    this.#options = options
+    this.#scopes = dmar === undefined ? undefined : new DeviceScopes(dmar)
+    this.#domains = new DomainTable(memory)
+    this.#defaults = new DefaultDomains({
+      domains: this.#domains,
+      passThrough: parameters.passThrough,
+      usable,
+      reservedMemory: fn => this.reservedMemory(fn),
+    })
+    this.units = (this.#scopes?.units ?? []).map(
+      ({ segment, registerBase }, index) =>
+        new RemappingUnitDriver(
+          machine,
+          memory,
+          unitNames.get(registerBase) ?? `dmar${index}`,
+          index,
+          segment,
+          registerBase,
+        ),
+    )
+  }
+
+  /** Whether interrupt destinations are 32-bit x2APIC ids. */
+  get extendedMode(): boolean {
+    return this.#extendedMode
+  }
+
+  /** Whether access control services are to be enabled: some IOMMU is there and wanted. */
+  wantsAccessControl(functions: readonly HostPciFunction[]): boolean {
+    return this.#translates || (this.#options.parameters.iommu && functions.some(isForeignIommu))
+  }
+
+  get #translates(): boolean {
+    return this.units.length > 0 && this.#options.parameters.iommu
+  }
+
+  /** Interrupt remapping, before any driver asks for an interrupt. On all units or on none. */
+  *remapInterrupts(): Software {
+    const { dmar, parameters } = this.#options
+    for (const unit of this.units) yield* unit.start()
+    const flags = dmar?.flags ?? 0
+    const possible = this.units.length > 0 && (flags & DMAR_FLAGS.INTR_REMAP) !== 0
+    if (!possible || !parameters.interruptRemapping || !this.units.every(unit => unit.canRemapInterrupts))
+      return
+    this.#extendedMode =
+      parameters.x2apic &&
+      (flags & DMAR_FLAGS.X2APIC_OPT_OUT) === 0 &&
+      this.units.every(unit => unit.canUseX2apic)
+    for (const unit of this.units) yield* unit.remapInterrupts(this.#extendedMode)
+    this.#options.trace.emit('host', 'interrupt remapping is enabled', {
+      units: this.units.map(({ name }) => name),
+      mode: this.#extendedMode ? 'x2apic' : 'xapic',
+    })
+  }
+
+  /** Groups every function and turns DMA remapping on, with each group in its default domain. */
+  *remapDma(functions: readonly HostPciFunction[]): Software {
+    for (const fn of functions) this.#grouping.discover(fn)
+    if (this.#translates) for (const unit of this.units) yield* unit.installRootTable()
+    else this.#foreign = this.#options.parameters.iommu ? functions.find(isForeignIommu) : undefined
+    for (const fn of functions) if (this.#isTranslated(fn)) this.#join(fn)
+    for (const group of this.#grouping.groups()) {
+      const state = this.#found(group)
+      if (state.defaultDomain === undefined) continue
+      yield* this.#defaults.mapReserved(state.defaultDomain, group.members)
+      yield* this.#point(state, state.defaultDomain)
+      yield* pause()
+    }
+    if (!this.#translates) return
+    for (const unit of this.units) yield* unit.translate()
+    this.#options.trace.emit('host', 'DMA remapping is enabled', {
+      units: this.units.map(({ name }) => name),
+    })
+  }
+
+  /** A function that appeared later (a VF): joins or founds a group. Throws `outOfMemory`, `outOfResources`. */
+  *add(fn: HostPciFunction): Software {
+    this.#grouping.discover(fn)
+    if (!this.#isTranslated(fn)) return
+    const group = this.#join(fn)
+    const state = this.#states.get(group)
+    if (state === undefined) {
+      const founded = this.#found(group)
+      if (founded.defaultDomain !== undefined) yield* this.#point(founded, founded.defaultDomain)
+      return
+    }
+    const unit = this.unitOf(fn)
+    if (unit === undefined) return
+    const others = new Set(group.members.filter(member => member !== fn).flatMap(ridsOf))
+    const rids = ridsOf(fn).filter(rid => !others.has(rid))
+    unit.prepare(rids)
+    yield* unit.join(rids, state.domain!)
+  }
+
+  /**
+   * Refuses functions at these requester ids of a PF's device if they could not be added. Throws `outOfMemory`,
+   * `outOfResources`.
+   */
+  checkRoom(physical: HostPciFunction, rids: readonly RequesterId[]): void {
+    const unit = this.unitOf(physical)
+    if (unit === undefined) return
+    const founds = this.#grouping.wouldFound({ ...plainVirtualFunction(physical), rid: rids[0]! })
+    if (founds) unit.checkDomainIds(rids.length)
+    this.#options.memory.checkRoom(unit.missingContextTables(rids) + (founds ? rids.length : 0))
+  }
+
+  /** Takes a function out; a group that it leaves empty disappears with its domain. */
+  *remove(fn: HostPciFunction): Software {
+    const group = this.#grouping.groupOf(fn)
+    this.#grouping.remove(fn)
+    fn.group = null
+    if (group === undefined) return
+    const state = this.#states.get(group)!
+    const unit = this.unitOf(fn)
+    if (unit !== undefined && state.domain !== undefined) {
+      const others = new Set(group.members.flatMap(ridsOf))
+      yield* unit.leave(
+        ridsOf(fn).filter(rid => !others.has(rid)),
+        state.domain,
+      )
+    }
+    if (group.members.length > 0) return
+    this.#states.delete(group)
+    if (state.defaultDomain !== undefined && !this.#defaults.isShared(state.defaultDomain))
+      this.destroy(state.defaultDomain)
+  }
+
+  /** Ascending by number. */
+  groups(): readonly GroupState[] {
+    return this.#grouping.groups().map(group => this.#states.get(group)!)
+  }
+
+  stateOf(fn: HostPciFunction): GroupState | undefined {
+    const group = this.#grouping.groupOf(fn)
+    return group === undefined ? undefined : this.#states.get(group)
+  }
+
+  /** The unit that translates a function's DMA; undefined if none does, or none that is modelled. */
+  unitOf(fn: HostPciFunction): RemappingUnitDriver | undefined {
+    const unit = this.#unitInTable(fn)
+    return unit?.remapsDma ? unit : undefined
+  }
+
+  /** The unit that remaps a function's interrupt requests, whether or not it translates DMA. */
+  interruptUnitOf(fn: HostPciFunction): RemappingUnitDriver | undefined {
+    const unit = this.#unitInTable(fn)
+    return unit?.interrupts === undefined ? undefined : unit
+  }
+
+  /** Some unit remaps interrupts: then the kernel gives messages only to functions that one covers. */
+  get remapsInterrupts(): boolean {
+    return this.units.some(unit => unit.interrupts !== undefined)
+  }
+
+  /** Why no modelled unit translates a function, in words; undefined if one does. */
+  whyNotTranslated(fn: HostPciFunction): string | undefined {
+    if (this.unitOf(fn) !== undefined) return undefined
+    if (this.#foreign !== undefined)
+      return `it is behind the AMD IOMMU at ${this.#foreign.address}, which is not modelled`
+    if (this.units.length === 0) return 'the firmware reports no remapping unit (no DMAR table)'
+    if (!this.#options.parameters.iommu)
+      return 'DMA remapping is not enabled: the kernel command line lacks intel_iommu=on'
+    return 'no remapping unit of the DMAR table covers it: its host bridge bypasses remapping'
+  }
+
+  reservedMemory(fn: HostPciFunction): readonly ReservedPages[] {
+    return this.#scopes?.reservedMemory(fn) ?? []
+  }
+
+  /** A new empty domain for a group. Throws `outOfMemory`, `outOfResources`. */
+  createDomain(state: GroupState): TranslationDomain {
+    return this.#domains.create(this.#unitsOf(state.group))
+  }
+
+  /** Points every requester of a group at another domain. DMA under way in between faults. */
+  *move(state: GroupState, domain: TranslationDomain): Software {
+    const { domain: old } = state
+    if (old !== undefined) {
+      for (const [unit, rids] of this.#requestersOf(state)) yield* unit.leave(rids, old)
+    }
+    yield* this.#point(state, domain)
+  }
+
+  /** Frees a domain that no requester is in any more. */
+  destroy(domain: TranslationDomain): void {
+    this.#domains.destroy(domain)
+  }
+
+  ownerOf(state: GroupState): Owner {
+    if (state.user !== undefined) return { kind: 'vm', name: state.user }
+    const driven = state.group.members.find(member => member.owner.kind === 'driver')
+    return driven?.owner ?? { kind: 'none' }
+  }
+
+  save(): Saved {
+    return {
+      units: this.units.map(unit => unit.save()),
+      domains: this.#domains.save(),
+      groups: this.groups().map(({ group, domain, user }) => ({
+        id: group.id,
+        members: group.members.map(({ address }) => address),
+        domain: domain?.number ?? null,
+        user: user ?? null,
+      })),
+    }
+  }
+
+  #unitInTable(fn: HostPciFunction): RemappingUnitDriver | undefined {
+    const index = this.#scopes?.unitOf(fn)
+    return index === undefined ? undefined : this.units[index]
+  }
+
+  #isTranslated(fn: HostPciFunction): boolean {
+    if (this.#foreign !== undefined) return fn !== this.#foreign && fn.segment === this.#foreign.segment
+    return this.unitOf(fn) !== undefined
+  }
+
+  #join(fn: HostPciFunction): Group<HostPciFunction> {
+    const group = this.#grouping.add(fn)
+    fn.group = group.id
+    fn.remappingUnit = this.unitOf(fn)?.name ?? null
+    this.#options.trace.emit('host', `${fn.address}: added to IOMMU group ${group.id}`, {
+      function: fn.address,
+      group: group.id,
+    })
+    return group
+  }
+
+  /** Makes the state of a new group. Throws `outOfMemory`, `outOfResources`. */
+  #found(group: Group<HostPciFunction>): GroupState {
+    const units = this.#unitsOf(group)
+    const defaultDomain = units.length === 0 ? undefined : this.#defaults.make(units)
+    const state: GroupState = { group, defaultDomain, domain: undefined, user: undefined }
+    this.#states.set(group, state)
+    return state
+  }
+
+  *#point(state: GroupState, domain: TranslationDomain): Software {
+    const requesters = this.#requestersOf(state)
+    for (const [unit, rids] of requesters) unit.prepare(rids)
+    for (const [unit, rids] of requesters) yield* unit.join(rids, domain)
+    state.domain = domain
+  }
+
+  #unitsOf({ members }: Group<HostPciFunction>): RemappingUnitDriver[] {
+    return unique(members.map(member => this.unitOf(member)))
+  }
+
+  /** Every requester id of a group, by the unit that sees it, ascending. */
+  #requestersOf(state: GroupState): readonly (readonly [RemappingUnitDriver, readonly RequesterId[]])[] {
+    return this.#unitsOf(state.group).map(unit => {
+      const members = state.group.members.filter(member => this.unitOf(member) === unit)
+      const rids = [...new Set(members.flatMap(ridsOf))].sort((a, b) => a - b)
+      return [unit, rids as RequesterId[]] as const
+    })
+  }
+}
+
+const ridsOf = (member: HostPciFunction): RequesterId[] => [
+  ...new Set(dmaAliases(member).map(({ rid }) => rid as RequesterId)),
+]
+
+function unique(units: readonly (RemappingUnitDriver | undefined)[]): RemappingUnitDriver[] {
+  return [...new Set(units)].filter(unit => unit !== undefined).sort((a, b) => a.index - b.index)
+}
+
+/** What grouping will see of a VF before there is one. */
+const plainVirtualFunction = (physical: HostPciFunction): GroupingFunction => ({
+  address: physical.address,
+  segment: physical.segment,
+  rid: physical.rid,
+  vendorId: physical.vendorId,
+  deviceId: physical.virtualization!.vfDeviceId,
+  expressType: physical.expressType,
+  bridge: false,
+  multifunction: false,
+  above: physical.above,
+  secondaryBus: 0,
+  quirkAliases: [],
+})
+
+const isForeignIommu = (fn: HostPciFunction): boolean => fn.classCode >>> 8 === IOMMU_CLASS

@@ -1,0 +1,181 @@
+/** Builds "Second-Stage Translation" tables in host memory, with the largest leaves that fit. */
+import { assert, type PageNumber } from '../../core/index.ts'
+import { SECOND_STAGE_ENTRY } from '../../vtd/formats/index.ts'
+import type { TableMemory } from '../table-memory.ts'
+
+const { R, W, PS } = SECOND_STAGE_ENTRY
+const WORDS = 2
+const FAN_OUT = 512
+/** Pages that one entry of a level covers; index = level, 1 is the lowest. */
+const SPAN = [0, 1, FAN_OUT, FAN_OUT ** 2, FAN_OUT ** 3, FAN_OUT ** 4] as const
+
+export interface Rights {
+  readonly read: boolean
+  readonly write: boolean
+}
+
+export class SecondStageTable {
+  /** Page of the top-level table. */
+  readonly root: PageNumber
+  readonly levels: number
+  readonly #memory: TableMemory
+  readonly #largestLeaf: number
+  /** Present entries of each table. */
+  readonly #used = new Map<PageNumber, number>()
+  readonly #entry = new Uint32Array(WORDS)
+
+  /**
+   * @param levels 3, 4 or 5
+   * @param largestLeaf level of the largest leaf the unit walks: 1 for 4 KiB, 2 for 2 MiB, 3 for 1 GiB
+   */
+  constructor(memory: TableMemory, levels: number, largestLeaf: number) {
+    this.#memory = memory
+    this.levels = levels
+    this.#largestLeaf = largestLeaf
+    this.root = memory.allocate()
+    this.#used.set(this.root, 0)
+  }
+
+  /** Number of pages below 2^AGAW. */
+  get reach(): number {
+    return SPAN[this.levels]! * FAN_OUT
+  }
+
+  /** Takes the pages that a mapping will need for tables. Throws `outOfMemory`, with nothing changed. */
+  reserve(page: PageNumber, hostPage: PageNumber, pages: number): PageNumber[] {
+    return this.#memory.allocateMany(this.#missing(this.root, this.levels, page, hostPage, pages))
+  }
+
+  /** Maps unmapped pages with the tables that {@link reserve} took for them (or for a range around them). */
+  map(page: PageNumber, hostPage: PageNumber, pages: number, rights: Rights, reserved: PageNumber[]): void {
+    const bits = (rights.read ? R.mask : 0) | (rights.write ? W.mask : 0)
+    this.#fill(this.root, this.levels, page, hostPage, pages, bits, reserved)
+  }
+
+  /** Gives back reserved tables that were not needed after all. */
+  giveBack(reserved: readonly PageNumber[]): void {
+    for (const table of reserved) this.#memory.free(table)
+  }
+
+  /**
+   * Clears every leaf in a range; none may stick out of it. Returns the tables that became empty: they are out of
+   * the walk, but cached; give them back once the invalidation has completed.
+   */
+  unmap(page: PageNumber, pages: number): readonly PageNumber[] {
+    const emptied: PageNumber[] = []
+    this.#clear(this.root, this.levels, page, pages, emptied)
+    return emptied
+  }
+
+  /** Frees every table. Nothing may walk them any more. */
+  destroy(): void {
+    for (const table of [...this.#used.keys()].sort((a, b) => a - b)) this.#memory.free(table)
+    this.#used.clear()
+  }
+
+  /** Pages taken by tables. */
+  get tables(): number {
+    return this.#used.size
+  }
+
+  #missing(
+    table: PageNumber | undefined,
+    level: number,
+    first: PageNumber,
+    host: PageNumber,
+    pages: number,
+  ): number {
+    if (level === 1) return 0
+    const span = SPAN[level]!
+    let missing = 0
+    for (let done = 0; done < pages; ) {
+      const page = first + done
+      const part = Math.min(pages - done, span - (page % span))
+      if (!this.#fitsLeaf(level, page, host + done, part)) {
+        const child = table === undefined ? undefined : this.#child(table, level, page)
+        if (child === undefined) missing++
+        missing += this.#missing(child, level - 1, page, host + done, part)
+      }
+      done += part
+    }
+    return missing
+  }
+
+  #fill(
+    table: PageNumber,
+    level: number,
+    first: PageNumber,
+    host: PageNumber,
+    pages: number,
+    bits: number,
+    reserved: PageNumber[],
+  ): void {
+    const span = SPAN[level]!
+    for (let done = 0; done < pages; ) {
+      const page = first + done
+      const part = Math.min(pages - done, span - (page % span))
+      if (level === 1 || this.#fitsLeaf(level, page, host + done, part)) {
+        assert(!this.#present(table, level, page), 'a page is mapped once')
+        this.#write(table, level, page, host + done, bits | (level > 1 ? PS.mask : 0))
+      } else {
+        let child = this.#child(table, level, page)
+        if (child === undefined) {
+          child = reserved.shift()
+          assert(child !== undefined, 'tables of a mapping are reserved before it is made')
+          this.#used.set(child, 0)
+          this.#write(table, level, page, child, R.mask | W.mask)
+        }
+        this.#fill(child, level - 1, page, host + done, part, bits, reserved)
+      }
+      done += part
+    }
+  }
+
+  #clear(table: PageNumber, level: number, first: PageNumber, pages: number, emptied: PageNumber[]): void {
+    const span = SPAN[level]!
+    for (let done = 0; done < pages; ) {
+      const page = first + done
+      const part = Math.min(pages - done, span - (page % span))
+      done += part
+      if (!this.#present(table, level, page)) continue
+      const child = level === 1 ? undefined : this.#child(table, level, page)
+      if (child !== undefined) {
+        this.#clear(child, level - 1, page, part, emptied)
+        if (this.#used.get(child)! > 0) continue
+        this.#used.delete(child)
+        emptied.push(child)
+      } else {
+        assert(part === span, 'leaves are unmapped whole')
+      }
+      this.#entry.fill(0)
+      this.#memory.write(table, indexAt(level, page), this.#entry)
+      this.#used.set(table, this.#used.get(table)! - 1)
+    }
+  }
+
+  #fitsLeaf(level: number, page: PageNumber, host: PageNumber, part: number): boolean {
+    const span = SPAN[level]!
+    return level <= this.#largestLeaf && part === span && page % span === 0 && host % span === 0
+  }
+
+  #present(table: PageNumber, level: number, page: PageNumber): boolean {
+    return (this.#memory.read(table, indexAt(level, page), WORDS, 0) & (R.mask | W.mask)) !== 0
+  }
+
+  /** The table below an entry; undefined if there is none, or a leaf. */
+  #child(table: PageNumber, level: number, page: PageNumber): PageNumber | undefined {
+    const index = indexAt(level, page)
+    const low = this.#memory.read(table, index, WORDS, 0)
+    if ((low & (R.mask | W.mask)) === 0 || low & PS.mask) return undefined
+    return (low >>> 12) + this.#memory.read(table, index, WORDS, 1) * 2 ** 20
+  }
+
+  #write(table: PageNumber, level: number, page: PageNumber, target: PageNumber, bits: number): void {
+    this.#entry[0] = ((target % 2 ** 20) * 4096 + bits) >>> 0
+    this.#entry[1] = Math.floor(target / 2 ** 20)
+    this.#memory.write(table, indexAt(level, page), this.#entry)
+    this.#used.set(table, this.#used.get(table)! + 1)
+  }
+}
+
+const indexAt = (level: number, page: PageNumber): number => Math.floor(page / SPAN[level]!) % FAN_OUT

@@ -1,0 +1,44 @@
+/** Registers that a reset of a function loses and that the kernel puts back, as `pci_restore_state` does on Linux. */
+import { ALL_LANES } from '../../core/index.ts'
+import {
+  ACS,
+  BAR_COUNT,
+  barOffset,
+  CAPABILITY,
+  COMMAND_STATUS,
+  EXPRESS,
+  EXTENDED_CAPABILITY,
+  INTERRUPT,
+  ROM_OFFSET,
+} from '../../pcie/formats/index.ts'
+import type { HostPciFunction } from './pci-function.ts'
+
+const LOW_HALF = 0xffff
+const HIGH_HALF = 0xffff_0000
+
+/** Takes the registers of a type 0 function down. The result writes them back, Command last. */
+export function saveConfig(fn: HostPciFunction): () => void {
+  const { config } = fn
+  const saved: (readonly [offset: number, value: number, lanes: number])[] = []
+  const keep = (offset: number, lanes = ALL_LANES): void => {
+    saved.push([offset, config.read(offset), lanes])
+  }
+  for (let index = 0; index < BAR_COUNT.type0; index++) keep(barOffset(index))
+  keep(ROM_OFFSET.type0)
+  keep(INTERRUPT.offset, INTERRUPT.f.LINE.mask)
+  const express = fn.capability(CAPABILITY.EXPRESS)
+  if (express !== undefined) {
+    for (const register of [EXPRESS.DEVICE_CONTROL, EXPRESS.LINK_CONTROL, EXPRESS.DEVICE_CONTROL_2])
+      keep(express + register.offset, LOW_HALF)
+  }
+  const acs = fn.extendedCapability(EXTENDED_CAPABILITY.ACS)
+  if (acs !== undefined) keep(acs + ACS.CONTROL.offset, HIGH_HALF)
+  const restoreVirtualization = fn.virtualization?.snapshot()
+  keep(COMMAND_STATUS.offset, LOW_HALF)
+  return () => {
+    const command = saved.pop()!
+    for (const [offset, value, lanes] of saved) config.write(offset, value, lanes)
+    restoreVirtualization?.()
+    config.write(command[0], command[1], command[2])
+  }
+}

@@ -1,0 +1,43 @@
+/** Resets one function by the best method it has, and puts its configuration back. */
+import { NorthbridgeError } from '../../core/index.ts'
+import { type Software, until } from '../../engine/index.ts'
+import { BRIDGE_CONTROL, CAPABILITY, COMMAND_STATUS, EXPRESS, ID } from '../../pcie/formats/index.ts'
+import type { ResetMethod } from '../types.ts'
+import { saveConfig } from './config-state.ts'
+import type { HostPciFunction } from './pci-function.ts'
+import { resetFunction } from './reset-methods.ts'
+
+/** Throws `resetUnavailable` if every way would hit others, or there is none. */
+export function bestReset(fn: HostPciFunction): ResetMethod {
+  const [method] = fn.bridge ? [] : fn.resetMethods
+  if (method !== undefined) return method
+  throw new NorthbridgeError(
+    'resetUnavailable',
+    fn.bridge
+      ? `${fn.address} is a bridge: resetting it would cut off what is below`
+      : `${fn.address} offers neither a function level reset (FLR, AF) nor one by power management, and is not alone on a bus below a bridge`,
+    { function: fn.address, errno: 'ENOTTY' },
+  )
+}
+
+/** MSI and MSI-X are disabled afterwards; arming them again is the caller's. */
+export function* resetAndRestore(fn: HostPciFunction, method: ResetMethod): Software {
+  const { config } = fn
+  const restore = saveConfig(fn)
+  config.write(COMMAND_STATUS.offset, COMMAND_STATUS.f.INTD.mask, 0xffff)
+  const express = fn.capability(CAPABILITY.EXPRESS)
+  const { DEVICE_CONTROL } = EXPRESS
+  if (express !== undefined) {
+    yield* until(() => config.get(express, DEVICE_CONTROL, DEVICE_CONTROL.f.TP) === 0)
+  }
+  if (method === 'bus') {
+    const bridge = fn.above!.config
+    bridge.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 1)
+    bridge.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 0)
+  } else {
+    resetFunction(config, fn.entries, method)
+  }
+  // A VF answers with all ones for its Vendor ID at any time.
+  if (fn.physical === undefined) yield* until(() => config.get(0, ID, ID.f.VENDOR) === fn.vendorId)
+  restore()
+}

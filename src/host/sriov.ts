@@ -1,0 +1,189 @@
+/** Enabling and disabling virtual functions: sysfs `sriov_numvfs` with Linux's rules and error numbers. */
+import { busOf, NorthbridgeError, type RequesterId } from '../core/index.ts'
+import { pause, type Software, type Trace } from '../engine/index.ts'
+import type { HostBridgeResources } from '../platform/formats/boot-parameters.ts'
+import type { DriverCore } from './driver-core.ts'
+import { driverNamed } from './driver-table.ts'
+import type { Iommu } from './iommu/iommu.ts'
+import { findSpace } from './pci/address-space.ts'
+import type { HostPciFunction } from './pci/pci-function.ts'
+import type { PciScanner } from './pci/scan.ts'
+
+export interface SriovOptions {
+  readonly scanner: PciScanner
+  readonly iommu: Iommu
+  readonly drivers: DriverCore
+  readonly trace: Trace
+  readonly autoprobe: boolean
+  /** The host bridge above a function. */
+  readonly rootOf: (fn: HostPciFunction) => HostBridgeResources
+  /** Every function of the machine: VFs are added to it and taken from it. */
+  readonly functions: Map<string, HostPciFunction>
+}
+
+export class SriovControl {
+  readonly #options: SriovOptions
+
+  constructor(options: SriovOptions) {
+    this.#options = options
+  }
+
+  /** Throws `sriovUnsupported`, `sriovOutOfRange`, `sriovBusy`, `outOfResources`, `outOfMemory`, `invalidArgument`. */
+  *setNumVfs(fn: HostPciFunction, count: number): Software {
+    const { virtualization } = fn
+    if (!Number.isInteger(count) || count < 0) {
+      throw new NorthbridgeError('invalidArgument', `numVfs must be a whole number from 0, not ${count}`, {
+        errno: 'EINVAL',
+      })
+    }
+    if (virtualization === undefined) {
+      throw new NorthbridgeError(
+        'sriovUnsupported',
+        `${fn.address} has no SR-IOV capability${fn.physical === undefined ? '' : `: it is a VF of ${fn.physical.address}`}`,
+        { errno: 'ENOSYS' },
+      )
+    }
+    if (count > fn.vfLimit) {
+      const by = fn.vfLimit < virtualization.totalVfs ? `driver ${fn.driver} allows` : 'TotalVFs is'
+      throw new NorthbridgeError('sriovOutOfRange', `${fn.address}: ${by} ${fn.vfLimit}, not ${count}`, {
+        errno: 'ERANGE',
+        totalVfs: virtualization.totalVfs,
+        driverLimit: fn.vfLimit,
+      })
+    }
+    const { numVfs } = virtualization
+    if (count === numVfs) return
+    this.#checkDriver(fn)
+    if (count === 0) return yield* this.#disable(fn)
+    if (numVfs > 0) {
+      throw new NorthbridgeError(
+        'sriovBusy',
+        `${fn.address} has ${numVfs} VFs enabled: NumVFs can only change by way of 0`,
+        { errno: 'EBUSY', numVfs },
+      )
+    }
+    yield* this.#enable(fn, count)
+  }
+
+  /** Gives VF BARs that firmware left out an address, as far as there is room. */
+  placeBars(fn: HostPciFunction): void {
+    const { virtualization } = fn
+    if (virtualization === undefined) return
+    for (const bar of virtualization.bars) {
+      if (bar.address !== 0) continue
+      const everything = [...this.#options.functions.values()]
+      const size = bar.size * virtualization.totalVfs
+      const address = findSpace(fn, bar, size, this.#options.rootOf(fn), everything)
+      if (address !== undefined) virtualization.place(bar, address)
+    }
+  }
+
+  #checkDriver(fn: HostPciFunction): void {
+    const driver = driverNamed(fn.driver)
+    if (driver?.sriov === undefined) {
+      throw new NorthbridgeError(
+        'sriovUnsupported',
+        driver === undefined
+          ? `${fn.address} has no driver that could serve virtual functions`
+          : `driver ${driver.name} of ${fn.address} does not configure SR-IOV`,
+        { errno: 'ENOENT' },
+      )
+    }
+    if (driver.sriov.needsMsix && !this.#options.drivers.hasMessages(fn)) {
+      throw new NorthbridgeError(
+        'sriovUnsupported',
+        `driver ${driver.name} of ${fn.address} got no MSI-X vectors, without which it serves no virtual functions`,
+        { errno: 'EPERM' },
+      )
+    }
+  }
+
+  *#enable(fn: HostPciFunction, count: number): Software {
+    const virtualization = fn.virtualization!
+    const { scanner, iommu, drivers, trace, autoprobe, functions } = this.#options
+    if (virtualization.initialVfs !== virtualization.totalVfs) {
+      throw new NorthbridgeError('sriovUnsupported', `${fn.address}: InitialVFs differs from TotalVFs`, {
+        errno: 'EIO',
+      })
+    }
+    const unplaced = virtualization.bars.find(({ address }) => address === 0)
+    if (unplaced !== undefined) {
+      throw new NorthbridgeError(
+        'outOfResources',
+        `${fn.address}: no address space was free for VF BAR ${unplaced.index}`,
+        { errno: 'ENOMEM' },
+      )
+    }
+    const rids = this.#routingIds(fn, count)
+    iommu.checkRoom(fn, rids)
+    virtualization.setNumVfs(count)
+    virtualization.enable()
+    trace.emit('sriov', `${fn.address}: ${count} virtual functions enabled`, {
+      function: fn.address,
+      numVfs: count,
+    })
+    for (const [index, rid] of rids.entries()) {
+      const vf = scanner.open({
+        segment: fn.segment,
+        rid,
+        above: fn.above,
+        virtual: { physical: fn, index },
+        numaNode: fn.numaNode,
+      })
+      functions.set(vf.address, vf)
+      fn.virtuals.push(vf)
+      fn.above?.below.push(vf)
+      yield* iommu.add(vf)
+      if (autoprobe) yield* drivers.probe(vf)
+      if (index % 64 === 63) yield* pause()
+    }
+  }
+
+  /** Routing ids of the VFs, which depend on NumVFs: it is written to learn them, and put back. */
+  #routingIds(fn: HostPciFunction, count: number): RequesterId[] {
+    const virtualization = fn.virtualization!
+    virtualization.setNumVfs(count)
+    const { offset, stride } = virtualization
+    virtualization.setNumVfs(0)
+    if (offset === 0 || (count > 1 && stride === 0)) {
+      throw new NorthbridgeError(
+        'sriovUnsupported',
+        `${fn.address}: First VF Offset ${offset} and VF Stride ${stride} give no address to ${count} VFs`,
+        { errno: 'EIO' },
+      )
+    }
+    const rids = Array.from({ length: count }, (_, n) => fn.rid + offset + n * stride)
+    const lastBus = fn.above === undefined ? this.#options.rootOf(fn).lastBus : fn.above.subordinateBus
+    const last = rids.at(-1)!
+    if (last > 0xffff || last >>> 8 > lastBus) {
+      throw new NorthbridgeError(
+        'outOfResources',
+        `${fn.address}: ${count} VFs need bus 0x${busOf(last as RequesterId).toString(16)}, but bus numbers end at 0x${lastBus.toString(16)} there`,
+        { errno: 'ENOMEM' },
+      )
+    }
+    return rids as RequesterId[]
+  }
+
+  *#disable(fn: HostPciFunction): Software {
+    const { iommu, drivers, trace, functions } = this.#options
+    const used = fn.virtuals.find(vf => vf.owner.kind === 'vm')
+    if (used !== undefined) {
+      const owner = used.owner as { readonly name: string }
+      throw new NorthbridgeError(
+        'sriovBusy',
+        `${fn.address}: its VF ${used.address} is assigned to virtual machine "${owner.name}"`,
+        { errno: 'EPERM', function: used.address, vm: owner.name },
+      )
+    }
+    for (const vf of [...fn.virtuals].reverse()) {
+      yield* drivers.unbind(vf)
+      yield* iommu.remove(vf)
+      functions.delete(vf.address)
+      fn.virtuals.pop()
+      fn.above?.below.splice(fn.above.below.indexOf(vf), 1)
+    }
+    fn.virtualization!.disable()
+    trace.emit('sriov', `${fn.address}: virtual functions disabled`, { function: fn.address, numVfs: 0 })
+  }
+}

@@ -1,0 +1,218 @@
+/** What the host kernel shows of itself to hypervisor, policies and operations. */
+import type { PageNumber, RequesterId } from '../core/index.ts'
+import type { Engine, Software } from '../engine/index.ts'
+
+/** What a function is, by its header, its PCI Express capability and its SR-IOV role. */
+export type HostFunctionKind =
+  | 'PF'
+  | 'VF'
+  | 'endpoint'
+  | 'rootPort'
+  | 'upstreamPort'
+  | 'downstreamPort'
+  | 'bridge'
+  | 'hostBridge'
+
+/** Who uses a function: nobody, a driver of the host, or a virtual machine. */
+export type Owner =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'driver'; readonly name: string }
+  | { readonly kind: 'vm'; readonly name: string }
+
+/** A base address register as the kernel found or placed it. */
+export interface HostBar {
+  readonly index: number
+  readonly kind: 'memory32' | 'memory64' | 'io'
+  readonly prefetchable: boolean
+  /** Physical address, or I/O port; 0 if it could not be placed. */
+  readonly address: number
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface HostSriov {
+  /** As the device says. */
+  readonly totalVfs: number
+  /** What the PF's driver allows, as sysfs `sriov_totalvfs` shows it. */
+  readonly driverLimit: number
+  readonly numVfs: number
+  readonly offset: number
+  readonly stride: number
+  readonly vfDeviceId: number
+  /** VF BARs: `size` is that of one VF's aperture. */
+  readonly bars: readonly HostBar[]
+}
+
+/** One PCI function. Properties are live: they show the present state. */
+export interface HostFunction {
+  /** `dddd:bb:dd.f` */
+  readonly address: string
+  readonly segment: number
+  readonly rid: RequesterId
+  readonly kind: HostFunctionKind
+  readonly vendorId: number
+  readonly deviceId: number
+  readonly subsystemVendorId: number
+  readonly subsystemId: number
+  /** Base class, subclass and programming interface, 24 bits. */
+  readonly classCode: number
+  readonly revision: number
+  /** The bridge above; absent on a root bus. */
+  readonly parent?: string | undefined
+  /** Of a VF: its PF. */
+  readonly physicalFunction?: string | undefined
+  /** Of a PF: its VFs, present while they are enabled. */
+  readonly virtualFunctions: readonly string[]
+  readonly bars: readonly HostBar[]
+  /** Names like `MSI-X`, in the order of the chains. */
+  readonly capabilities: readonly string[]
+  /** IOMMU group number; null if no remapping unit translates the function. */
+  readonly group: number | null
+  /** Name of the unit that translates it ({@link HostOptions.unitNames}); null if none. */
+  readonly remappingUnit: string | null
+  readonly driver: string | null
+  readonly owner: Owner
+  /** -1 if the firmware names none. */
+  readonly numaNode: number
+  readonly resetMethods: readonly ResetMethod[]
+  readonly sriov?: HostSriov | undefined
+}
+
+/** Linux's names, as in sysfs `reset_method`. */
+export type ResetMethod = 'flr' | 'af_flr' | 'pm' | 'bus'
+
+/** Why a function is in the group it is in. */
+export interface GroupReason {
+  readonly function: string
+  /** The function through which it joined; absent if it founded the group. */
+  readonly joined?: string
+  readonly rule:
+    | 'founder'
+    /** Its requests carry the requester id of that function. */
+    | 'alias'
+    /** A port above does not keep peers apart. */
+    | 'unisolatedPath'
+    /** Functions of one device that may reach each other inside it. */
+    | 'multifunction'
+  /** The port or function that lacks isolation. */
+  readonly lackedBy?: string
+  /** ACS control bits that would be needed there: `SV`, `RR`, `CR`, `UF`; or `ACS` if it has no such capability. */
+  readonly missing?: readonly string[]
+  /** The same for people. */
+  readonly text: string
+}
+
+export interface IommuGroup {
+  readonly id: number
+  /** Addresses, sorted. */
+  readonly functions: readonly string[]
+  /** One reason for each function, in the order in which they joined. */
+  readonly why: readonly GroupReason[]
+  /** Who owns the group's DMA. */
+  readonly owner: Owner
+}
+
+/** A fault that the host's driver read from a unit's fault recording registers. */
+export interface HostFault {
+  readonly unit: string
+  readonly reason: number
+  readonly source: string
+  /** Faulting address, or the interrupt index for interrupt requests. `0x…` */
+  readonly address: string
+  readonly write: boolean
+}
+
+/** A device memory region that may be mapped into a guest. */
+export interface DeviceRegion {
+  /** BAR index, 0 to 5. */
+  readonly index: number
+  readonly hostAddress: number
+  /** Bytes. */
+  readonly size: number
+  readonly prefetchable: boolean
+  readonly is64: boolean
+}
+
+export interface MsixLayout {
+  /** Vectors. */
+  readonly count: number
+  readonly tableBar: number
+  readonly tableOffset: number
+  readonly pbaBar: number
+  readonly pbaOffset: number
+}
+
+export interface MsiLayout {
+  /** Offset of the capability in config space. */
+  readonly capability: number
+  /** Vectors offered, 1 to 32. */
+  readonly count: number
+  readonly is64: boolean
+  readonly maskable: boolean
+}
+
+/** A function in the hands of user space: the handle that VFIO gives. */
+export interface AssignedFunction {
+  readonly function: HostFunction
+  /** Every requester id that its DMA may carry, its own included. */
+  readonly aliases: readonly RequesterId[]
+  /** Names the translation domain: equal for functions that share one (same group and owner). */
+  readonly domain: number
+
+  /**
+   * Maps `pages` 4-KiB pages at I/O virtual address `iova` (bytes) to host pages from `hostPage` on, for every
+   * function of the group. The same range mapped alike by a mate is counted; a different overlap is an error.
+   */
+  map(
+    iova: number,
+    hostPage: PageNumber,
+    pages: number,
+    access: { readonly read: boolean; readonly write: boolean },
+  ): Software
+  /** Unmaps ranges that were mapped through this handle, wholly. Returns when no stale translation is left. */
+  unmap(iova: number, pages: number): Software
+
+  /** Config space as the guest may see it. `width` 1, 2 or 4. */
+  readConfig(offset: number, width: number): number
+  /** Passes on what a guest may change; BARs, MSI and MSI-X control, and bridge-owned registers are the host's. */
+  writeConfig(offset: number, width: number, value: number): void
+
+  readonly regions: readonly DeviceRegion[]
+  readonly msix?: MsixLayout | undefined
+  readonly msi?: MsiLayout | undefined
+
+  /**
+   * Arms vectors 0 to `count - 1`: a host vector on `processor` and an IRTE for each, programmed into MSI-X (or
+   * MSI). `onInterrupt` runs in the host's interrupt handler.
+   */
+  enableInterrupts(count: number, onInterrupt: (index: number) => void, processor: number): Software
+  disableInterrupts(): Software
+  /** Gives the function back: reset, mappings of this handle gone, former driver bound again. */
+  release(): Software
+}
+
+export type KernelVersion = '6.1' | '7.2'
+
+export interface HostOptions {
+  /** Of the world: for trace events. */
+  readonly engine: Engine
+  /** The kernel command line, e.g. `intel_iommu=on iommu=pt`. */
+  readonly commandLine?: string
+  /** Whose grouping and ownership rules apply. Default `6.1`. */
+  readonly kernel?: KernelVersion
+  /** Whether VFs get their driver when they appear (`sriov_drivers_autoprobe`). Default true. */
+  readonly driversAutoprobe?: boolean
+  /** Drivers this kernel lacks: functions stay without one. */
+  readonly missingDrivers?: readonly string[]
+  /** Functions that get no driver, or this driver, whatever their ids say. */
+  readonly driverOverrides?: Readonly<Record<string, string | null>>
+  /** Names of remapping units by register base; default `dmar0`, `dmar1` … in the order of the DMAR table. */
+  readonly unitNames?: ReadonlyMap<number, string>
+  /**
+   * Whether the fault event interrupt is unmasked: its handler reads every fault into the kernel's log and clears the
+   * recording registers. Default false: faults stay in the registers, where they can be looked at.
+   */
+  readonly faultInterrupts?: boolean
+  /** VFs to enable at the end of boot, by PF address. */
+  readonly bootVfs?: Readonly<Record<string, number>>
+}

@@ -1,0 +1,167 @@
+/** A function in the hands of user space. */
+import {
+  assert,
+  lanesOf,
+  NorthbridgeError,
+  PAGE_SIZE,
+  type PageNumber,
+  pageOf,
+  type RequesterId,
+} from '../../core/index.ts'
+import type { Software } from '../../engine/index.ts'
+import type { FunctionInterrupts } from '../function-interrupts.ts'
+import type { TranslationDomain } from '../iommu/domain.ts'
+import { dmaAliases } from '../iommu/isolation.ts'
+import { msiOf, msixOf } from '../pci/message-interrupts.ts'
+import type { HostPciFunction } from '../pci/pci-function.ts'
+import type { AssignedFunction, DeviceRegion, MsiLayout, MsixLayout } from '../types.ts'
+import { guestView, guestWritable } from './config-filter.ts'
+
+export interface Assignment {
+  readonly fn: HostPciFunction
+  readonly owner: string
+  readonly domain: TranslationDomain
+  readonly interrupts: FunctionInterrupts | undefined
+  /** Gives the function back to the kernel. */
+  readonly release: () => Software
+}
+
+export class VfioFunction implements AssignedFunction {
+  readonly function: HostPciFunction
+  readonly owner: string
+  readonly aliases: readonly RequesterId[]
+  readonly regions: readonly DeviceRegion[]
+  readonly msix: MsixLayout | undefined
+  readonly msi: MsiLayout | undefined
+  readonly #assignment: Assignment
+  /** Ranges mapped through this handle, by first page: pages, and how often. */
+  readonly #mapped = new Map<PageNumber, { readonly pages: number; times: number }>()
+  #released = false
+
+  constructor(assignment: Assignment) {
+    const { fn, owner } = assignment
+    this.#assignment = assignment
+    this.function = fn
+    this.owner = owner
+    this.aliases = [...new Set(dmaAliases(fn).map(({ rid }) => rid as RequesterId))]
+    this.msix = msixOf(fn)
+    this.msi = msiOf(fn)
+    this.regions = fn.bars
+      .filter(({ kind, address }) => kind !== 'io' && address !== 0)
+      .map(({ index, kind, prefetchable, address, size }) => ({
+        index,
+        hostAddress: address,
+        size,
+        prefetchable,
+        is64: kind === 'memory64',
+      }))
+  }
+
+  get domain(): number {
+    return this.#assignment.domain.number
+  }
+
+  *map(
+    iova: number,
+    hostPage: PageNumber,
+    pages: number,
+    access: { readonly read: boolean; readonly write: boolean },
+  ): Software {
+    this.#checkHeld()
+    const page = checkRange(iova, pages)
+    if (!access.read && !access.write) {
+      throw new NorthbridgeError('invalidArgument', 'a mapping allows reading, writing, or both')
+    }
+    yield* this.#assignment.domain.map(page, hostPage, pages, access)
+    const known = this.#mapped.get(page)
+    if (known === undefined) this.#mapped.set(page, { pages, times: 1 })
+    else known.times++
+  }
+
+  *unmap(iova: number, pages: number): Software {
+    this.#checkHeld()
+    const page = checkRange(iova, pages)
+    const known = this.#mapped.get(page)
+    if (known?.pages !== pages) {
+      throw new NorthbridgeError(
+        'invalidArgument',
+        `${this.function.address}: what is unmapped must be a range that was mapped, whole`,
+      )
+    }
+    yield* this.#assignment.domain.unmap(page, pages)
+    if (--known.times === 0) this.#mapped.delete(page)
+  }
+
+  readConfig(offset: number, width: number): number {
+    const dword = guestView(this.function, offset & ~3)
+    const bits = 8 * (offset & 3)
+    return width === 4 ? dword : (dword >>> bits) & (width === 2 ? 0xffff : 0xff)
+  }
+
+  writeConfig(offset: number, width: number, value: number): void {
+    this.#checkHeld()
+    const lanes = lanesOf(((1 << width) - 1) << (offset & 3)) & guestWritable(this.function, offset & ~3)
+    if (lanes !== 0) this.function.config.write(offset & ~3, value << (8 * (offset & 3)), lanes >>> 0)
+  }
+
+  *enableInterrupts(count: number, onInterrupt: (index: number) => void, processor: number): Software {
+    this.#checkHeld()
+    const { interrupts } = this.#assignment
+    if (interrupts === undefined) {
+      throw new NorthbridgeError(
+        'noInterruptRemapping',
+        `${this.function.address} is covered by no unit that remaps its interrupts`,
+      )
+    }
+    yield* interrupts.enable(count, onInterrupt, processor)
+  }
+
+  *disableInterrupts(): Software {
+    yield* this.#assignment.interrupts?.disable() ?? []
+  }
+
+  *release(): Software {
+    this.#checkHeld()
+    this.#released = true
+    yield* this.#assignment.interrupts?.disable() ?? []
+    for (const [page, { pages, times }] of [...this.#mapped].sort(([a], [b]) => a - b)) {
+      for (let i = 0; i < times; i++) yield* this.#assignment.domain.unmap(page, pages)
+    }
+    this.#mapped.clear()
+    yield* this.#assignment.release()
+  }
+
+  save(): {
+    readonly function: string
+    readonly owner: string
+    readonly domain: number
+    readonly mapped: readonly number[][]
+    readonly interrupts: readonly string[]
+  } {
+    return {
+      function: this.function.address,
+      owner: this.owner,
+      domain: this.domain,
+      mapped: [...this.#mapped]
+        .sort(([a], [b]) => a - b)
+        .map(([page, { pages, times }]) => [page, pages, times]),
+      interrupts: this.#assignment.interrupts?.save() ?? [],
+    }
+  }
+
+  #checkHeld(): void {
+    assert(!this.#released, 'a function that was given back is not used any more')
+  }
+}
+
+/** Page number of a byte address. Throws `invalidArgument` unless whole pages below 2^64 are meant. */
+function checkRange(iova: number, pages: number): PageNumber {
+  const whole = Number.isSafeInteger(iova) && iova >= 0 && iova % PAGE_SIZE === 0
+  if (!whole || !Number.isSafeInteger(pages) || pages < 1) {
+    throw new NorthbridgeError(
+      'invalidArgument',
+      'mappings are whole pages: iova a multiple of 4096, pages 1 or more',
+    )
+  }
+  return pageOf(iova)
+}

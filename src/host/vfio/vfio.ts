@@ -1,0 +1,105 @@
+/** Giving functions to user space and taking them back: ownership of groups, domains, drivers and reset together. */
+import type { Software, Trace } from '../../engine/index.ts'
+import type { DriverCore } from '../driver-core.ts'
+import { setBusMaster } from '../driver-core.ts'
+import { driverNamed } from '../driver-table.ts'
+import type { TranslationDomain } from '../iommu/domain.ts'
+import type { GroupState, Iommu } from '../iommu/iommu.ts'
+import { resetAndRestore } from '../pci/function-reset.ts'
+import type { HostPciFunction } from '../pci/pci-function.ts'
+import type { AssignedFunction } from '../types.ts'
+import { VfioFunction } from './assigned-function.ts'
+import { checkAssignable } from './viability.ts'
+
+const VFIO_DRIVER = 'vfio-pci'
+
+export interface VfioOptions {
+  readonly iommu: Iommu
+  readonly drivers: DriverCore
+  readonly trace: Trace
+  readonly allowUnsafeInterrupts: boolean
+  /** Throws `notFound`. */
+  readonly find: (address: string) => HostPciFunction
+}
+
+export class Vfio {
+  readonly #options: VfioOptions
+  readonly #assigned = new Map<HostPciFunction, VfioFunction>()
+
+  constructor(options: VfioOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Gives a function to `owner` (a virtual machine's name): unbound from its driver, reset, and with its whole group
+   * in a domain of the owner's. Everything is checked, and memory and ids are taken, before anything changes.
+   */
+  *attach(address: string, owner: string): Software<AssignedFunction> {
+    const { iommu, drivers, trace, allowUnsafeInterrupts, find } = this.#options
+    const fn = find(address)
+    const state = checkAssignable(fn, owner, iommu, allowUnsafeInterrupts)
+    const first = state.user === undefined
+    const domain = first ? iommu.createDomain(state) : state.domain!
+    const before = fn.driver
+
+    yield* drivers.unbind(fn)
+    fn.driver = VFIO_DRIVER
+    fn.owner = { kind: 'vm', name: owner }
+    yield* this.#reset(fn)
+    drivers.enable(fn)
+    if (first) {
+      state.user = owner
+      yield* iommu.move(state, domain)
+    }
+    const handle = new VfioFunction({
+      fn,
+      owner,
+      domain,
+      interrupts: drivers.interruptsOf(fn),
+      release: () => this.#release(fn, state, domain, before),
+    })
+    this.#assigned.set(fn, handle)
+    trace.emit('assignment', `${fn.address} is assigned to virtual machine "${owner}"`, {
+      function: fn.address,
+      vm: owner,
+      group: state.group.id,
+    })
+    return handle
+  }
+
+  save(): readonly ReturnType<VfioFunction['save']>[] {
+    return [...this.#assigned.values()]
+      .map(handle => handle.save())
+      .sort((a, b) => (a.function < b.function ? -1 : 1))
+  }
+
+  *#release(
+    fn: HostPciFunction,
+    state: GroupState,
+    domain: TranslationDomain,
+    before: string | null,
+  ): Software {
+    const { iommu, drivers, trace } = this.#options
+    setBusMaster(fn, false)
+    yield* this.#reset(fn)
+    this.#assigned.delete(fn)
+    fn.driver = null
+    fn.owner = { kind: 'none' }
+    if (!state.group.members.some(member => member.owner.kind === 'vm')) {
+      yield* iommu.move(state, state.defaultDomain!)
+      iommu.destroy(domain)
+      state.user = undefined
+    }
+    trace.emit('assignment', `${fn.address} is taken back`, { function: fn.address, group: state.group.id })
+    const driver = driverNamed(before)
+    const blocked = driver?.kernelDma === true && state.user !== undefined
+    if (driver !== undefined && !blocked) yield* drivers.bind(fn, driver)
+  }
+
+  /** The best reset, if there is one: a device without is given as it is, as Linux does. Bus mastering stays off. */
+  *#reset(fn: HostPciFunction): Software {
+    setBusMaster(fn, false)
+    const [method] = fn.resetMethods
+    if (method !== undefined) yield* resetAndRestore(fn, method)
+  }
+}

@@ -1,0 +1,186 @@
+/** A virtual machine's memory: host pages, pinned while it exists, and where the guest finds them. */
+import {
+  assert,
+  hex,
+  NorthbridgeError,
+  PAGE_SIZE,
+  type PageNumber,
+  pageOf,
+  type Saved,
+} from '../core/index.ts'
+import { pause, type Software } from '../engine/index.ts'
+import type { PageAllocator } from '../host/index.ts'
+import type { MachinePort } from '../platform/machine-port.ts'
+import { HIGH_MEMORY_BASE, LOW_MEMORY_END } from './formats/virtual-board.ts'
+import type { GuestRange } from './types.ts'
+
+/** Guest pages that are contiguous in host memory too. */
+export interface MemoryRun {
+  readonly guestPage: PageNumber
+  readonly hostPage: PageNumber
+  readonly pages: number
+}
+
+/** Pages of a 2-MiB leaf of EPT and of second-stage tables. */
+export const LARGE_PAGES = 512
+const LARGE_SIZE = LARGE_PAGES * PAGE_SIZE
+
+/** Bytes zeroed between pauses. */
+const ZERO_SLICE = 64 * LARGE_SIZE
+const ZEROS = new Uint8Array(LARGE_SIZE)
+
+/** Guest-physical ranges of a machine with so many bytes of memory. */
+export function memoryRanges(size: number): GuestRange[] {
+  const low = Math.min(size, LOW_MEMORY_END)
+  const ranges = [{ base: 0, size: low }]
+  if (size > low) ranges.push({ base: HIGH_MEMORY_BASE, size: size - low })
+  return ranges
+}
+
+export class GuestMemory {
+  readonly ranges: readonly GuestRange[]
+  /** Ascending by guest page. */
+  readonly runs: readonly MemoryRun[]
+  readonly #machine: MachinePort
+  readonly #allocator: PageAllocator
+
+  /** Takes `size` bytes (a multiple of 1 MiB) of host memory. Throws `outOfMemory`, having taken nothing. */
+  constructor(machine: MachinePort, allocator: PageAllocator, size: number) {
+    this.#machine = machine
+    this.#allocator = allocator
+    this.ranges = memoryRanges(size)
+    const needed = size / PAGE_SIZE
+    if (allocator.freePages < needed) {
+      throw new NorthbridgeError(
+        'outOfMemory',
+        `the guest's memory needs ${needed} pages and ${allocator.freePages} pages of host memory are free`,
+        { pages: needed, freePages: allocator.freePages },
+      )
+    }
+    this.runs = this.ranges.flatMap(range => this.#allocate(pageOf(range.base), range.size / PAGE_SIZE))
+  }
+
+  /** Few and large extents first: they can be mapped by 2-MiB pages. Free pages are known to suffice. */
+  #allocate(guestPage: PageNumber, pages: number): MemoryRun[] {
+    const runs: MemoryRun[] = []
+    let size = pages
+    for (let done = 0; done < pages; ) {
+      size = Math.min(size, pages - done)
+      const hostPage = this.#tryAllocate(size, size >= LARGE_PAGES ? LARGE_PAGES : 1)
+      if (hostPage === undefined) {
+        assert(size > 1, 'single pages are free')
+        const half = size >>> 1
+        size = half > LARGE_PAGES ? half - (half % LARGE_PAGES) : half
+        continue
+      }
+      runs.push({ guestPage: guestPage + done, hostPage, pages: size })
+      done += size
+    }
+    return runs
+  }
+
+  #tryAllocate(pages: number, alignPages: number): PageNumber | undefined {
+    try {
+      return this.#allocator.allocate(pages, alignPages)
+    } catch (error) {
+      if (error instanceof NorthbridgeError && error.code === 'outOfMemory') return undefined
+      throw error
+    }
+  }
+
+  /** Clears what earlier users left. Pages that hold zeros are only read, so that sparse host memory stays sparse. */
+  *zero(): Software {
+    const buffer = new Uint8Array(LARGE_SIZE)
+    let slice = 0
+    for (const { hostPage, pages } of this.runs) {
+      for (let done = 0; done < pages * PAGE_SIZE; done += LARGE_SIZE) {
+        const part = buffer.subarray(0, Math.min(LARGE_SIZE, pages * PAGE_SIZE - done))
+        this.#zeroPart(hostPage * PAGE_SIZE + done, part)
+        if ((slice += part.length) >= ZERO_SLICE) {
+          slice = 0
+          yield* pause()
+        }
+      }
+    }
+  }
+
+  #zeroPart(address: number, part: Uint8Array): void {
+    assert(this.#machine.readBytes(address, part), 'guest memory is RAM')
+    if (isZero(part)) return
+    for (let at = 0; at < part.length; at += PAGE_SIZE) {
+      if (!isZero(part.subarray(at, at + PAGE_SIZE))) {
+        this.#machine.writeBytes(address + at, ZEROS.subarray(0, PAGE_SIZE))
+      }
+    }
+  }
+
+  free(): void {
+    for (const { hostPage, pages } of this.runs) this.#allocator.free(hostPage, pages)
+  }
+
+  /** Whether all of `length` bytes at a guest-physical address are guest memory. */
+  contains(address: number, length: number): boolean {
+    return this.ranges.some(({ base, size }) => address >= base && address + length <= base + size)
+  }
+
+  /** Host-physical address of a byte of guest memory. */
+  hostAddress(address: number): number {
+    const page = pageOf(address)
+    const run = this.runs.find(({ guestPage, pages }) => page >= guestPage && page < guestPage + pages)
+    assert(run !== undefined, 'the address lies in guest memory')
+    return (run.hostPage - run.guestPage) * PAGE_SIZE + address
+  }
+
+  /** Throws `invalidArgument` where there is no guest memory. */
+  read(address: number, length: number): Uint8Array {
+    this.#check(address, length)
+    const data = new Uint8Array(length)
+    this.#pieces(address, length, (host, from, to) => this.#machine.readBytes(host, data.subarray(from, to)))
+    return data
+  }
+
+  /** Throws `invalidArgument`, with nothing written, where there is no guest memory. */
+  write(address: number, data: Uint8Array): void {
+    this.#check(address, data.length)
+    this.#pieces(address, data.length, (host, from, to) =>
+      this.#machine.writeBytes(host, data.subarray(from, to)),
+    )
+  }
+
+  #check(address: number, length: number): void {
+    if (!Number.isSafeInteger(address) || !Number.isSafeInteger(length) || address < 0 || length < 1) {
+      throw new NorthbridgeError(
+        'invalidArgument',
+        'address and length must be whole numbers; length at least 1',
+      )
+    }
+    if (!this.contains(address, length)) {
+      throw new NorthbridgeError(
+        'invalidArgument',
+        `address ${hex(address)} and length ${length} do not lie in one range of guest memory`,
+        { ranges: this.ranges.map(({ base, size }) => ({ address: hex(base), length: size })) },
+      )
+    }
+  }
+
+  /** Splits a guest-physical range where host memory is not contiguous: host address, and offsets into the range. */
+  #pieces(address: number, length: number, use: (host: number, from: number, to: number) => boolean): void {
+    for (const { guestPage, hostPage, pages } of this.runs) {
+      const base = guestPage * PAGE_SIZE
+      const from = Math.max(address, base)
+      const to = Math.min(address + length, base + pages * PAGE_SIZE)
+      if (from >= to) continue
+      const done = use(hostPage * PAGE_SIZE + (from - base), from - address, to - address)
+      assert(done, 'guest memory is RAM')
+    }
+  }
+
+  save(): Saved {
+    return {
+      version: 1,
+      runs: this.runs.map(({ guestPage, hostPage, pages }) => [guestPage, hostPage, pages]),
+    }
+  }
+}
+
+const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, ZEROS.subarray(0, bytes.length)) === 0

@@ -1,0 +1,112 @@
+/**
+ * A logical processor of the host in VMX root operation: switched on for the first virtual processor pinned to it and
+ * off after the last, as "Enabling and Entering VMX Operation" tells.
+ */
+import { assert, NorthbridgeError, PAGE_SIZE, type PageNumber, type Saved } from '../core/index.ts'
+import type { MachinePort, ProcessorPort } from '../platform/machine-port.ts'
+import { FEATURE_CONTROL, MSR } from '../vmx/formats/msrs.ts'
+import type { Operation, OperationResult, Word64 } from '../vmx/formats/operations.ts'
+import type { HostPages } from './host-pages.ts'
+
+/** CPUID.1:ECX.VMX */
+const CPUID_VMX = 1 << 5
+
+export class HostProcessor {
+  readonly port: ProcessorPort
+  readonly #machine: MachinePort
+  readonly #pages: HostPages
+  #users = 0
+  #vmxonPage: PageNumber = 0
+  /** Page of the current VMCS, -1 if none is. */
+  #currentVmcs: PageNumber = -1
+
+  constructor(machine: MachinePort, pages: HostPages, port: ProcessorPort) {
+    this.#machine = machine
+    this.#pages = pages
+    this.port = port
+  }
+
+  get number(): number {
+    return this.port.number
+  }
+
+  /** Pins one more virtual processor here. Throws `unsupported`, `outOfMemory`; then nothing has changed. */
+  retain(): void {
+    if (this.#users === 0) this.#vmxOn()
+    this.#users++
+  }
+
+  release(): void {
+    assert(this.#users > 0, 'a processor is released as often as it was retained')
+    if (--this.#users === 0) this.#vmxOff()
+  }
+
+  #vmxOn(): void {
+    if ((this.run({ op: 'cpuid', leaf: 1 }).ecx & CPUID_VMX) === 0) {
+      throw new NorthbridgeError('unsupported', `logical processor ${this.number} has no VMX`)
+    }
+    const [control] = this.readMsr(MSR.IA32_FEATURE_CONTROL)
+    const enabled = FEATURE_CONTROL.lock | FEATURE_CONTROL.vmxOutsideSmx
+    if ((control & FEATURE_CONTROL.lock) === 0) {
+      this.run({ op: 'wrmsr', msr: MSR.IA32_FEATURE_CONTROL, value: [enabled, 0] })
+    } else if ((control & enabled) !== enabled) {
+      throw new NorthbridgeError(
+        'unsupported',
+        `IA32_FEATURE_CONTROL of logical processor ${this.number} is locked with VMX disabled`,
+      )
+    }
+    this.#vmxonPage = this.#pages.allocate()
+    this.writeRevision(this.#vmxonPage)
+    this.run({ op: 'vmxon', address: this.#vmxonPage * PAGE_SIZE })
+  }
+
+  #vmxOff(): void {
+    this.run({ op: 'vmxoff' })
+    this.#pages.free(this.#vmxonPage)
+    this.#vmxonPage = 0
+    this.#currentVmcs = -1
+  }
+
+  /** Puts the VMCS revision identifier into the first dword of a VMXON region or VMCS. */
+  writeRevision(page: PageNumber): void {
+    const [basic] = this.readMsr(MSR.IA32_VMX_BASIC)
+    this.#machine.writeDword(page * PAGE_SIZE, basic & 0x7fff_ffff)
+  }
+
+  /** Makes a VMCS current. */
+  load(vmcs: PageNumber): void {
+    if (this.#currentVmcs === vmcs) return
+    this.run({ op: 'vmptrld', address: vmcs * PAGE_SIZE })
+    this.#currentVmcs = vmcs
+  }
+
+  /** Makes a VMCS inactive, not current and clear. */
+  clear(vmcs: PageNumber): void {
+    this.run({ op: 'vmclear', address: vmcs * PAGE_SIZE })
+    if (this.#currentVmcs === vmcs) this.#currentVmcs = -1
+  }
+
+  /** Executes an operation of the hypervisor's own, which cannot fail. */
+  run(operation: Operation): OperationResult {
+    const result = this.port.execute(operation)
+    assert(
+      result.outcome === 'done',
+      `${operation.op} of the hypervisor succeeds (${result.outcome}, error ${result.error})`,
+    )
+    return result
+  }
+
+  readMsr(msr: number): Word64 {
+    const { low, high } = this.run({ op: 'rdmsr', msr })
+    return [low, high]
+  }
+
+  save(): Saved {
+    return {
+      version: 1,
+      users: this.#users,
+      vmxonPage: this.#vmxonPage,
+      currentVmcs: this.#currentVmcs,
+    }
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * The hypervisor: virtual machines on the host's logical processors, and functions assigned to them. Software: the
+ * hardware is reached through the machine port, the host kernel and the formats only.
+ */
+import { NorthbridgeError, PAGE_SIZE, type Saved } from '../core/index.ts'
+import type { Engine, Software } from '../engine/index.ts'
+import type { AssignedFunction, HostKernel } from '../host/index.ts'
+import type { MachinePort } from '../platform/machine-port.ts'
+import type { Operation } from '../vmx/formats/operations.ts'
+import { MAXIMUM_MEMORY_MIB, MAXIMUM_VCPUS } from './formats/virtual-board.ts'
+import { HostPages } from './host-pages.ts'
+import { HostProcessor } from './host-processor.ts'
+import { checkOperations } from './operations-check.ts'
+import type {
+  AttachedDevice,
+  GuestImage,
+  InterruptRoute,
+  VcpuRun,
+  VcpuView,
+  VirtualMachine,
+  VmOptions,
+} from './types.ts'
+import type { Vcpu } from './vcpu.ts'
+import { VirtualFunction } from './virtual-function.ts'
+import { Machine, type MachineContext } from './virtual-machine.ts'
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+const MINIMUM_MEMORY_MIB = 2
+
+export class Hypervisor {
+  readonly #context: MachineContext
+  readonly #image: GuestImage
+  readonly #processors: readonly HostProcessor[]
+  readonly #machines = new Map<string, Machine>()
+  /** The processor to which the next virtual processor is pinned. */
+  #nextProcessor = 0
+
+  /** @param guest what the virtual machines run, e.g. `guestKernel` of `guest/`. */
+  constructor(machine: MachinePort, host: HostKernel, engine: Engine, guest: GuestImage) {
+    const pages = new HostPages(machine, host.memory)
+    this.#context = { machine, host, engine, pages }
+    this.#image = guest
+    this.#processors = machine.processors.map(port => new HostProcessor(machine, pages, port))
+  }
+
+  /** Throws `invalidArgument`, `nameTaken`, `outOfMemory`, `unsupported`. */
+  *createVm(options: VmOptions): Software<VirtualMachine> {
+    checkOptions(options)
+    const { name, vcpus, memoryMiB } = options
+    if (this.#machines.has(name)) {
+      throw new NorthbridgeError('nameTaken', `a virtual machine named ${name} exists`)
+    }
+    const first = this.#nextProcessor
+    const processors = Array.from(
+      { length: vcpus },
+      (_, i) => this.#processors[(first + i) % this.#processors.length]!,
+    )
+    const machine = new Machine(this.#context, options, processors)
+    this.#nextProcessor = (first + vcpus) % this.#processors.length
+    this.#machines.set(name, machine)
+    this.#context.engine.trace.emit('vm', `${name} is created: ${vcpus} vCPUs, ${memoryMiB} MiB`, {
+      vm: name,
+      vcpus,
+      memoryMiB,
+    })
+    yield* machine.start(this.#image)
+    yield* this.settle()
+    return machine.view()
+  }
+
+  /** Takes every device back, then frees everything. Throws `notFound`. */
+  *deleteVm(name: string): Software {
+    const machine = this.#find(name)
+    // The guest is not asked: it ends here.
+    for (const device of machine.bus.devices) yield* this.#takeBack(machine, device)
+    machine.free()
+    this.#machines.delete(name)
+    this.#context.engine.trace.emit('vm', `${name} is deleted`, { vm: name })
+  }
+
+  /** Throws `notFound`. */
+  vm(name: string): VirtualMachine {
+    return this.#find(name).view()
+  }
+
+  /** In the order of creation. */
+  vms(): readonly VirtualMachine[] {
+    return [...this.#machines.values()].map(machine => machine.view())
+  }
+
+  /**
+   * Gives a function to a virtual machine and lets the guest's driver start it. Throws what `host.vfio.attach` refuses
+   * with, `notFound`, `outOfResources`, `outOfMemory`; then nothing has changed hands.
+   */
+  *attach(vm: string, address: string): Software<AttachedDevice> {
+    const machine = this.#find(vm)
+    const { host, engine } = this.#context
+    const slot = machine.bus.freeSlot
+    if (slot < 0) throw new NorthbridgeError('outOfResources', `${vm} has no free slot`)
+    const assigned = yield* host.vfio.attach(address, vm)
+    try {
+      yield* mapMemory(machine, assigned)
+    } catch (error) {
+      yield* assigned.release()
+      throw error
+    }
+    const device = new VirtualFunction(assigned, slot, this.#context.machine, machine)
+    const { guestAddress } = device
+    engine.trace.emit('vm', `${vm}: ${assigned.function.address} appears as ${guestAddress}`, {
+      vm,
+      function: assigned.function.address,
+      guestAddress,
+    })
+    machine.bus.insert(slot, device)
+    yield* this.settle()
+    return device.view()
+  }
+
+  /** Asks the guest to let go of a function and takes it back, whether it did or not. Throws `notFound`. */
+  *detach(vm: string, address: string): Software {
+    const machine = this.#find(vm)
+    const device = machine.bus.devices.find(({ assigned }) => assigned.function.address === address)
+    if (device === undefined) {
+      throw new NorthbridgeError('notFound', `${address} is not attached to ${vm}`)
+    }
+    machine.bus.requestRemoval(device.slot)
+    yield* this.settle()
+    yield* this.#takeBack(machine, device)
+    yield* this.settle()
+  }
+
+  *#takeBack(machine: Machine, device: VirtualFunction): Software {
+    const { address } = device.assigned.function
+    const ejected = machine.bus.remove(device.slot)
+    this.#context.engine.trace.emit(
+      'vm',
+      `${machine.name}: ${address} leaves ${device.guestAddress}${ejected ? '' : ', not ejected by the guest'}`,
+      { vm: machine.name, function: address, guestAddress: device.guestAddress, ejected },
+    )
+    yield* device.unplug()
+    yield* device.assigned.release()
+  }
+
+  /**
+   * Executes a stream in the guest; its kernel's idle loop follows. Throws `notFound`, and `invalidArgument` before
+   * anything runs.
+   */
+  *runVcpu(vm: string, vcpu: number, operations: readonly Operation[]): Software<VcpuRun> {
+    const target = this.#findVcpu(vm, vcpu)
+    checkOperations(operations)
+    const run = yield* target.run(operations)
+    yield* this.settle()
+    return run
+  }
+
+  /** Guest-physical memory as the host sees it. Throws `notFound`, `invalidArgument`. */
+  readGuest(vm: string, address: number, length: number): Uint8Array {
+    return this.#find(vm).memory.read(address, length)
+  }
+
+  /** Throws `notFound`; `invalidArgument`, with nothing written. */
+  writeGuest(vm: string, address: number, data: Uint8Array): void {
+    this.#find(vm).memory.write(address, data)
+  }
+
+  /** Throws `notFound`. */
+  vcpu(vm: string, number: number): VcpuView {
+    return this.#findVcpu(vm, number).view()
+  }
+
+  /**
+   * What the host's processors do when something happened: they take their interrupts, and run every virtual processor
+   * that one of them woke, until nothing is left. Call it after stimulus.
+   */
+  *settle(): Software {
+    for (;;) {
+      this.#context.host.serviceInterrupts()
+      const woken = this.#vcpus.find(vcpu => vcpu.wakes)
+      if (woken === undefined) return
+      yield* woken.wake()
+    }
+  }
+
+  get #vcpus(): Vcpu[] {
+    return [...this.#machines.values()].flatMap(machine => machine.vcpus)
+  }
+
+  /** Where vector `index` of an assigned function arrives now; undefined if it is masked or reaches no guest. */
+  route(address: string, index: number): InterruptRoute | undefined {
+    for (const machine of this.#machines.values()) {
+      const device = machine.bus.devices.find(({ assigned }) => assigned.function.address === address)
+      const vector = device?.vector(index)
+      if (vector === undefined || vector.masked || vector.vcpu === null) continue
+      return { vm: machine.name, vcpu: vector.vcpu, guestVector: vector.guestVector }
+    }
+    return undefined
+  }
+
+  #find(name: string): Machine {
+    const machine = this.#machines.get(name)
+    if (machine === undefined) throw new NorthbridgeError('notFound', `there is no virtual machine ${name}`)
+    return machine
+  }
+
+  #findVcpu(vm: string, number: number): Vcpu {
+    const vcpu = this.#find(vm).vcpus[number]
+    if (vcpu === undefined) throw new NorthbridgeError('notFound', `${vm} has no virtual processor ${number}`)
+    return vcpu
+  }
+
+  save(): Saved {
+    return {
+      version: 1,
+      nextProcessor: this.#nextProcessor,
+      processors: this.#processors.map(processor => processor.save()),
+      machines: [...this.#machines.values()].map(machine => machine.save()),
+    }
+  }
+}
+
+/** Lets a function reach the machine's memory where the guest finds it, and nothing else. */
+function* mapMemory(machine: Machine, assigned: AssignedFunction): Software {
+  for (const { guestPage, hostPage, pages } of machine.memory.runs) {
+    yield* assigned.map(guestPage * PAGE_SIZE, hostPage, pages, { read: true, write: true })
+  }
+}
+
+function checkOptions({ name, vcpus, memoryMiB }: VmOptions): void {
+  const refuse = (field: string, rule: string): never => {
+    throw new NorthbridgeError('invalidArgument', `${field} must be ${rule}`, {
+      issues: [{ path: `/${field}`, message: `must be ${rule}` }],
+    })
+  }
+  if (typeof name !== 'string' || !NAME.test(name)) {
+    refuse('name', 'letters, digits, ".", "_" and "-", at most 63, starting with a letter or digit')
+  }
+  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAXIMUM_VCPUS) {
+    refuse('vcpus', `a whole number from 1 to ${MAXIMUM_VCPUS}`)
+  }
+  if (!Number.isInteger(memoryMiB) || memoryMiB < MINIMUM_MEMORY_MIB || memoryMiB > MAXIMUM_MEMORY_MIB) {
+    refuse('memoryMiB', `a whole number from ${MINIMUM_MEMORY_MIB} to ${MAXIMUM_MEMORY_MIB}`)
+  }
+}

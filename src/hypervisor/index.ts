@@ -1,0 +1,2 @@
+export { Hypervisor } from './hypervisor.ts'
+export type * from './types.ts'

@@ -1,0 +1,174 @@
+/** What the hypervisor shows of itself to policies and operations. Live views: properties show the present state. */
+import type { Saved } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
+import type { Operation, OperationResult } from '../vmx/formats/operations.ts'
+
+export interface VmOptions {
+  /** Letters, digits, `.`, `_` and `-`, at most 63, starting with a letter or digit. Unique. */
+  readonly name: string
+  /** 1 to 64. */
+  readonly vcpus: number
+  /** Guest memory, at least 2 MiB. */
+  readonly memoryMiB: number
+}
+
+/** A range of guest memory; bytes, guest-physical. */
+export interface GuestRange {
+  readonly base: number
+  readonly size: number
+}
+
+export interface VirtualMachine {
+  readonly name: string
+  readonly memoryMiB: number
+  /** Guest memory, ascending. Between the ranges lies the hole for device memory. */
+  readonly memory: readonly GuestRange[]
+  readonly vcpus: readonly VcpuView[]
+  /** In the order of their slots. */
+  readonly devices: readonly AttachedDevice[]
+}
+
+export interface VcpuView {
+  readonly number: number
+  /** The logical processor to which it is pinned. */
+  readonly processor: number
+  /** `halted`: it executed HLT and no interrupt has come since. `running` is seen only from inside a run. */
+  readonly state: 'halted' | 'running'
+  /** Guest RFLAGS.IF. */
+  readonly interruptsEnabled: boolean
+  /** Vectors requested (IRR) and in service (ISR) in the virtual APIC, ascending. */
+  readonly pending: readonly number[]
+  readonly inService: readonly number[]
+  readonly taskPriority: number
+  readonly processorPriority: number
+  /** VM exits since creation by reason, in the order of the reason numbers. */
+  readonly exitsByReason: Readonly<Record<string, number>>
+  /** VM entries since creation. */
+  readonly entries: number
+  /** Interrupts injected since creation, by vector. */
+  readonly injected: Readonly<Record<string, number>>
+}
+
+/** A base address register as the guest placed it. */
+export interface VirtualBar {
+  readonly index: number
+  readonly is64: boolean
+  readonly prefetchable: boolean
+  /** Bytes. */
+  readonly size: number
+  /** Guest-physical address; null while decoding is off or the BAR was never placed. */
+  readonly guestAddress: number | null
+  readonly hostAddress: number
+}
+
+export interface VirtualVector {
+  readonly index: number
+  /** Masked in the guest's MSI-X table (or MSI mask bits), or the capability is not enabled. */
+  readonly masked: boolean
+  /** The virtual processor that the guest's message addresses; null if none has that APIC id. */
+  readonly vcpu: number | null
+  readonly guestVector: number
+  /** How often it arrived at the virtual APIC. */
+  readonly delivered: number
+}
+
+export interface AttachedDevice {
+  /** Host address, `dddd:bb:dd.f`. */
+  readonly address: string
+  /** Where the guest finds it: `0000:00:dd.0`. */
+  readonly guestAddress: string
+  readonly vendorId: number
+  readonly deviceId: number
+  readonly bars: readonly VirtualBar[]
+  /** By which mechanism the function's interrupts reach the guest. */
+  readonly interrupts: 'msix' | 'msi' | 'none'
+  readonly vectors: readonly VirtualVector[]
+}
+
+/** One VM exit, decoded. */
+export interface ExitRecord {
+  /** Name of the basic exit reason. */
+  readonly reason: string
+  /** Its number. */
+  readonly code: number
+  /** The exit qualification's fields, by name; empty where the reason defines none. */
+  readonly qualification: Readonly<Record<string, number | boolean | string>>
+  /** EPT violations and misconfigurations: `0x…` */
+  readonly guestPhysicalAddress?: string
+  /** What the hypervisor did. */
+  readonly handledBy: string
+  /** Index of the operation of the given stream that was executing; null for guest kernel code (handlers, idle loop). */
+  readonly operation: number | null
+}
+
+/** How one operation ended, as the guest saw it. */
+export interface GuestResult {
+  readonly outcome: 'done' | 'halted' | 'exception'
+  /** Result value of IN, RDMSR, read and VMCALL, as two words. */
+  readonly low: number
+  readonly high: number
+  readonly eax: number
+  readonly ebx: number
+  readonly ecx: number
+  readonly edx: number
+  /** Exception vector, else -1. */
+  readonly vector: number
+  /** Exception error code, else 0. */
+  readonly error: number
+}
+
+export interface VcpuRun {
+  /**
+   * One per operation that was executed. Fewer than given if a HLT found no interrupt to wake it: the rest of the
+   * stream is not executed.
+   */
+  readonly results: readonly GuestResult[]
+  /** In order; the last is the HLT of the guest kernel's idle loop unless the stream itself ended with HLT. */
+  readonly exits: readonly ExitRecord[]
+}
+
+/** What an interrupt of an assigned function reached when it came last. */
+export interface InterruptRoute {
+  readonly vm: string
+  readonly vcpu: number
+  readonly guestVector: number
+}
+
+/**
+ * What runs on a virtual processor. The hypervisor calls it where silicon would fetch instructions: at the start,
+ * and at the handler of a vector that was delivered. Everything it does goes through the port.
+ */
+export interface GuestSoftware {
+  /** The first code of the virtual processor. Ends in the idle loop. */
+  start(): Software
+  /**
+   * The handler of a vector; ends with IRET. `interruptFlag` is RFLAGS.IF of the interrupted code, as the delivery
+   * pushed it on the stack.
+   */
+  interrupt(vector: number, interruptFlag: boolean): Software
+  save(): Saved
+}
+
+/** The port that a virtual processor offers to the software on it. */
+export interface VcpuPort {
+  execute(operation: Operation): Software<GuestResult>
+}
+
+/** Makes the software of one virtual processor. Called in the order of their numbers when a VM is created. */
+export type GuestImage = () => (port: VcpuPort, vcpu: number) => GuestSoftware
+
+/** A result of the processor, as plain values. */
+export const guestResult = (
+  outcome: GuestResult['outcome'],
+  from: Partial<Omit<OperationResult, 'outcome'>> = {},
+): GuestResult => ({
+  outcome,
+  low: from.low ?? 0,
+  high: from.high ?? 0,
+  eax: from.eax ?? 0,
+  ebx: from.ebx ?? 0,
+  ecx: from.ecx ?? 0,
+  edx: from.edx ?? 0,
+  vector: from.vector ?? -1,
+  error: from.error ?? 0,
+})

@@ -1,0 +1,269 @@
+/** One virtual machine: memory, EPT, virtual processors and the board around them. */
+import type { NorthbridgeError, PageNumber, Saved } from '../core/index.ts'
+import type { Engine, Software } from '../engine/index.ts'
+import type { HostKernel } from '../host/index.ts'
+import { ICR_SHORTHAND } from '../interrupts/formats/local-apic.ts'
+import { DELIVERY_MODE, INTERRUPT_RANGE_BASE, INTERRUPT_RANGE_END } from '../interrupts/formats/message.ts'
+import type { MachinePort } from '../platform/machine-port.ts'
+import { INVEPT } from '../vmx/formats/ept.ts'
+import type { VcpuBoard } from './exit-handling.ts'
+import { ExtendedPageTable } from './extended-page-table.ts'
+import { DEVICE_WINDOW_32, DEVICE_WINDOW_64, SLOT_EVENT_VECTOR } from './formats/virtual-board.ts'
+import { GuestMemory } from './guest-memory.ts'
+import type { HostPages } from './host-pages.ts'
+import type { HostProcessor } from './host-processor.ts'
+import type { GuestImage, VirtualMachine, VmOptions } from './types.ts'
+import { Vcpu } from './vcpu.ts'
+import { type InterruptCommand, isVectored, VirtualApic } from './virtual-apic.ts'
+import { VirtualBus } from './virtual-bus.ts'
+import type { FunctionHost, VirtualFunction } from './virtual-function.ts'
+import { eptPointer, Vmcs } from './vmcs.ts'
+
+const ALL_ONES = 0xffff_ffff
+
+export interface MachineContext {
+  readonly machine: MachinePort
+  readonly host: HostKernel
+  readonly engine: Engine
+  readonly pages: HostPages
+}
+
+export class Machine implements VcpuBoard, FunctionHost {
+  readonly name: string
+  readonly memoryMiB: number
+  readonly memory: GuestMemory
+  readonly vcpus: Vcpu[] = []
+  readonly bus: VirtualBus<VirtualFunction>
+  readonly #context: MachineContext
+  readonly #ept: ExtendedPageTable
+  /** Guest-physical ranges in use by BARs. */
+  #claims: readonly { readonly base: number; readonly size: number }[] = []
+
+  /** Takes memory, tables and processors. Throws `outOfMemory` or `unsupported`, having taken nothing. */
+  constructor(context: MachineContext, options: VmOptions, processors: readonly HostProcessor[]) {
+    this.#context = context
+    this.name = options.name
+    this.memoryMiB = options.memoryMiB
+    this.memory = new GuestMemory(context.machine, context.host.memory, options.memoryMiB * 2 ** 20)
+    this.bus = new VirtualBus(() => this.vcpus[0]!.apic.accept(SLOT_EVENT_VECTOR))
+    try {
+      this.#ept = new ExtendedPageTable(context.machine, context.pages)
+    } catch (error) {
+      this.memory.free()
+      throw error
+    }
+    try {
+      for (const { guestPage, hostPage, pages } of this.memory.runs) {
+        this.#ept.map(guestPage, hostPage, pages, 'WB')
+      }
+      for (const [number, processor] of processors.entries()) this.#addVcpu(number, processor)
+    } catch (error) {
+      this.free()
+      throw error
+    }
+  }
+
+  #addVcpu(number: number, processor: HostProcessor): void {
+    processor.retain()
+    let vmcs: Vmcs | undefined
+    try {
+      vmcs = new Vmcs(processor, this.#context.pages)
+      vmcs.initialize(this.#ept.root)
+    } catch (error) {
+      vmcs?.free()
+      processor.release()
+      throw error
+    }
+    const apic = new VirtualApic(number, command => this.#interruptCommand(number, command))
+    this.vcpus.push(
+      new Vcpu({
+        name: this.name,
+        number,
+        apic,
+        processor,
+        vmcs,
+        board: this,
+        engine: this.#context.engine,
+      }),
+    )
+  }
+
+  /** Clears memory and runs the first guest code of every virtual processor. */
+  *start(image: GuestImage): Software {
+    yield* this.memory.zero()
+    const software = image()
+    for (const vcpu of this.vcpus) yield* vcpu.start(software(vcpu, vcpu.number))
+  }
+
+  free(): void {
+    for (const vcpu of this.vcpus) vcpu.free()
+    this.#ept.destroy()
+    this.memory.free()
+  }
+
+  // The virtual interrupt fabric.
+
+  #interruptCommand(from: number, command: InterruptCommand): void {
+    if (!isVectored(command.deliveryMode)) return
+    for (const vcpu of this.vcpus) {
+      if (addressed(command, from, vcpu)) vcpu.apic.accept(command.vector)
+    }
+  }
+
+  deliver(address: number, data: number): boolean {
+    if (!isVectored((data >>> 8) & 7)) return false
+    const targets = this.vcpus.filter(vcpu => reaches(address, vcpu))
+    const lowest = ((data >>> 8) & 7) === DELIVERY_MODE.lowestPriority
+    // Lowest priority: one of them, the first by number.
+    let accepted = false
+    for (const vcpu of lowest ? targets.slice(0, 1) : targets) {
+      if (!vcpu.apic.accept(data & 0xff)) continue
+      accepted = true
+      this.#context.engine.trace.emit(
+        'interrupt',
+        `vector 0x${(data & 0xff).toString(16)} is pending in ${this.name} vCPU ${vcpu.number}`,
+        { vm: this.name, vcpu: vcpu.number, guestVector: `0x${(data & 0xff).toString(16)}` },
+      )
+    }
+    return accepted
+  }
+
+  vcpuFor(address: number): number | null {
+    return this.vcpus.find(vcpu => reaches(address, vcpu))?.number ?? null
+  }
+
+  processorFor(address: number): number {
+    return this.vcpus[this.vcpuFor(address) ?? 0]!.processor.number
+  }
+
+  hostInterrupt(processor: number, vector: number): void {
+    this.#context.host.interrupt(processor, vector)
+  }
+
+  // The board: ports and device memory.
+
+  get vcpuCount(): number {
+    return this.vcpus.length
+  }
+
+  get now(): number {
+    return this.#context.engine.now
+  }
+
+  portOwner(port: number): string | undefined {
+    return this.bus.ownerOf(port)
+  }
+
+  in(port: number, width: number): number {
+    return this.bus.in(port, width)
+  }
+
+  out(port: number, width: number, value: number): Software {
+    return this.bus.out(port, width, value)
+  }
+
+  #deviceAt(address: number): VirtualFunction | undefined {
+    return this.bus.devices.find(device => device.claims(address))
+  }
+
+  memoryOwner(address: number): string | undefined {
+    const device = this.#deviceAt(address)
+    if (device === undefined) return undefined
+    return device.isVirtual(address) ? 'msixTable' : 'deviceMemory'
+  }
+
+  /** Guest memory is reached here only by an access that also touches what is not memory. */
+  readDword(address: number): number {
+    if (this.memory.contains(address, 4))
+      return this.#context.machine.readDword(this.memory.hostAddress(address))
+    return this.#deviceAt(address)?.readMemory(address) ?? ALL_ONES
+  }
+
+  *writeDword(address: number, value: number, lanes: number): Software {
+    if (this.memory.contains(address, 4)) {
+      this.#context.machine.writeDword(this.memory.hostAddress(address), value, lanes)
+    } else {
+      const device = this.#deviceAt(address)
+      if (device !== undefined) yield* device.writeMemory(address, value, lanes)
+    }
+  }
+
+  // The memory map of devices.
+
+  claim(base: number, size: number): boolean {
+    const inWindow = [DEVICE_WINDOW_32, DEVICE_WINDOW_64].some(
+      window => base >= window.base && base + size <= window.base + window.size,
+    )
+    const inUse = this.#claims.some(other => base < other.base + other.size && other.base < base + size)
+    if (!inWindow || inUse) return false
+    this.#claims = [...this.#claims, { base, size }]
+    return true
+  }
+
+  release(base: number): void {
+    this.#claims = this.#claims.filter(claim => claim.base !== base)
+  }
+
+  map(guestPage: PageNumber, hostPage: PageNumber, pages: number): void {
+    this.#ept.map(guestPage, hostPage, pages, 'UC')
+  }
+
+  /** Returns when no processor holds a translation of the range any more. */
+  unmap(guestPage: PageNumber, pages: number): void {
+    this.#ept.unmap(guestPage, pages)
+    const eptp = eptPointer(this.#ept.root)
+    for (const processor of new Set(this.vcpus.map(vcpu => vcpu.processor))) {
+      processor.run({ op: 'invept', type: INVEPT.singleContext, eptp })
+    }
+  }
+
+  report(problem: string, error: NorthbridgeError): void {
+    this.#context.engine.trace.emit('vm', `${this.name}: ${problem}: ${error.message}`, {
+      vm: this.name,
+      code: error.code,
+    })
+  }
+
+  view(): VirtualMachine {
+    return {
+      name: this.name,
+      memoryMiB: this.memoryMiB,
+      memory: this.memory.ranges,
+      vcpus: this.vcpus.map(vcpu => vcpu.view()),
+      devices: this.bus.devices.map(device => device.view()),
+    }
+  }
+
+  save(): Saved {
+    return {
+      version: 1,
+      name: this.name,
+      memory: this.memory.save(),
+      ept: this.#ept.save(),
+      bus: this.bus.save(),
+      claims: this.#claims.map(({ base, size }) => [base, size]),
+      devices: this.bus.devices.map(device => device.save()),
+      vcpus: this.vcpus.map(vcpu => vcpu.save()),
+    }
+  }
+}
+
+/** Whether a message address names a virtual processor: "Message Address Register Format". */
+function reaches(address: number, vcpu: Vcpu): boolean {
+  if (address < INTERRUPT_RANGE_BASE || address > INTERRUPT_RANGE_END) return false
+  return vcpu.apic.matches((address >>> 12) & 0xff, (address & 4) !== 0)
+}
+
+/** "Interrupt Command Register": destination shorthand, else the destination field. */
+function addressed(command: InterruptCommand, from: number, vcpu: Vcpu): boolean {
+  switch (command.shorthand) {
+    case ICR_SHORTHAND.self:
+      return vcpu.number === from
+    case ICR_SHORTHAND.allIncludingSelf:
+      return true
+    case ICR_SHORTHAND.allExcludingSelf:
+      return vcpu.number !== from
+    default:
+      return vcpu.apic.matches(command.destination, command.logical)
+  }
+}

@@ -1,0 +1,195 @@
+/** The VMCS of one virtual processor: made, filled and accessed by the instructions that VMX gives for it. */
+import type { PageNumber } from '../core/index.ts'
+import { NorthbridgeError, set } from '../core/index.ts'
+import { ENTRY_CONTROLS, EXIT_CONTROLS, PIN_BASED, PRIMARY, SECONDARY } from '../vmx/formats/controls.ts'
+import { EPT_MEMORY_TYPE, EPTP } from '../vmx/formats/ept.ts'
+import { ACCESS_RIGHTS } from '../vmx/formats/events.ts'
+import { CR0, CR4, MSR, RFLAGS } from '../vmx/formats/msrs.ts'
+import type { Word64 } from '../vmx/formats/operations.ts'
+import { NO_VMCS, VMCS } from '../vmx/formats/vmcs.ts'
+import type { HostPages } from './host-pages.ts'
+import type { HostProcessor } from './host-processor.ts'
+
+/** Levels of an EPT walk, minus one: EPTP bits 5:3. */
+const WALK_LENGTH = 3
+
+/** Selectors of the host's segments: only their form matters to VM entry. */
+const HOST_CODE = 0x10
+const HOST_DATA = 0x18
+const HOST_TASK = 0x40
+
+/** CR0 and CR4 bits beyond those that VMX operation fixes. */
+const CR0_EXTENSION_TYPE = CR0.ET
+const DR7_RESET = 0x400
+
+const { S, P, L, DB, G, unusable } = ACCESS_RIGHTS
+const FLAT_LIMIT = 0xffff_ffff
+const TYPE = { dataReadWriteAccessed: 3, codeReadAccessed: 11, busyTss: 11 } as const
+const TSS_LIMIT = 0x67
+const TABLE_LIMIT = 0xffff
+
+export class Vmcs {
+  readonly page: PageNumber
+  readonly #processor: HostProcessor
+  readonly #pages: HostPages
+  #launched = false
+
+  /** Takes a page for a VMCS on a processor in VMX operation. Throws `outOfMemory`. */
+  constructor(processor: HostProcessor, pages: HostPages) {
+    this.#processor = processor
+    this.#pages = pages
+    this.page = pages.allocate()
+    processor.writeRevision(this.page)
+    processor.clear(this.page)
+  }
+
+  free(): void {
+    this.#processor.clear(this.page)
+    this.#pages.free(this.page)
+  }
+
+  /** Low half of a field. */
+  read(field: number): number {
+    this.#processor.load(this.page)
+    return this.#processor.run({ op: 'vmread', field }).low
+  }
+
+  read64(field: number): Word64 {
+    this.#processor.load(this.page)
+    const { low, high } = this.#processor.run({ op: 'vmread', field })
+    return [low, high]
+  }
+
+  write(field: number, low: number, high = 0): void {
+    this.#processor.load(this.page)
+    this.#processor.run({ op: 'vmwrite', field, value: [low >>> 0, high >>> 0] })
+  }
+
+  /** The instruction that enters the guest, by launch state. */
+  entryOperation(): 'vmlaunch' | 'vmresume' {
+    this.#processor.load(this.page)
+    return this.#launched ? 'vmresume' : 'vmlaunch'
+  }
+
+  /** A VM entry succeeded: the launch state is "launched" from now on. */
+  noteLaunched(): void {
+    this.#launched = true
+  }
+
+  /** Fills every area. Throws `unsupported` if the processor lacks a control that the hypervisor needs. */
+  initialize(eptRoot: PageNumber): void {
+    this.#controls(eptRoot)
+    this.#hostState()
+    this.#guestState()
+  }
+
+  #controls(eptRoot: PageNumber): void {
+    const control = (field: number, capability: number, wanted: number): void => {
+      const [mustBe1, mayBe1] = this.#processor.readMsr(capability)
+      if ((wanted & ~mayBe1) !== 0) {
+        throw new NorthbridgeError(
+          'unsupported',
+          `the processor does not allow VM control bits ${(wanted & ~mayBe1) >>> 0}`,
+        )
+      }
+      this.write(field, (wanted | mustBe1) & mayBe1)
+    }
+    control(
+      VMCS.pinBasedControls,
+      MSR.IA32_VMX_TRUE_PINBASED_CTLS,
+      PIN_BASED.externalInterruptExiting | PIN_BASED.nmiExiting,
+    )
+    control(
+      VMCS.primaryProcessorBasedControls,
+      MSR.IA32_VMX_TRUE_PROCBASED_CTLS,
+      PRIMARY.hltExiting | PRIMARY.unconditionalIoExiting | PRIMARY.activateSecondaryControls,
+    )
+    control(VMCS.secondaryProcessorBasedControls, MSR.IA32_VMX_PROCBASED_CTLS2, SECONDARY.enableEpt)
+    control(
+      VMCS.exitControls,
+      MSR.IA32_VMX_TRUE_EXIT_CTLS,
+      EXIT_CONTROLS.hostAddressSpaceSize | EXIT_CONTROLS.acknowledgeInterruptOnExit,
+    )
+    control(VMCS.entryControls, MSR.IA32_VMX_TRUE_ENTRY_CTLS, ENTRY_CONTROLS.ia32eModeGuest)
+    for (const field of [
+      VMCS.exceptionBitmap,
+      VMCS.cr3TargetCount,
+      VMCS.exitMsrStoreCount,
+      VMCS.exitMsrLoadCount,
+      VMCS.entryMsrLoadCount,
+      VMCS.entryInterruptionInformation,
+    ]) {
+      this.write(field, 0)
+    }
+    const [low, high] = eptPointer(eptRoot)
+    this.write(VMCS.eptPointer, low, high)
+  }
+
+  #hostState(): void {
+    this.write(VMCS.hostCr0, this.#fixed(MSR.IA32_VMX_CR0_FIXED0) | CR0_EXTENSION_TYPE)
+    this.write(VMCS.hostCr4, this.#fixed(MSR.IA32_VMX_CR4_FIXED0) | CR4.PAE)
+    this.write(VMCS.hostCsSelector, HOST_CODE)
+    for (const field of [
+      VMCS.hostSsSelector,
+      VMCS.hostDsSelector,
+      VMCS.hostEsSelector,
+      VMCS.hostFsSelector,
+      VMCS.hostGsSelector,
+    ]) {
+      this.write(field, HOST_DATA)
+    }
+    this.write(VMCS.hostTrSelector, HOST_TASK)
+    for (const field of [
+      VMCS.hostCr3,
+      VMCS.hostFsBase,
+      VMCS.hostGsBase,
+      VMCS.hostTrBase,
+      VMCS.hostGdtrBase,
+      VMCS.hostIdtrBase,
+      VMCS.hostSysenterCs,
+      VMCS.hostSysenterEsp,
+      VMCS.hostSysenterEip,
+      VMCS.hostRsp,
+      VMCS.hostRip,
+    ]) {
+      this.write(field, 0)
+    }
+  }
+
+  /** A 64-bit guest with flat segments, interrupts off. The VMCS page was zero: the rest of the area stays 0. */
+  #guestState(): void {
+    this.write(VMCS.guestCr0, this.#fixed(MSR.IA32_VMX_CR0_FIXED0) | CR0_EXTENSION_TYPE)
+    this.write(VMCS.guestCr4, this.#fixed(MSR.IA32_VMX_CR4_FIXED0) | CR4.PAE)
+    this.write(VMCS.guestDr7, DR7_RESET)
+    this.write(VMCS.guestRflags, RFLAGS.fixed1)
+    this.write(VMCS.vmcsLinkPointer, ...NO_VMCS)
+    this.write(VMCS.guestCsSelector, HOST_CODE)
+    this.write(VMCS.guestCsLimit, FLAT_LIMIT)
+    this.write(VMCS.guestCsAccessRights, TYPE.codeReadAccessed | S | P | L | G)
+    for (const name of ['Ss', 'Ds', 'Es', 'Fs', 'Gs'] as const) {
+      this.write(VMCS[`guest${name}Selector`], HOST_DATA)
+      this.write(VMCS[`guest${name}Limit`], FLAT_LIMIT)
+      this.write(VMCS[`guest${name}AccessRights`], TYPE.dataReadWriteAccessed | S | P | DB | G)
+    }
+    this.write(VMCS.guestLdtrAccessRights, unusable)
+    this.write(VMCS.guestTrSelector, HOST_TASK)
+    this.write(VMCS.guestTrLimit, TSS_LIMIT)
+    this.write(VMCS.guestTrAccessRights, TYPE.busyTss | P)
+    this.write(VMCS.guestGdtrLimit, TABLE_LIMIT)
+    this.write(VMCS.guestIdtrLimit, TABLE_LIMIT)
+  }
+
+  /** Bits that VMX operation requires to be 1. */
+  #fixed(msr: number): number {
+    return this.#processor.readMsr(msr)[0]
+  }
+}
+
+/** EPTP of a table: write-back, four levels, no accessed and dirty flags. */
+export function eptPointer(root: PageNumber): Word64 {
+  const words = new Uint32Array(2)
+  set(EPTP.MT, words, EPT_MEMORY_TYPE.WB)
+  set(EPTP.PWL, words, WALK_LENGTH)
+  set(EPTP.ADDR, words, root)
+  return [words[0]!, words[1]!]
+}

@@ -1,0 +1,24 @@
+export { CODE_NUMBERS, type CodeNumbers } from './codes.ts'
+export {
+  type ContextLimits,
+  createContext,
+  type OperationContext,
+  type PlatformEntry,
+  type TopologyEntry,
+  within,
+} from './context.ts'
+export { parseText, readDocument } from './documents.ts'
+export { EventView, eventView } from './events.ts'
+export { installation } from './installation.ts'
+export { invalid, issuesOf, judge } from './judge.ts'
+export type { ListKey, Operation, RestBinding } from './operation.ts'
+export { DEFAULT_LIMIT, MOST_LIMIT, type Page, pageOf } from './pages.ts'
+export {
+  execute,
+  type InputOf,
+  isOperationId,
+  OPERATIONS,
+  type OperationId,
+  type OutputOf,
+  operationEntries,
+} from './table.ts'

@@ -1,0 +1,51 @@
+/** The shape of one row of the table of operations. */
+import type { Static, TSchema } from '@sinclair/typebox'
+import type { ErrorCode } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
+import type { OperationContext } from './context.ts'
+
+/** Where an operation hangs in the REST face. Input that is not in the path travels in the query or the body. */
+export interface RestBinding {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** With `{property}` for input that is part of the path. */
+  readonly path: string
+  /** Status of a success; default 200. */
+  readonly status?: 200 | 201 | 204
+  /** `Location` of what was created: a path with `{property}` of the output, else of the input. */
+  readonly location?: string
+  /** The input property that is the whole body; default: the body holds what is not in the path. */
+  readonly body?: string
+  /** The answer may also be followed as server-sent events. */
+  readonly stream?: true
+}
+
+/** What a list is ordered by: cursors point behind a key, so they survive changes of the list. */
+export type ListKey = (item: never) => string | number
+
+export interface Operation<Input extends TSchema = TSchema, Output extends TSchema = TSchema> {
+  readonly summary: string
+  readonly rest: RestBinding
+  /** The words of the command line, e.g. `functions list`. */
+  readonly words: string
+  /** An object schema. */
+  readonly input: Input
+  readonly output: Output
+  /** Codes of errors that a caller of this operation must expect, beyond invalid input. */
+  readonly errors: readonly ErrorCode[]
+  /** Present if the output is an array, ascending by this key. */
+  readonly list?: ListKey
+  run(context: OperationContext, input: Static<Input>): Software<Static<Output>>
+  /** The result in one sentence for people. */
+  readonly tell?: (output: Static<Output>, input: Static<Input>) => string
+}
+
+/** Declares an operation; exists for its type inference. */
+export const operation = <Input extends TSchema, Output extends TSchema>(
+  row: Operation<Input, Output>,
+): Operation<Input, Output> => row
+
+/** Runs what needs no waiting as software. */
+// biome-ignore lint/correctness/useYield: software that never waits is still software
+export function* now<Result>(compute: () => Result): Software<Result> {
+  return compute()
+}

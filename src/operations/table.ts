@@ -1,0 +1,82 @@
+/**
+ * The table of operations: everything a user can do, once. The key is the operation's name in the library, in
+ * experiment documents, and as `operationId` in the HTTP contract.
+ */
+import type { Static } from '@sinclair/typebox'
+import type { Software } from '../engine/index.ts'
+import type { OperationContext } from './context.ts'
+import { events } from './events.ts'
+import { functions, groups, oneFunction, readConfig, resetFunction, setNumVfs } from './functions.ts'
+import { judge } from './judge.ts'
+import type { Operation } from './operation.ts'
+import { createPlatform, deletePlatform, platformState, platforms, power } from './platforms.ts'
+import { dma, interrupt } from './stimulus.ts'
+import {
+  createTopology,
+  deleteTopology,
+  replaceTopology,
+  topologies,
+  topology,
+  validateTopology,
+} from './topologies.ts'
+import { explain, faults, registers, units } from './units.ts'
+import { runVcpu, vcpu } from './vcpus.ts'
+import { attach, createVm, deleteVm, detach, readMemory, vm, vms, writeMemory } from './vms.ts'
+
+export const OPERATIONS = {
+  topologies,
+  createTopology,
+  validateTopology,
+  topology,
+  replaceTopology,
+  deleteTopology,
+  platforms,
+  createPlatform,
+  platformState,
+  deletePlatform,
+  power,
+  functions,
+  function: oneFunction,
+  readConfig,
+  setNumVfs,
+  resetFunction,
+  dma,
+  interrupt,
+  groups,
+  units,
+  registers,
+  faults,
+  explain,
+  vms,
+  createVm,
+  vm,
+  deleteVm,
+  attach,
+  detach,
+  readMemory,
+  writeMemory,
+  vcpu,
+  runVcpu,
+  events,
+} as const
+
+export type OperationId = keyof typeof OPERATIONS
+export type InputOf<Id extends OperationId> = Static<(typeof OPERATIONS)[Id]['input']>
+export type OutputOf<Id extends OperationId> = Static<(typeof OPERATIONS)[Id]['output']>
+
+/** Names and rows, in the order of the table. */
+export const operationEntries = (): readonly (readonly [OperationId, Operation])[] =>
+  Object.entries(OPERATIONS) as unknown as readonly (readonly [OperationId, Operation])[]
+
+export const isOperationId = (text: string): text is OperationId => Object.hasOwn(OPERATIONS, text)
+
+/** Judges the input, then runs an operation. Pauses come out; waits are served inside. */
+export function* execute<Id extends OperationId>(
+  context: OperationContext,
+  id: Id,
+  input: InputOf<Id>,
+): Software<OutputOf<Id>> {
+  const row = OPERATIONS[id] as unknown as Operation
+  judge(row.input, input)
+  return (yield* row.run(context, input as never)) as OutputOf<Id>
+}

@@ -1,0 +1,250 @@
+/** Operations on virtual machines and the functions they hold. */
+import { type Static, Type } from '@sinclair/typebox'
+import { bytesToHex, hex, hexToBytes, NorthbridgeError, parsePhysical } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
+import type { AttachedDevice, VirtualMachine } from '../hypervisor/index.ts'
+import type { SimulatedPlatform } from '../system/index.ts'
+import { type OperationContext, within } from './context.ts'
+import { functionOf } from './functions.ts'
+import { now, operation } from './operation.ts'
+import { poweredPlatform } from './platforms.ts'
+import {
+  Count,
+  Fields,
+  FunctionAddress,
+  Hex,
+  HexBytes,
+  Identifier,
+  inPlatform,
+  Name,
+  Nullable,
+} from './schemas.ts'
+
+const DeviceView = Fields(
+  {
+    function: Type.String({ description: 'Address on the host' }),
+    guestAddress: Type.String({ description: 'Address in the guest' }),
+    vendorId: Hex,
+    deviceId: Hex,
+    interrupts: Type.String({ description: 'msix, msi or none' }),
+    bars: Type.Array(
+      Fields({
+        index: Count(5),
+        size: Count(Number.MAX_SAFE_INTEGER),
+        prefetchable: Type.Boolean(),
+        guestAddress: Nullable(Hex),
+        hostAddress: Hex,
+      }),
+    ),
+    vectors: Type.Array(
+      Fields({
+        index: Count(2047),
+        masked: Type.Boolean(),
+        vcpu: Nullable(Type.Integer()),
+        guestVector: Count(255),
+        delivered: Count(Number.MAX_SAFE_INTEGER),
+      }),
+    ),
+  },
+  { $id: 'AssignedDevice' },
+)
+
+const VmView = Fields(
+  {
+    name: Type.String(),
+    vcpus: Count(64),
+    memoryMiB: Count(2 ** 40),
+    memory: Type.Array(Fields({ base: Hex, size: Count(Number.MAX_SAFE_INTEGER) }), {
+      description: 'Ranges of guest memory, guest-physical',
+    }),
+    devices: Type.Array(DeviceView),
+  },
+  { $id: 'VirtualMachine' },
+)
+
+const deviceView = (device: AttachedDevice): Static<typeof DeviceView> => ({
+  function: device.address,
+  guestAddress: device.guestAddress,
+  vendorId: hex(device.vendorId, 4),
+  deviceId: hex(device.deviceId, 4),
+  interrupts: device.interrupts,
+  bars: device.bars.map(({ index, size, prefetchable, guestAddress, hostAddress }) => ({
+    index,
+    size,
+    prefetchable,
+    guestAddress: guestAddress === null ? null : hex(guestAddress),
+    hostAddress: hex(hostAddress),
+  })),
+  vectors: device.vectors.map(vector => ({ ...vector })),
+})
+
+const vmView = (vm: VirtualMachine): Static<typeof VmView> => ({
+  name: vm.name,
+  vcpus: vm.vcpus.length,
+  memoryMiB: vm.memoryMiB,
+  memory: vm.memory.map(({ base, size }) => ({ base: hex(base), size })),
+  devices: vm.devices.map(deviceView),
+})
+
+const path = '/v1/platforms/{platform}/vms'
+
+/** Runs a command of the hypervisor on a platform that is on. */
+function* command<Result>(
+  context: OperationContext,
+  id: string,
+  run: (platform: SimulatedPlatform) => Software<Result>,
+): Software<Result> {
+  const platform = poweredPlatform(context, id)
+  return yield* within(platform.engine, run(platform))
+}
+
+export const createVm = operation({
+  summary: 'Creates a virtual machine and starts its virtual processors',
+  rest: { method: 'POST', path, status: 201, location: `${path}/{name}` },
+  words: 'vms create',
+  input: inPlatform({ name: Name, vcpus: Count(64, 1), memoryMiB: Count(2 ** 30, 2) }),
+  output: VmView,
+  errors: ['notFound', 'poweredOff', 'nameTaken', 'outOfMemory', 'outOfResources'],
+  *run(context, { platform, ...options }) {
+    return vmView(yield* command(context, platform, ({ hypervisor }) => hypervisor.createVm(options)))
+  },
+  tell: ({ name, vcpus, memoryMiB }) =>
+    `Virtual machine "${name}" runs: ${vcpus} virtual processor${vcpus === 1 ? '' : 's'}, ${memoryMiB} MiB.`,
+})
+
+const byName = (a: { name: string }, b: { name: string }): number => (a.name < b.name ? -1 : 1)
+
+export const vms = operation({
+  summary: 'Lists the virtual machines of a platform by name',
+  rest: { method: 'GET', path },
+  words: 'vms list',
+  input: inPlatform({}),
+  output: Type.Array(VmView),
+  errors: ['notFound', 'poweredOff'],
+  list: (item: Static<typeof VmView>) => item.name,
+  run: (context, { platform }) =>
+    now(() => poweredPlatform(context, platform).hypervisor.vms().map(vmView).sort(byName)),
+})
+
+export const vm = operation({
+  summary: 'Shows a virtual machine and its devices',
+  rest: { method: 'GET', path: `${path}/{vm}` },
+  words: 'vms get',
+  input: inPlatform({ vm: Identifier }),
+  output: VmView,
+  errors: ['notFound', 'poweredOff'],
+  run: (context, input) =>
+    now(() => vmView(poweredPlatform(context, input.platform).hypervisor.vm(input.vm))),
+})
+
+export const deleteVm = operation({
+  summary: 'Deletes a virtual machine; its devices go back to the host',
+  rest: { method: 'DELETE', path: `${path}/{vm}`, status: 204 },
+  words: 'vms delete',
+  input: inPlatform({ vm: Identifier }),
+  output: Type.Null(),
+  errors: ['notFound', 'poweredOff'],
+  *run(context, input) {
+    yield* command(context, input.platform, ({ hypervisor }) => hypervisor.deleteVm(input.vm))
+    return null
+  },
+  tell: (_output, input) => `Virtual machine "${input.vm}" is gone.`,
+})
+
+export const attach = operation({
+  summary: 'Gives a function to a virtual machine',
+  rest: {
+    method: 'POST',
+    path: `${path}/{vm}/devices`,
+    status: 201,
+    location: `${path}/{vm}/devices/{function}`,
+  },
+  words: 'vms attach',
+  input: inPlatform({ vm: Identifier, function: FunctionAddress }),
+  output: DeviceView,
+  errors: [
+    'notFound',
+    'poweredOff',
+    'functionInUse',
+    'functionNotAssignable',
+    'groupNotViable',
+    'noRemapping',
+    'noInterruptRemapping',
+    'resetUnavailable',
+    'outOfResources',
+    'outOfMemory',
+  ],
+  *run(context, input) {
+    return deviceView(
+      yield* command(context, input.platform, platform => {
+        platform.hypervisor.vm(input.vm)
+        return platform.hypervisor.attach(input.vm, functionOf(platform, input.function).address)
+      }),
+    )
+  },
+  tell: (device, input) =>
+    `${device.function} belongs to "${input.vm}" now, which sees it as ${device.guestAddress} with ${device.vectors.length} interrupt vectors.`,
+})
+
+export const detach = operation({
+  summary: 'Takes a function back from a virtual machine',
+  rest: { method: 'DELETE', path: `${path}/{vm}/devices/{function}`, status: 204 },
+  words: 'vms detach',
+  input: inPlatform({ vm: Identifier, function: Identifier }),
+  output: Type.Null(),
+  errors: ['notFound', 'poweredOff'],
+  *run(context, input) {
+    yield* command(context, input.platform, platform => {
+      platform.hypervisor.vm(input.vm)
+      return platform.hypervisor.detach(input.vm, functionOf(platform, input.function).address)
+    })
+    return null
+  },
+  tell: (_output, input) => `${input.function} was taken from "${input.vm}".`,
+})
+
+/** Most bytes of guest memory in one answer. */
+const MOST_BYTES = 65_536
+
+export const readMemory = operation({
+  summary: 'Reads guest memory at a guest-physical address',
+  rest: { method: 'GET', path: `${path}/{vm}/memory` },
+  words: 'vms read-memory',
+  input: inPlatform({ vm: Identifier, address: Hex, length: Count(MOST_BYTES, 1) }),
+  output: Fields({ address: Hex, length: Count(MOST_BYTES), data: HexBytes }, { $id: 'MemoryBytes' }),
+  errors: ['notFound', 'poweredOff', 'invalidArgument'],
+  run: (context, { platform, vm, address, length }) =>
+    now(() => {
+      const { hypervisor } = poweredPlatform(context, platform)
+      const data = hypervisor.readGuest(vm, guestAddress(hypervisor.vm(vm), address, length), length)
+      return { address, length, data: bytesToHex(data) }
+    }),
+  tell: ({ address, data }, input) => `Memory of "${input.vm}" at ${address}: ${data}`,
+})
+
+export const writeMemory = operation({
+  summary: 'Writes guest memory at a guest-physical address',
+  rest: { method: 'PUT', path: `${path}/{vm}/memory` },
+  words: 'vms write-memory',
+  input: inPlatform({ vm: Identifier, address: Hex, data: HexBytes }),
+  output: Fields({ address: Hex, length: Count(2 ** 31) }, { $id: 'MemoryRange' }),
+  errors: ['notFound', 'poweredOff', 'invalidArgument'],
+  run: (context, { platform, vm, address, data }) =>
+    now(() => {
+      const { hypervisor } = poweredPlatform(context, platform)
+      const bytes = hexToBytes(data)
+      hypervisor.writeGuest(vm, guestAddress(hypervisor.vm(vm), address, bytes.length), bytes)
+      return { address, length: bytes.length }
+    }),
+  tell: ({ address, length }, input) => `Wrote ${length} bytes into memory of "${input.vm}" at ${address}.`,
+})
+
+/** A range that lies in the memory of a VM. Throws `invalidArgument`. */
+function guestAddress(vm: VirtualMachine, text: string, length: number): number {
+  const address = parsePhysical(text)
+  if (!vm.memory.some(({ base, size }) => address >= base && address + length <= base + size)) {
+    const message = `${length} bytes at ${text} do not lie in memory of "${vm.name}"`
+    throw new NorthbridgeError('invalidArgument', message, { issues: [{ path: '/address', message }] })
+  }
+  return address
+}

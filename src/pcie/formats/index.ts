@@ -1,0 +1,5 @@
+export * from './capabilities.ts'
+export * from './capability-ids.ts'
+export * from './capability-list.ts'
+export * from './extended-capabilities.ts'
+export * from './header.ts'

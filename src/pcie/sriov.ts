@@ -1,0 +1,184 @@
+/**
+ * "Single Root I/O Virtualization": the capability of a physical function. It makes and removes virtual functions, says
+ * where they answer, and refuses the changes that are undefined while VF Enable is set. Virtual functions answer at
+ * once; real ones may take 100 ms.
+ */
+import { get, set } from '../core/index.ts'
+import type { ClaimReceiver } from './bus.ts'
+import { CLAIM } from './bus.ts'
+import type { SriovDefinition } from './definition.ts'
+import { SRIOV } from './formats/extended-capabilities.ts'
+import { BAR } from './formats/header.ts'
+import type { PcieFunction } from './pcie-function.ts'
+
+const { VFE, MSE, ARI } = SRIOV.CONTROL.f
+const BARS_END = SRIOV.BARS + 24
+
+export class Sriov {
+  readonly definition: SriovDefinition
+  readonly #words: Uint32Array
+  readonly #at: number
+  readonly #owner: PcieFunction
+  readonly #create: (index: number) => PcieFunction
+  #functions: readonly PcieFunction[] = []
+
+  /**
+   * @param base offset of the capability in `owner.words`.
+   * @param create makes virtual function `index`, counted from 0.
+   */
+  constructor(
+    owner: PcieFunction,
+    base: number,
+    definition: SriovDefinition,
+    create: (index: number) => PcieFunction,
+  ) {
+    this.definition = definition
+    this.#owner = owner
+    this.#words = owner.words
+    this.#at = base >>> 2
+    this.#create = create
+  }
+
+  get functions(): readonly PcieFunction[] {
+    return this.#functions
+  }
+
+  get enabled(): boolean {
+    return (this.#read(SRIOV.CONTROL.offset) & VFE.mask) !== 0
+  }
+
+  /** Distance of virtual function `index` from the physical function's routing id. */
+  routingOffset(index: number): number {
+    const at = this.#at + (SRIOV.ROUTING.offset >>> 2)
+    const { OFFSET, STRIDE } = SRIOV.ROUTING.f
+    return get(OFFSET, this.#words, at) + index * get(STRIDE, this.#words, at)
+  }
+
+  /** The virtual function that answers to a routing id. */
+  functionAt(rid: number): PcieFunction | undefined {
+    if (this.#functions.length === 0) return undefined
+    const distance = ((rid - this.#owner.rid) & 0xffff) - this.routingOffset(0)
+    const stride = this.routingOffset(1) - this.routingOffset(0)
+    const index = distance === 0 ? 0 : distance / stride
+    return distance >= 0 && Number.isInteger(index) ? this.#functions[index] : undefined
+  }
+
+  /** Bytes of one virtual function's share of a VF BAR: at least a system page. */
+  aperture(size: number): number {
+    return Math.max(size, this.#read(SRIOV.SYSTEM_PAGE_SIZE.offset) * 4096)
+  }
+
+  /** The ranges that the VF BARs decode for all enabled virtual functions together. */
+  claims(receive: ClaimReceiver): void {
+    if (!(this.#read(SRIOV.CONTROL.offset) & MSE.mask)) return
+    for (const { index, size } of this.definition.bars) {
+      const base = this.barBase(index)
+      receive(base, base + this.aperture(size) * this.#functions.length, CLAIM.virtualBar + index)
+    }
+  }
+
+  /** Address of VF BAR `index`, i.e. of virtual function 0. */
+  barBase(index: number): number {
+    const offset = SRIOV.BARS + index * 4
+    const low = this.#read(offset)
+    const high = (low & BAR.MEMORY_64) !== 0 ? this.#read(offset + 4) : 0
+    return high * 0x1_0000_0000 + ((low & BAR.MEMORY_ADDRESS) >>> 0)
+  }
+
+  /** Address of virtual function `index`'s share of a VF BAR. */
+  shareOf(index: number, bar: number): number {
+    const size = this.definition.bars.find(candidate => candidate.index === bar)?.size ?? 0
+    return this.barBase(bar) + index * this.aperture(size)
+  }
+
+  /** @param offset from the start of the capability. @param writable the writable bits that the access carries. */
+  write(offset: number, value: number, writable: number): void {
+    if (offset === SRIOV.CONTROL.offset) {
+      this.#control(value, writable)
+    } else if (!this.enabled) {
+      if (offset === SRIOV.NUM_VFS.offset) this.#numVfs(value, writable)
+      else if (offset === SRIOV.SYSTEM_PAGE_SIZE.offset) this.#pageSize(value, writable)
+      else if (offset >= SRIOV.BARS && offset < BARS_END) {
+        this.#store(offset, value, writable)
+        this.#alignBars()
+      }
+    }
+    this.#owner.bus.decodingChanged()
+  }
+
+  #control(value: number, writable: number): void {
+    const was = this.enabled
+    // "ARI Capable Hierarchy" exists in the lowest-numbered physical function and counts for all of the device.
+    const siblings = this.#owner.bus.functions.filter(fn => fn.sriov !== undefined)
+    const mayChangeAri = this.#lowest() === this && !siblings.some(fn => fn.sriov!.enabled)
+    this.#store(SRIOV.CONTROL.offset, value, mayChangeAri ? writable : writable & ~ARI.mask)
+    if (mayChangeAri) for (const fn of siblings) fn.sriov!.updateRouting()
+    if (this.enabled !== was) this.restoreFunctions()
+  }
+
+  /** Makes exactly the virtual functions that the registers say exist. */
+  restoreFunctions(): void {
+    this.removeFunctions()
+    if (!this.enabled) return
+    const count = this.#read(SRIOV.NUM_VFS.offset) & SRIOV.NUM_VFS.f.NUM_VFS.mask
+    this.#functions = Array.from({ length: count }, (_, index) => this.#create(index))
+  }
+
+  removeFunctions(): void {
+    for (const fn of this.#functions) fn.remove()
+    this.#functions = []
+  }
+
+  /** First VF Offset and VF Stride follow the ARI bit of the device's lowest physical function. */
+  updateRouting(): void {
+    const lowest = this.#lowest()
+    const { offset, stride } =
+      lowest.#read(SRIOV.CONTROL.offset) & ARI.mask ? this.definition.ari : this.definition.nonAri
+    const at = this.#at + (SRIOV.ROUTING.offset >>> 2)
+    set(SRIOV.ROUTING.f.OFFSET, this.#words, offset, at)
+    set(SRIOV.ROUTING.f.STRIDE, this.#words, stride, at)
+  }
+
+  #lowest(): Sriov {
+    const { bus, devfn } = this.#owner
+    const sameDevice = (fn: PcieFunction): boolean => bus.kind === 'link' || fn.devfn >>> 3 === devfn >>> 3
+    return bus.functions.find(fn => fn.sriov !== undefined && sameDevice(fn))?.sriov ?? this
+  }
+
+  /** More functions than TotalVFs is undefined: the write is dropped. */
+  #numVfs(value: number, writable: number): void {
+    const total = this.#read(SRIOV.COUNTS.offset) >>> 16
+    const count = (this.#read(SRIOV.NUM_VFS.offset) & ~writable) | (value & writable)
+    if ((count & 0xffff) <= total) this.#store(SRIOV.NUM_VFS.offset, value, writable)
+  }
+
+  /** Anything but one supported size is undefined: the write is dropped. */
+  #pageSize(value: number, writable: number): void {
+    const { offset } = SRIOV.SYSTEM_PAGE_SIZE
+    const size = (this.#read(offset) & ~writable) | (value & writable)
+    const supported = this.#read(SRIOV.SUPPORTED_PAGE_SIZES.offset)
+    if (size === 0 || (size & (size - 1)) !== 0 || (size & supported) === 0) return
+    this.#store(offset, value, writable)
+    this.#alignBars()
+  }
+
+  /** Address bits below the aperture read 0: that is how software sizes a VF BAR. */
+  #alignBars(): void {
+    for (const { index, size } of this.definition.bars) {
+      const at = this.#at + ((SRIOV.BARS + index * 4) >>> 2)
+      const aperture = this.aperture(size)
+      const below = BAR.MEMORY_ADDRESS & (aperture >= 0x1_0000_0000 ? -1 : aperture - 1)
+      this.#words[at]! &= ~below
+      if (aperture >= 0x1_0000_0000) this.#words[at + 1]! &= -(aperture / 0x1_0000_0000)
+    }
+  }
+
+  #store(offset: number, value: number, writable: number): void {
+    const at = this.#at + (offset >>> 2)
+    this.#words[at] = (this.#words[at]! & ~writable) | (value & writable)
+  }
+
+  #read(offset: number): number {
+    return this.#words[this.#at + (offset >>> 2)]!
+  }
+}

@@ -1,0 +1,21 @@
+/** What the virtual functions of a physical function are built from. */
+import type { FunctionDefinition, SriovDefinition } from './definition.ts'
+
+const definitions = new WeakMap<SriovDefinition, FunctionDefinition>()
+
+/** One definition for all virtual functions of a device model, so that they share one layout. */
+export function virtualDefinition(physical: FunctionDefinition, sriov: SriovDefinition): FunctionDefinition {
+  let definition = definitions.get(sriov)
+  if (definition === undefined) {
+    definition = {
+      model: `${physical.model}-vf`,
+      kind: 'endpoint',
+      image: sriov.image,
+      bars: sriov.bars,
+      romSize: 0,
+      internalPeerToPeer: false,
+    }
+    definitions.set(sriov, definition)
+  }
+  return definition
+}

@@ -1,0 +1,116 @@
+/** Soldering: from the plan of a platform to its parts, each connected to what it reaches. */
+import { type Engine, pause, type Software } from '../engine/index.ts'
+import { ApicBus, IoApic } from '../interrupts/index.ts'
+import { PhysicalMemory, SystemAddressMap } from '../memory/index.ts'
+import { Fabric, HostBridge, type PcieFunction } from '../pcie/index.ts'
+import { LogicalProcessor } from '../vmx/index.ts'
+import { RemappingUnit } from '../vtd/index.ts'
+import { ECAM_SIZE, IO_APIC_BASE, IO_APIC_REQUESTER_ID, segmentsOf } from './address-layout.ts'
+import type { Board } from './board.ts'
+import { ConfigurationPorts, EnhancedConfigurationAccess } from './configuration-access.ts'
+import type { PlacedNode } from './function-paths.ts'
+import { IO_APIC_ID } from './make-board.ts'
+import { FUNCTIONS_PER_PAUSE, type PlatformPlan } from './plan.ts'
+import { PlatformPorts } from './ports.ts'
+import { RegisterWindow } from './register-window.ts'
+import { RootComplex } from './root-complex.ts'
+import type { Topology } from './topology-schema.ts'
+import { unitIdOf, unitIdOfIoApic, unitsOf } from './wiring.ts'
+
+/** The parts of a machine, wired. */
+export interface PlatformParts {
+  readonly topology: Topology
+  readonly board: Board
+  readonly map: SystemAddressMap
+  readonly fabric: Fabric
+  readonly rootComplex: RootComplex
+  readonly units: readonly RemappingUnit[]
+  readonly processors: readonly LogicalProcessor[]
+  readonly ioApic: IoApic
+  readonly ports: PlatformPorts
+}
+
+/** Pins of the I/O APIC, as in the I/O controller hubs. */
+const IO_APIC_PINS = 24
+const IO_APIC_SIZE = 0x1000
+
+export function* assemble(plan: PlatformPlan, engine: Engine): Software<PlatformParts> {
+  const { topology, board, layout } = plan
+  const memory = new PhysicalMemory(layout.ram)
+  const map = new SystemAddressMap(memory)
+  const apics = new ApicBus()
+  const units = unitsOf(topology).map(
+    ({ id, capabilities }, index) =>
+      new RemappingUnit(
+        {
+          id,
+          index,
+          hostAddressWidth: topology.hostAddressWidth,
+          ...(capabilities && { capabilities }),
+        },
+        { memory, interrupts: apics, engine },
+      ),
+  )
+  for (const [i, unit] of units.entries()) map.add({ name: unit.id, ...layout.units[i]!, target: unit })
+
+  const fabric = new Fabric()
+  const rootComplex = new RootComplex({ memory, apics, fabric })
+  yield* plug(plan, fabric, rootComplex, units)
+  for (const { segment, base } of layout.ecam) {
+    const target = new EnhancedConfigurationAccess(fabric, segment)
+    map.add({ name: `configuration space ${segment}`, base, size: ECAM_SIZE, target })
+  }
+  for (const window of [layout.memory32, layout.memory64]) {
+    map.add({ name: 'host bridges', ...window, target: new RegisterWindow(fabric, window.base) })
+  }
+
+  const segment = segmentsOf(topology)[0]!
+  const ioApicUnit = units.find(unit => unit.id === unitIdOfIoApic(topology, segment))
+  const ioApic = new IoApic({
+    id: IO_APIC_ID,
+    entries: IO_APIC_PINS,
+    send: (addressLow, data) => rootComplex.ioApicMessage(ioApicUnit, IO_APIC_REQUESTER_ID, addressLow, data),
+  })
+  apics.addListener(ioApic)
+  map.add({ name: 'I/O APIC', base: IO_APIC_BASE, size: IO_APIC_SIZE, target: ioApic })
+
+  const ports = new PlatformPorts(new ConfigurationPorts(fabric, segment))
+  const capabilities = { physicalAddressWidth: topology.hostAddressWidth }
+  const processors = board.processors.map(
+    ({ apicId }, number) =>
+      new LogicalProcessor({ number, apicId, capabilities }, { map, bus: apics, ports, engine }),
+  )
+  return { topology, board, map, fabric, rootComplex, units, processors, ioApic, ports }
+}
+
+/** Makes every function of the document, parents first, and wires those on root buses. */
+function* plug(
+  { topology, board, functions }: PlatformPlan,
+  fabric: Fabric,
+  rootComplex: RootComplex,
+  units: readonly RemappingUnit[],
+): Software {
+  const bridges = board.hostBridges.map(({ segment, bus, lastBus }) => {
+    const bridge = new HostBridge({ segment, bus, lastBus }, rootComplex)
+    fabric.add(bridge)
+    return bridge
+  })
+  const plugged = new Map<PlacedNode, PcieFunction>()
+  let count = 0
+  for (const { placed, definition } of functions) {
+    const { slot, parent, hostBridge, node } = placed
+    const fn = bridges[placed.hostBridgeIndex]!.addFunction(
+      slot.device,
+      slot.fn,
+      definition,
+      parent && plugged.get(parent),
+    )
+    plugged.set(placed, fn)
+    if (parent === undefined) {
+      const id = unitIdOf(topology, hostBridge, node)
+      const unit = units.find(candidate => candidate.id === id)
+      if (unit !== undefined) rootComplex.wire(fn, unit)
+    }
+    if (++count % FUNCTIONS_PER_PAUSE === 0) yield* pause()
+  }
+}

@@ -1,0 +1,15 @@
+export type { Board } from './board.ts'
+export { type PlacedNode, placedNodes } from './function-paths.ts'
+export type { MachinePort, ProcessorPort } from './machine-port.ts'
+export { Platform } from './platform.ts'
+export { parseTopology } from './topology.ts'
+export {
+  TOPOLOGY_LIMITS,
+  type Topology,
+  type TopologyDocument,
+  type TopologyHostBridge,
+  type TopologyNode,
+  type TopologyNodeDocument,
+  type TopologyRemappingUnit,
+  topologyJsonSchema,
+} from './topology-schema.ts'

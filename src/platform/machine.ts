@@ -1,0 +1,47 @@
+/** The machine port as this platform implements it: the door through which software reaches hardware. */
+import type { PhysicalMemory, SystemAddressMap } from '../memory/index.ts'
+import type { PortSpace } from '../vmx/index.ts'
+import type { Board } from './board.ts'
+import type { MachinePort, ProcessorPort } from './machine-port.ts'
+
+const ALL_LANES = 0xffff_ffff
+
+export class Machine implements MachinePort {
+  readonly board: Board
+  readonly processors: readonly ProcessorPort[]
+  readonly #map: SystemAddressMap
+  readonly #memory: PhysicalMemory
+  readonly #ports: PortSpace
+
+  constructor(board: Board, processors: readonly ProcessorPort[], map: SystemAddressMap, ports: PortSpace) {
+    this.board = board
+    this.processors = processors
+    this.#map = map
+    this.#memory = map.memory
+    this.#ports = ports
+  }
+
+  readDword(address: number): number {
+    return this.#map.readDword(address)
+  }
+
+  writeDword(address: number, value: number, lanes = ALL_LANES): void {
+    this.#map.writeDword(address, value, lanes)
+  }
+
+  readBytes(address: number, target: Uint8Array): boolean {
+    return this.#memory.read(address, target)
+  }
+
+  writeBytes(address: number, source: Uint8Array): boolean {
+    return this.#memory.write(address, source)
+  }
+
+  inPort(port: number, width: number): number {
+    return this.#ports.in(port, width)
+  }
+
+  outPort(port: number, width: number, value: number): void {
+    this.#ports.out(port, width, value)
+  }
+}

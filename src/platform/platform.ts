@@ -1,0 +1,141 @@
+/** A topology built into a machine: powered off at first, everything soldered where the document says. */
+import { assert, type RequesterId, type Saved } from '../core/index.ts'
+import { DmaEngine } from '../devices/index.ts'
+import type { Engine, Software } from '../engine/index.ts'
+import type { IoApic } from '../interrupts/index.ts'
+import type { SystemAddressMap } from '../memory/index.ts'
+import type { Fabric, PcieFunction } from '../pcie/index.ts'
+import type { LogicalProcessor } from '../vmx/index.ts'
+import type { RemappingUnit } from '../vtd/index.ts'
+import { assemble, type PlatformParts } from './assemble.ts'
+import { entryOf } from './entry.ts'
+import { Machine } from './machine.ts'
+import type { MachinePort } from './machine-port.ts'
+import { planPlatform } from './plan.ts'
+import type { PlatformPorts } from './ports.ts'
+import type { RootComplex } from './root-complex.ts'
+import type { Topology } from './topology-schema.ts'
+
+export class Platform {
+  readonly topology: Topology
+  /** The door for software. */
+  readonly port: MachinePort
+  readonly fabric: Fabric
+  readonly units: readonly RemappingUnit[]
+  readonly processors: readonly LogicalProcessor[]
+  readonly ioApic: IoApic
+  readonly map: SystemAddressMap
+  readonly #rootComplex: RootComplex
+  readonly #ports: PlatformPorts
+  readonly #engine: Engine
+  readonly #dmaEngines = new WeakMap<PcieFunction, DmaEngine>()
+  #powered = false
+
+  private constructor(parts: PlatformParts, engine: Engine) {
+    this.topology = parts.topology
+    this.fabric = parts.fabric
+    this.units = parts.units
+    this.processors = parts.processors
+    this.ioApic = parts.ioApic
+    this.map = parts.map
+    this.#rootComplex = parts.rootComplex
+    this.#ports = parts.ports
+    this.#engine = engine
+    this.port = new Machine(parts.board, parts.processors, parts.map, parts.ports)
+  }
+
+  /** Builds the machine of a checked topology, pausing now and then. */
+  static *build(topology: Topology, engine: Engine): Software<Platform> {
+    const plan = yield* planPlatform(topology)
+    return new Platform(yield* assemble(plan, engine), engine)
+  }
+
+  get powered(): boolean {
+    return this.#powered
+  }
+
+  get memory() {
+    return this.map.memory
+  }
+
+  /** Supplies power: every register has its reset value, RAM is empty. */
+  powerOn(): void {
+    assert(!this.#powered, 'a platform is powered on once')
+    this.#powered = true
+    this.#engine.trace.emit('power', 'power on', { action: 'on' })
+  }
+
+  /** Takes power away: registers and the contents of RAM are lost. */
+  powerOff(): void {
+    assert(this.#powered, 'a platform is powered off once')
+    this.#resetHardware()
+    this.memory.clear()
+    this.#powered = false
+    this.#engine.trace.emit('power', 'power off', { action: 'off' })
+  }
+
+  /** Platform reset: every register has its reset value, RAM keeps its contents. */
+  reset(): void {
+    assert(this.#powered, 'a platform that is reset is on')
+    this.#resetHardware()
+    this.#engine.trace.emit('power', 'platform reset', { action: 'reset' })
+  }
+
+  #resetHardware(): void {
+    this.fabric.conventionalReset()
+    for (const unit of this.units) unit.reset()
+    this.ioApic.reset()
+    for (const processor of this.processors) processor.reset()
+    this.#ports.reset()
+  }
+
+  /** The unit that requests with this requester id pass, by wiring; undefined if they pass none. */
+  unitOf(segment: number, rid: RequesterId): RemappingUnit | undefined {
+    const entry = entryOf(this.fabric, segment, rid)
+    return entry && this.#rootComplex.unitAt(entry)
+  }
+
+  /** Stimulus: the bus-mastering engine of a function. */
+  engineOf(fn: PcieFunction): DmaEngine {
+    let engine = this.#dmaEngines.get(fn)
+    if (engine === undefined) this.#dmaEngines.set(fn, (engine = new DmaEngine(fn)))
+    return engine
+  }
+
+  save(): Saved {
+    return {
+      version: 1,
+      powered: this.#powered,
+      memory: this.memory.save(),
+      fabric: this.fabric.save(),
+      units: this.units.map(unit => unit.save()),
+      processors: this.processors.map(processor => processor.save()),
+      ioApic: this.ioApic.save(),
+      ports: this.#ports.save(),
+    }
+  }
+
+  /** Restores what {@link save} returned for a platform of the same topology. */
+  load(saved: Saved): void {
+    const state = saved as {
+      powered: boolean
+      memory: Saved
+      fabric: Saved
+      units: readonly Saved[]
+      processors: readonly Saved[]
+      ioApic: Saved
+      ports: Saved
+    }
+    assert(
+      state.units.length === this.units.length && state.processors.length === this.processors.length,
+      'a state is loaded into a platform of its own topology',
+    )
+    this.#powered = state.powered
+    this.memory.load(state.memory)
+    this.fabric.load(state.fabric)
+    for (const [i, unit] of this.units.entries()) unit.load(state.units[i]!)
+    for (const [i, processor] of this.processors.entries()) processor.load(state.processors[i]!)
+    this.ioApic.load(state.ioApic)
+    this.#ports.load(state.ports)
+  }
+}

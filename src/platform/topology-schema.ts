@@ -1,0 +1,282 @@
+/**
+ * The topology document: a server on paper. People write it by hand, importers write it from captures; what the
+ * schema cannot say about one field alone is in `topology-rules.ts`.
+ *
+ * Addresses are `0x…` text, bus numbers and counts are numbers, sizes carry their unit in the name.
+ */
+import { z } from 'zod'
+import { CAP, ECAP } from '../vtd/formats/registers.ts'
+
+/** More of these than any server has: the limits keep a hostile document from costing more than an error message. */
+export const TOPOLOGY_LIMITS = {
+  hostBridges: 256,
+  /** Siblings on one bus: 32 devices of 8 functions, or 256 functions with ARI. */
+  siblings: 256,
+  remappingUnits: 64,
+  processors: 1024,
+  numaNodes: 64,
+  functions: 65_536,
+} as const
+
+const address = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{1,13}$/, 'must be an address of at most 52 bits in hexadecimal, like "0xfed90000"')
+const name = z
+  .string()
+  .regex(
+    /^[a-z0-9][a-z0-9._-]{0,63}$/,
+    'must be 1 to 64 lower-case letters, digits, ".", "_" or "-", beginning with a letter or digit',
+  )
+const slot = z
+  .string()
+  .regex(/^[01]?[0-9a-f]\.[0-7]$/, 'must be device (hexadecimal, 0 to 1f) and function (0 to 7), like "1f.2"')
+const hexBytes = z
+  .string()
+  .max(8192)
+  .regex(/^(?:[0-9a-f]{2})*$/i, 'must be an even number of hexadecimal digits')
+const addressRange = z.strictObject({
+  base: address.describe('First byte'),
+  limit: address.describe('Last byte'),
+})
+const id16 = z.string().regex(/^0x[0-9a-f]{4}$/i, 'must be 16 bits in hexadecimal, like "0x8086"')
+const segment = z.int().min(0).max(0xffff)
+const bus = z.int().min(0).max(255)
+/** Proximity domain; -1 where the firmware declares none. */
+const numaNode = z
+  .int()
+  .min(-1)
+  .max(TOPOLOGY_LIMITS.numaNodes - 1)
+
+const fieldNames = <Name extends string>(fields: Readonly<Record<Name, unknown>>): Name[] =>
+  Object.keys(fields) as Name[]
+
+const barSchema = z
+  .strictObject({
+    index: z.int().min(0).max(5),
+    kind: z.enum(['memory32', 'memory64', 'io']),
+    prefetchable: z.boolean().default(false),
+    sizeBytes: z
+      .number()
+      .min(4)
+      .max(2 ** 46)
+      .refine(size => Number.isInteger(Math.log2(size)), 'must be a power of two'),
+  })
+  .describe('A base address register; a 64-bit one also takes the next index')
+
+const routingStep = z.strictObject({
+  offset: z.int().min(0).max(0xffff),
+  stride: z.int().min(0).max(0xffff),
+})
+
+const importedSchema = z
+  .strictObject({
+    name: z.string().min(1).max(128).describe('What to call it, e.g. the capture and address it came from'),
+    kind: z.enum(['hostBridge', 'rootPort', 'upstreamPort', 'downstreamPort', 'bridge', 'endpoint']),
+    image: hexBytes.describe('Config space from offset 0; trailing zeros may be left out'),
+    configSizeBytes: z.union([z.literal(256), z.literal(4096)]),
+    bars: z.array(barSchema).max(6).default([]),
+    internalPeerToPeer: z
+      .boolean()
+      .optional()
+      .describe('Whether functions of its device reach each other past the port above; default true'),
+    romSizeBytes: z
+      .number()
+      .min(0)
+      .max(2 ** 24)
+      .refine(
+        size => size === 0 || (size >= 2048 && Number.isInteger(Math.log2(size))),
+        'must be 0, or a power of two of 2048 or more',
+      )
+      .default(0),
+    sriov: z
+      .strictObject({
+        ari: routingStep.describe('First VF Offset and VF Stride with ARI Capable Hierarchy set'),
+        nonAri: routingStep,
+        bars: z.array(barSchema).max(6).default([]).describe('Sizes are of one VF'),
+        image: hexBytes.describe('Config space of a VF after reset'),
+      })
+      .optional(),
+  })
+  .describe('A function whose config space was read from a real machine')
+
+const acsBit = z.enum(['SV', 'TB', 'RR', 'CR', 'UF', 'DT'])
+
+const nodeSchema = z.strictObject({
+  at: slot.describe('Device and function number on the bus above, like "1f.2"'),
+  model: name.optional().describe('Name of a data sheet in devices/'),
+  imported: importedSchema.optional(),
+  functionOfModel: z
+    .int()
+    .min(0)
+    .max(255)
+    .optional()
+    .describe(
+      'Which function of the data sheet this is; default: the one with the function number of `at`, or else the first',
+    ),
+  acs: z
+    .array(acsBit)
+    .max(6)
+    .optional()
+    .describe('Overrides the bits of the ACS capability; [] removes the capability'),
+  remappingUnit: name
+    .nullable()
+    .optional()
+    .describe('Functions of a root bus only: the unit this one is wired to, null for none'),
+  numVfs: z.int().min(0).max(0xffff).optional().describe('Virtual functions that the host enables at boot'),
+  bus: z
+    .strictObject({ secondary: bus, subordinate: bus })
+    .optional()
+    .describe('Bridges only: bus numbers that the firmware must give out'),
+  reservedBuses: z
+    .int()
+    .min(0)
+    .max(255)
+    .optional()
+    .describe('Bridges only: bus numbers to keep free below for hot-plug'),
+  windows: z
+    .strictObject({
+      io: addressRange.optional(),
+      memory: addressRange.optional(),
+      prefetchable: addressRange.optional(),
+    })
+    .optional()
+    .describe('Bridges only: windows that the firmware must program'),
+  barAddresses: z
+    .partialRecord(z.enum(['0', '1', '2', '3', '4', '5']), address)
+    .optional()
+    .describe('Addresses that the firmware must program, by BAR index'),
+  subsystem: z
+    .strictObject({ vendor: id16, device: id16 })
+    .optional()
+    .describe('Overrides the subsystem ids'),
+  get devices(): z.ZodOptional<z.ZodArray<typeof nodeSchema>> {
+    return z
+      .array(nodeSchema)
+      .max(TOPOLOGY_LIMITS.siblings)
+      .optional()
+      .describe('Bridges only: the functions on the secondary bus')
+  },
+})
+
+/** Fields of CAP and ECAP by the specification's names, in their encodings: `{ "SAGAW": 2, "MGAW": 38 }`. */
+const capabilitiesSchema = z
+  .partialRecord(
+    z.enum([...fieldNames(CAP.f), ...fieldNames(ECAP.f)]),
+    z
+      .int()
+      .min(0)
+      .max(2 ** 16),
+  )
+  .describe('Fields of CAP and ECAP that differ from those of a server chipset, in their encodings')
+
+const remappingUnitSchema = z.strictObject({
+  id: name,
+  segment: segment.default(0),
+  includeAll: z
+    .boolean()
+    .default(false)
+    .describe('Serves every function of the segment that is not wired to another unit'),
+  registerBase: address.optional().describe('Register page, in 0xfed10000 to 0xfedfffff'),
+  numaNode: numaNode.default(-1),
+  capabilities: capabilitiesSchema.optional(),
+})
+
+const iommuSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('intel-vtd'),
+    interruptRemapping: z.boolean().default(true).describe('Whether the firmware offers interrupt remapping'),
+    units: z.array(remappingUnitSchema).min(1).max(TOPOLOGY_LIMITS.remappingUnits),
+  }),
+  z.strictObject({ kind: z.literal('amd') }).describe('Present, but not modelled: nothing can be assigned'),
+  z.strictObject({ kind: z.literal('none') }),
+])
+
+const hostBridgeSchema = z.strictObject({
+  segment: segment.default(0),
+  bus: bus.default(0).describe('Number of the root bus'),
+  lastBus: bus
+    .optional()
+    .describe('Last bus number below this host bridge; default: up to the next host bridge of the segment'),
+  numaNode: numaNode.default(-1),
+  remappingUnit: name
+    .nullable()
+    .optional()
+    .describe("The unit its functions are wired to, null for none; default: the segment's include-all unit"),
+  devices: z.array(nodeSchema).max(TOPOLOGY_LIMITS.siblings).default([]),
+})
+
+const reservedMemorySchema = z.strictObject({
+  segment: segment.default(0),
+  base: address.describe('First byte, a multiple of 4 KiB'),
+  limit: address.describe('Last byte'),
+  functions: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^[0-9a-f]{2}:[01][0-9a-f]\.[0-7](?:\/[01][0-9a-f]\.[0-7]){0,30}$/,
+          'must be a path from a root bus, like "00:1c.0/00.0"',
+        ),
+    )
+    .min(1)
+    .max(64)
+    .describe('Functions whose traffic to this memory must always pass'),
+})
+
+export const topologySchema = z.strictObject({
+  $schema: z.string().max(512).optional().describe('For editors'),
+  name,
+  description: z.string().max(4096).default('').describe('What this machine shows'),
+  hostAddressWidth: z.int().min(36).max(52).default(46).describe('Width of physical addresses in bits'),
+  processors: z
+    .array(
+      z.strictObject({
+        numaNode: numaNode.default(-1),
+        logicalProcessors: z.int().min(1).max(TOPOLOGY_LIMITS.processors),
+      }),
+    )
+    .min(1)
+    .max(64)
+    .default([{ numaNode: -1, logicalProcessors: 2 }])
+    .describe('Sockets'),
+  memory: z
+    .array(
+      z.strictObject({
+        numaNode: numaNode.default(-1),
+        sizeMiB: z
+          .int()
+          .min(16)
+          .max(2 ** 30),
+      }),
+    )
+    .min(1)
+    .max(TOPOLOGY_LIMITS.numaNodes)
+    .default([{ numaNode: -1, sizeMiB: 4096 }])
+    .describe('RAM by proximity domain, lowest addresses first'),
+  iommu: iommuSchema,
+  reservedMemory: z.array(reservedMemorySchema).max(64).default([]).describe('RMRRs'),
+  hostBridges: z.array(hostBridgeSchema).min(1).max(TOPOLOGY_LIMITS.hostBridges),
+  host: z
+    .strictObject({
+      commandLine: z.string().max(2048).default('intel_iommu=on'),
+      kernel: z.enum(['6.1', '7.2']).default('6.1').describe('Whose rules for groups and VFIO apply'),
+    })
+    .default({ commandLine: 'intel_iommu=on', kernel: '6.1' }),
+})
+
+/** A topology as people and importers write it: what has a default may be left out. */
+export type TopologyDocument = z.input<typeof topologySchema>
+/** A topology that keeps every rule, defaults filled in. It is a {@link TopologyDocument} too. */
+export type Topology = z.output<typeof topologySchema>
+export type TopologyNode = z.output<typeof nodeSchema>
+export type TopologyNodeDocument = z.input<typeof nodeSchema>
+export type TopologyHostBridge = Topology['hostBridges'][number]
+export type TopologyRemappingUnit = z.output<typeof remappingUnitSchema>
+export type ImportedFunction = z.output<typeof importedSchema>
+export type AcsBit = z.output<typeof acsBit>
+
+/** JSON Schema of topology documents, for editors and for the HTTP contract. */
+export const topologyJsonSchema = () => ({
+  ...z.toJSONSchema(topologySchema, { io: 'input', target: 'draft-2020-12' }),
+  title: 'Northbridge topology',
+})

@@ -1,0 +1,155 @@
+/** One machine with the software that runs on it, and the stimulus that the outside world gives it. */
+import { digest, NorthbridgeError, parseFunctionAddress, Random, type Saved } from '../core/index.ts'
+import { Engine, type Software } from '../engine/index.ts'
+import { describeReport, runFirmware } from '../firmware/index.ts'
+import { guestKernel } from '../guest/index.ts'
+import { HostKernel } from '../host/index.ts'
+import { Hypervisor } from '../hypervisor/index.ts'
+import type { PcieFunction } from '../pcie/index.ts'
+import { Platform, type Topology } from '../platform/index.ts'
+import { bootVfs } from './boot-vfs.ts'
+import { type DmaReport, dmaPart, type InterruptReport } from './reports.ts'
+
+export interface SimulatedPlatformOptions {
+  readonly id: string
+  readonly name: string
+  /** Of the world's random numbers; default 1. */
+  readonly seed?: number
+}
+
+export type PowerAction = 'on' | 'off' | 'reset'
+
+export class SimulatedPlatform {
+  readonly id: string
+  readonly name: string
+  readonly seed: number
+  readonly topology: Topology
+  readonly engine: Engine
+  readonly random: Random
+  /** The hardware: for inspection and stimulus. */
+  readonly hardware: Platform
+  #host: HostKernel | undefined
+  #hypervisor: Hypervisor | undefined
+
+  private constructor(
+    { id, name, seed = 1 }: SimulatedPlatformOptions,
+    topology: Topology,
+    engine: Engine,
+    hardware: Platform,
+  ) {
+    this.id = id
+    this.name = name
+    this.seed = seed
+    this.topology = topology
+    this.engine = engine
+    this.random = new Random(seed)
+    this.hardware = hardware
+  }
+
+  /** Builds the machine of a topology and powers it on: firmware, host kernel and hypervisor come up. */
+  static *create(topology: Topology, options: SimulatedPlatformOptions): Software<SimulatedPlatform> {
+    const engine = new Engine()
+    const platform = new SimulatedPlatform(options, topology, engine, yield* Platform.build(topology, engine))
+    yield* platform.power('on')
+    return platform
+  }
+
+  get powered(): boolean {
+    return this.hardware.powered
+  }
+
+  /** The kernel of this boot. Throws `poweredOff`. */
+  get host(): HostKernel {
+    if (this.#host === undefined) throw this.#poweredOff()
+    return this.#host
+  }
+
+  /** The hypervisor of this boot. Throws `poweredOff`. */
+  get hypervisor(): Hypervisor {
+    if (this.#hypervisor === undefined) throw this.#poweredOff()
+    return this.#hypervisor
+  }
+
+  #poweredOff(): NorthbridgeError {
+    return new NorthbridgeError('poweredOff', `platform ${this.name} is powered off`)
+  }
+
+  /**
+   * The power button. Off ends all software at once: virtual machines are gone. Throws `alreadyDone` for what already
+   * is, and `poweredOff` for a reset without power.
+   */
+  *power(action: PowerAction): Software {
+    if (action === 'on' && this.powered) throw new NorthbridgeError('alreadyDone', `platform ${this.name} is on`)
+    if (action === 'off' && !this.powered) throw new NorthbridgeError('alreadyDone', `platform ${this.name} is off`)
+    if (action === 'reset' && !this.powered) throw this.#poweredOff()
+    this.#host = undefined
+    this.#hypervisor = undefined
+    if (action === 'on') this.hardware.powerOn()
+    else if (action === 'off') return this.hardware.powerOff()
+    else this.hardware.reset()
+    yield* this.#boot()
+  }
+
+  *#boot(): Software {
+    const { port } = this.hardware
+    const report = yield* runFirmware(port)
+    for (const sentence of describeReport(report)) this.engine.trace.emit('firmware', sentence)
+    const host = new HostKernel(port, {
+      engine: this.engine,
+      commandLine: this.topology.host.commandLine,
+      kernel: this.topology.host.kernel,
+      bootVfs: bootVfs(this.hardware),
+    })
+    yield* host.boot()
+    this.#host = host
+    this.#hypervisor = new Hypervisor(port, host, this.engine, guestKernel)
+  }
+
+  /**
+   * Stimulus: the function's DMA engine reads memory into `data`, or writes `data`, at a 64-bit address; then software
+   * takes the interrupts that follow. Throws `notFound`, `poweredOff`.
+   */
+  *dma(address: string, write: boolean, page: number, offset: number, data: Uint8Array): Software<DmaReport> {
+    const parts = this.hardware.engineOf(this.#function(address)).dma(write, page, offset, data)
+    const report = { parts: parts.map(part => ({ ...part })) }
+    yield* this.hypervisor.settle()
+    return report
+  }
+
+  /** Stimulus: the function signals a vector; then software takes the interrupt. Throws `notFound`, `poweredOff`. */
+  *fire(address: string, vector: number): Software<InterruptReport> {
+    const { signal, request } = this.hardware.engineOf(this.#function(address)).fire(vector)
+    const report = { signal, request: { ...dmaPart(request), interrupt: { ...request.interrupt } } }
+    const route = this.hypervisor.route(address, vector)
+    yield* this.hypervisor.settle()
+    if (route === undefined) return report
+    const pending = this.hypervisor.vcpu(route.vm, route.vcpu).pending.includes(route.guestVector)
+    return { ...report, route: { ...route, pending } }
+  }
+
+  /** The function that answers at an address. Throws `notFound`, `poweredOff`. */
+  #function(address: string): PcieFunction {
+    if (!this.powered) throw this.#poweredOff()
+    const { segment, rid } = parseFunctionAddress(address)
+    const fn = this.hardware.fabric.functionAt(segment, rid)
+    if (fn === undefined) throw new NorthbridgeError('notFound', `there is no function ${address}`)
+    return fn
+  }
+
+  /** The whole state: hardware, software, time. */
+  save(): Saved {
+    return {
+      version: 1,
+      engine: this.engine.save(),
+      random: this.random.save(),
+      hardware: this.hardware.save(),
+      host: this.#host?.save(),
+      hypervisor: this.#hypervisor?.save(),
+    }
+  }
+
+  /** Digest of {@link save}: equal for equal states. A refused command leaves it as it was. */
+  stateHash(): string {
+    return digest(this.save())
+  }
+}

@@ -1,0 +1,98 @@
+/** "VMX Basic Exit Reasons": bits 15:0 of the exit-reason field. */
+
+export const EXIT_REASON = {
+  exceptionOrNmi: 0,
+  externalInterrupt: 1,
+  tripleFault: 2,
+  init: 3,
+  startUpIpi: 4,
+  ioSmi: 5,
+  otherSmi: 6,
+  interruptWindow: 7,
+  nmiWindow: 8,
+  taskSwitch: 9,
+  cpuid: 10,
+  getsec: 11,
+  hlt: 12,
+  invd: 13,
+  invlpg: 14,
+  rdpmc: 15,
+  rdtsc: 16,
+  rsm: 17,
+  vmcall: 18,
+  vmclear: 19,
+  vmlaunch: 20,
+  vmptrld: 21,
+  vmptrst: 22,
+  vmread: 23,
+  vmresume: 24,
+  vmwrite: 25,
+  vmxoff: 26,
+  vmxon: 27,
+  controlRegisterAccess: 28,
+  movDr: 29,
+  ioInstruction: 30,
+  rdmsr: 31,
+  wrmsr: 32,
+  entryFailureGuestState: 33,
+  entryFailureMsrLoading: 34,
+  mwait: 36,
+  monitorTrapFlag: 37,
+  monitor: 39,
+  pause: 40,
+  entryFailureMachineCheck: 41,
+  tprBelowThreshold: 43,
+  apicAccess: 44,
+  virtualizedEoi: 45,
+  gdtrIdtrAccess: 46,
+  ldtrTrAccess: 47,
+  eptViolation: 48,
+  eptMisconfiguration: 49,
+  invept: 50,
+  rdtscp: 51,
+  preemptionTimerExpired: 52,
+  invvpid: 53,
+  wbinvd: 54,
+  xsetbv: 55,
+  apicWrite: 56,
+  rdrand: 57,
+  invpcid: 58,
+  vmfunc: 59,
+  encls: 60,
+  rdseed: 61,
+  pageModificationLogFull: 62,
+  xsaves: 63,
+  xrstors: 64,
+  pconfig: 65,
+  subPagePermissionEvent: 66,
+  umwait: 67,
+  tpause: 68,
+  loadiwkey: 69,
+  enclv: 70,
+  enqcmdPasid: 72,
+  enqcmdsPasid: 73,
+  busLock: 74,
+  instructionTimeout: 75,
+  seamcall: 76,
+  tdcall: 77,
+  rdmsrlist: 78,
+  wrmsrlist: 79,
+  urdmsr: 80,
+  uwrmsr: 81,
+  rdmsrImmediate: 84,
+  wrmsrnsImmediate: 85,
+} as const
+
+export type ExitReasonName = keyof typeof EXIT_REASON
+
+const NAMES: readonly (ExitReasonName | undefined)[] = (() => {
+  const names: (ExitReasonName | undefined)[] = []
+  for (const [name, number] of Object.entries(EXIT_REASON)) names[number] = name as ExitReasonName
+  return names
+})()
+
+/** Bit 31 of the exit reason: the VM entry failed, no guest ran. */
+export const ENTRY_FAILURE = 0x8000_0000
+
+/** Name of a basic exit reason (bits above 15 are ignored); `undefined` for numbers that are not assigned. */
+export const exitReasonName = (reason: number): ExitReasonName | undefined => NAMES[reason & 0xffff]

@@ -1,0 +1,4 @@
+export * from './fault-reasons.ts'
+export * from './invalidation-descriptors.ts'
+export * from './registers.ts'
+export * from './structures.ts'

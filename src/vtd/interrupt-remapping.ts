@@ -1,0 +1,143 @@
+/**
+ * "Interrupt Remapping": from an interrupt request to the message that local APICs take, or a reason code. As in DMA
+ * remapping, `resolve` only records what it found; `commit` keeps the entry in the interrupt entry cache.
+ */
+import type { PageNumber } from '../core/index.ts'
+import type { InterruptMessage } from '../interrupts/index.ts'
+import type { PhysicalMemory } from '../memory/index.ts'
+import type { UnitCapabilities } from './capabilities.ts'
+import { FAULT } from './formats/fault-reasons.ts'
+import { IRTE, IRTE_WORDS, SOURCE_QUALIFIER_MASKS, SOURCE_VALIDATION } from './formats/structures.ts'
+import type { InterruptEntryCache } from './interrupt-entry-cache.ts'
+
+/** Address bits of a request, "Remappable Format". */
+const REMAPPABLE = 0x10
+const SUBHANDLE_VALID = 8
+
+/** Word 0 of an entry: bits 31:24 and 14:12 are reserved; IM too, because interrupts are not posted. */
+const RESERVED_WORD0 = 0xff00_7000 | IRTE.IM.mask
+/** Word 2 has SVT in bits 19:18, above them all is reserved. */
+const RESERVED_WORD2 = 0xfff0_0000
+const XAPIC_DESTINATION = 0xff00
+const DELIVERY_MODE_RESERVED = (1 << 3) | (1 << 6)
+
+export class InterruptRemapping {
+  readonly #memory: PhysicalMemory
+  readonly #cache: InterruptEntryCache
+  readonly #capabilities: UnitCapabilities
+
+  /** What SIRTP latched from IRTA. */
+  table: PageNumber = 0
+  /** Entries of the table: 2^(S+1). */
+  entries = 0
+  extended = false
+
+  // The last request resolved.
+  /** Whether it was in remappable format. */
+  remapped = false
+  /** Interrupt index, up to 2^17; -1 where none was computed. */
+  index = -1
+  /** Slot of the entry used, `InterruptEntryCache.scratch` if memory answered; -1 if none was reached. */
+  slot = -1
+  faultProcessingDisable = false
+
+  constructor(memory: PhysicalMemory, cache: InterruptEntryCache, capabilities: UnitCapabilities) {
+    this.#memory = memory
+    this.#cache = cache
+    this.#capabilities = capabilities
+  }
+
+  /** Judges a request while interrupt remapping is enabled. `passCompatibility` is GSTS.CFIS. */
+  resolve(
+    sourceId: number,
+    addressLow: number,
+    addressHigh: number,
+    data: number,
+    passCompatibility: boolean,
+  ): number {
+    this.index = -1
+    this.slot = -1
+    this.faultProcessingDisable = false
+    this.remapped = (addressLow & REMAPPABLE) !== 0
+    if (!this.remapped) {
+      return this.extended || !passCompatibility ? FAULT.compatibilityBlocked : 0
+    }
+    const withSubhandle = (addressLow & SUBHANDLE_VALID) !== 0
+    if (addressHigh !== 0 || (withSubhandle && data >>> 16 !== 0)) return FAULT.interruptRequestReserved
+    const handle = ((addressLow >>> 5) & 0x7fff) | ((addressLow & 4) << 13)
+    const index = withSubhandle ? handle + (data & 0xffff) : handle
+    this.index = index
+    if (index >= this.entries) return FAULT.interruptIndex
+
+    const cache = this.#cache
+    let slot = cache.lookup(index)
+    if (slot < 0) {
+      const page = this.#memory.page(this.table + (index >>> 8))
+      if (page === undefined) return FAULT.irteAccess
+      slot = cache.scratch
+      const at = (index & 0xff) * IRTE_WORDS
+      for (let word = 0; word < IRTE_WORDS; word++) {
+        cache.raw[slot * IRTE_WORDS + word] = page.words[at + word]!
+      }
+    }
+    this.slot = slot
+    return this.#check(slot * IRTE_WORDS, sourceId)
+  }
+
+  #check(at: number, sourceId: number): number {
+    const { raw } = this.#cache
+    const word0 = raw[at]!
+    const word2 = raw[at + 2]!
+    this.faultProcessingDisable = (word0 & IRTE.FPD.mask) !== 0
+    if ((word0 & IRTE.P.mask) === 0) return FAULT.irteNotPresent
+    const validation = (word2 & IRTE.SVT.mask) >>> IRTE.SVT.shift
+    const reserved =
+      (word0 & RESERVED_WORD0) |
+      (word2 & RESERVED_WORD2) |
+      raw[at + 3]! |
+      (this.extended ? 0 : raw[at + 1]! & ~XAPIC_DESTINATION) |
+      ((DELIVERY_MODE_RESERVED >>> ((word0 & IRTE.DLM.mask) >>> IRTE.DLM.shift)) & 1)
+    if (reserved !== 0 || validation > SOURCE_VALIDATION.busRange) return FAULT.irteReserved
+    const sid = word2 & 0xffff
+    if (validation === SOURCE_VALIDATION.sourceId) {
+      const mask = SOURCE_QUALIFIER_MASKS[(word2 & IRTE.SQ.mask) >>> IRTE.SQ.shift]!
+      if (((sid ^ sourceId) & mask) !== 0) return FAULT.sourceValidation
+    } else if (validation === SOURCE_VALIDATION.busRange) {
+      const bus = sourceId >>> 8
+      if (bus < sid >>> 8 || bus > (sid & 0xff)) return FAULT.sourceValidation
+    }
+    return 0
+  }
+
+  /** Keeps the entry last read. Caching mode keeps erroneous ones too. */
+  commit(reason: number): void {
+    if (this.slot !== this.#cache.scratch) return
+    const erroneous = reason === FAULT.irteNotPresent || reason === FAULT.irteReserved
+    if (!erroneous || this.#capabilities.CM !== 0) this.#cache.keepScratch(this.index)
+  }
+
+  /** Fills a message from the entry last resolved. */
+  compose(message: InterruptMessage): void {
+    const { raw } = this.#cache
+    const at = this.slot * IRTE_WORDS
+    const word0 = raw[at]!
+    message.extended = this.extended
+    message.destination = this.extended ? raw[at + 1]! : (raw[at + 1]! >>> 8) & 0xff
+    message.logical = (word0 & IRTE.DM.mask) !== 0
+    message.redirectionHint = (word0 & IRTE.RH.mask) !== 0
+    message.levelTriggered = (word0 & IRTE.TM.mask) !== 0
+    message.deliveryMode = (word0 & IRTE.DLM.mask) >>> IRTE.DLM.shift
+    message.vector = (word0 & IRTE.V.mask) >>> IRTE.V.shift
+  }
+}
+
+/** "Compatibility Format": the message is in the request itself. */
+export function composeCompatibility(message: InterruptMessage, address: number, data: number): void {
+  message.extended = false
+  message.destination = (address >>> 12) & 0xff
+  message.logical = (address & 4) !== 0
+  message.redirectionHint = (address & 8) !== 0
+  message.levelTriggered = (data & 0x8000) !== 0
+  message.deliveryMode = (data >>> 8) & 7
+  message.vector = data & 0xff
+}

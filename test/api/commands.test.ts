@@ -1,0 +1,83 @@
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it } from 'vitest'
+import { CommandRunner } from '../../src/api/commands.ts'
+import type { Software } from '../../src/engine/index.ts'
+import { testServer } from './server.ts'
+
+/** Software that works for about `ms` milliseconds, pausing often. */
+function* busy(ms: number, log?: string[], name = ''): Software<string> {
+  log?.push(`${name} begins`)
+  for (const end = performance.now() + ms; performance.now() < end; ) yield undefined
+  log?.push(`${name} ends`)
+  return name
+}
+
+describe('commands', () => {
+  it('on one platform run one after the other, in the order they came', async () => {
+    const runner = new CommandRunner()
+    const log: string[] = []
+    const names = ['a', 'b', 'c']
+    const results = await Promise.all(names.map(name => runner.run('p', () => busy(12, log, name))))
+    expect(results).toEqual(names)
+    expect(log).toEqual(names.flatMap(name => [`${name} begins`, `${name} ends`]))
+  })
+
+  it('on different platforms take turns', async () => {
+    const runner = new CommandRunner()
+    const log: string[] = []
+    await Promise.all(['a', 'b'].map(name => runner.run(name, () => busy(30, log, name))))
+    expect(log.slice(0, 2)).toEqual(['a begins', 'b begins'])
+  })
+
+  it('that fail do not stop those behind them', async () => {
+    const runner = new CommandRunner()
+    const failing = runner.run('p', function* (): Software<void> {
+      yield undefined
+      throw new Error('no')
+    })
+    const next = runner.run('p', () => busy(1, undefined, 'next'))
+    await expect(failing).rejects.toThrow('no')
+    expect(await next).toBe('next')
+  })
+
+  it('hold the event loop for a slice at a time, however many run', async () => {
+    const runner = new CommandRunner()
+    const work = Promise.all(Array.from({ length: 20 }, (_, i) => runner.run(String(i), () => busy(20))))
+    let longest = 0
+    let last = performance.now()
+    const timer = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last)
+      last = performance.now()
+    }, 1)
+    await work
+    clearInterval(timer)
+    expect(longest).toBeLessThan(50)
+  })
+})
+
+describe('/healthz', () => {
+  it('answers within 100 ms while large platforms are built', async () => {
+    const server = await testServer()
+    await server.app.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = server.app.server.address() as AddressInfo
+    let building = true
+    const builds = Promise.all(
+      [1, 2, 3].map(n =>
+        server.request('POST', '/v1/platforms', { topology: 'dense-8-nic', name: `dense-${n}` }),
+      ),
+    ).then(answers => {
+      building = false
+      return answers
+    })
+    const times: number[] = []
+    while (building) {
+      const begin = performance.now()
+      await fetch(`http://127.0.0.1:${port}/healthz`)
+      times.push(performance.now() - begin)
+    }
+    expect((await builds).map(answer => answer.status)).toEqual([201, 201, 201])
+    expect(times.length).toBeGreaterThan(0)
+    expect(Math.max(...times)).toBeLessThan(100)
+    await server.app.close()
+  })
+})

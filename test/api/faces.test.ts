@@ -1,0 +1,217 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { runCli } from '../../src/cli/program.ts'
+import { createNorthbridge, type Northbridge, NorthbridgeError, type OperationId } from '../../src/index.ts'
+import { OPERATIONS, type Operation, operationEntries } from '../../src/operations/index.ts'
+import { type TestServer, testServer } from './server.ts'
+
+/** How an operation ended: its result, or the code of its refusal. */
+type Ending = { readonly result: unknown } | { readonly code: string }
+type Face = (id: OperationId, input: Record<string, unknown>) => Promise<Ending>
+
+const row = (id: OperationId): Operation => OPERATIONS[id] as unknown as Operation
+const inPath = ({ rest }: Operation) => [...rest.path.matchAll(/\{(\w+)\}/g)].map(match => match[1]!)
+
+const library =
+  (northbridge: Northbridge): Face =>
+  async (id, input) => {
+    try {
+      return { result: northbridge[id](input as never) }
+    } catch (error) {
+      if (error instanceof NorthbridgeError) return { code: error.code }
+      throw error
+    }
+  }
+
+const rest =
+  (server: TestServer): Face =>
+  async (id, input) => {
+    const { rest, list } = row(id)
+    const left = { ...input }
+    const path = rest.path.replace(/\{(\w+)\}/g, (_match, name: string) => {
+      const value = String(left[name])
+      delete left[name]
+      return encodeURIComponent(value)
+    })
+    const query = rest.method === 'GET' || rest.method === 'DELETE'
+    const search = query ? new URLSearchParams(left as Record<string, string>).toString() : ''
+    const body = query ? undefined : rest.body === undefined ? left : left[rest.body]
+    const url = `${path}?${search}${list === undefined ? '' : '&limit=1000'}`
+    const answer = await server.request(rest.method, url, body)
+    if (answer.status >= 400) return { code: answer.body.code }
+    expect(answer.status).toBe(rest.status ?? 200)
+    return { result: rest.status === 204 ? null : list === undefined ? answer.body : answer.body.items }
+  }
+
+const commandLine =
+  (url: () => string): Face =>
+  async (id, input) => {
+    const { words } = row(id)
+    const positional = inPath(row(id))
+    const flags = Object.entries(input)
+      .filter(([name]) => !positional.includes(name))
+      .flatMap(([name, value]) => [
+        `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`,
+        typeof value === 'string' ? value : JSON.stringify(value),
+      ])
+    const said: string[] = []
+    const complaints: string[] = []
+    const args = [...words.split(' '), ...positional.map(name => String(input[name])), ...flags]
+    const status = await runCli([...args, '--server', url(), '--json'], {
+      print: text => said.push(text),
+      complain: text => complaints.push(text),
+    })
+    if (status === 0) return { result: JSON.parse(said.join('\n')) }
+    // The command line says the title of the code.
+    const { ERROR_TITLES } = await import('../../src/core/index.ts')
+    const code = Object.entries(ERROR_TITLES).find(([, title]) =>
+      complaints[0]?.includes(`: ${title}: `),
+    )?.[0]
+    return { code: code ?? complaints.join('\n') }
+  }
+
+const PLATFORM = { platform: 'p' }
+const PF = '0000:01:00.0'
+const MINIMAL = { name: 'minimal', iommu: { kind: 'none' }, hostBridges: [{}] }
+
+/** One life of a platform. `vf` and `unit` are filled in from what came before. */
+const LIFE: readonly (readonly [OperationId, Record<string, unknown>])[] = [
+  ['topologies', {}],
+  ['validateTopology', { document: MINIMAL }],
+  ['createTopology', { document: MINIMAL }],
+  ['createTopology', { document: MINIMAL }],
+  ['topology', { name: 'minimal' }],
+  ['replaceTopology', { name: 'minimal', document: { ...MINIMAL, description: 'again' } }],
+  ['deleteTopology', { name: 'minimal' }],
+  ['deleteTopology', { name: 'minimal' }],
+  ['createPlatform', { topology: 'one-socket-82576', name: 'p', seed: 7 }],
+  ['createPlatform', { topology: 'one-socket-82576', name: 'p' }],
+  ['platforms', {}],
+  ['platformState', PLATFORM],
+  ['functions', PLATFORM],
+  ['setNumVfs', { ...PLATFORM, function: 'pf', numVfs: 2 }],
+  ['setNumVfs', { ...PLATFORM, function: 'pf', numVfs: 3 }],
+  ['function', { ...PLATFORM, function: 'vf' }],
+  ['function', { ...PLATFORM, function: 'nonsense' }],
+  ['readConfig', { ...PLATFORM, function: 'pf', offset: 0, length: 16 }],
+  ['groups', PLATFORM],
+  ['units', PLATFORM],
+  ['createVm', { ...PLATFORM, name: 'alpha', vcpus: 1, memoryMiB: 64 }],
+  ['attach', { ...PLATFORM, vm: 'alpha', function: 'vf' }],
+  ['attach', { ...PLATFORM, vm: 'alpha', function: 'vf' }],
+  ['vms', PLATFORM],
+  ['vm', { ...PLATFORM, vm: 'alpha' }],
+  ['writeMemory', { ...PLATFORM, vm: 'alpha', address: '0x1000000', data: '0102' }],
+  ['dma', { ...PLATFORM, function: 'vf', direction: 'read', address: '0x1000000', length: 2 }],
+  ['dma', { ...PLATFORM, function: 'vf', direction: 'write', address: '0xfffffffff000', data: '00' }],
+  ['readMemory', { ...PLATFORM, vm: 'alpha', address: '0x1000000', length: 2 }],
+  ['interrupt', { ...PLATFORM, function: 'vf', vector: 0 }],
+  ['vcpu', { ...PLATFORM, vm: 'alpha', vcpu: 0 }],
+  [
+    'runVcpu',
+    {
+      ...PLATFORM,
+      vm: 'alpha',
+      vcpu: 0,
+      operations: [
+        { op: 'cpuid', leaf: 0 },
+        { op: 'vmcall', number: 1 },
+      ],
+    },
+  ],
+  ['registers', { ...PLATFORM, unit: 'unit' }],
+  ['faults', { ...PLATFORM, unit: 'unit' }],
+  ['explain', { ...PLATFORM, unit: 'unit', source: 'vf', address: '0x1000000', access: 'read' }],
+  ['detach', { ...PLATFORM, vm: 'alpha', function: 'vf' }],
+  ['detach', { ...PLATFORM, vm: 'alpha', function: 'vf' }],
+  ['resetFunction', { ...PLATFORM, function: 'vf' }],
+  ['deleteVm', { ...PLATFORM, vm: 'alpha' }],
+  ['platformState', PLATFORM],
+  ['events', { ...PLATFORM, after: 3 }],
+  ['power', { ...PLATFORM, action: 'off' }],
+  ['functions', PLATFORM],
+  ['power', { ...PLATFORM, action: 'on' }],
+  ['deletePlatform', PLATFORM],
+  ['platforms', {}],
+]
+
+async function live(face: Face): Promise<readonly (readonly [OperationId, Ending])[]> {
+  const names: Record<string, string> = { pf: PF }
+  const endings: [OperationId, Ending][] = []
+  for (const [id, input] of LIFE) {
+    const filled = Object.fromEntries(
+      Object.entries(input).map(([key, value]) => [key, names[String(value)] ?? value]),
+    )
+    const ending = await face(id, filled)
+    endings.push([id, ending])
+    if (!('result' in ending)) continue
+    if (id === 'functions') {
+      const functions = ending.result as { address: string; kind: string; remappingUnit: string }[]
+      const pf = functions.find(fn => fn.kind === 'PF')!
+      names['pf'] = pf.address
+      names['unit'] = pf.remappingUnit
+    }
+    if (id === 'setNumVfs')
+      names['vf'] = (ending.result as { virtualFunctions: string[] }).virtualFunctions[0]!
+  }
+  return endings
+}
+
+describe('every operation', () => {
+  let forRest: TestServer
+  let forCommandLine: TestServer
+  let url = ''
+  beforeAll(async () => {
+    forRest = await testServer()
+    forCommandLine = await testServer()
+    await forCommandLine.app.listen({ port: 0, host: '127.0.0.1' })
+    url = `http://127.0.0.1:${(forCommandLine.app.server.address() as AddressInfo).port}`
+  })
+  afterAll(async () => {
+    await forRest.app.close()
+    await forCommandLine.app.close()
+  })
+
+  it('is part of the life below', () => {
+    expect([...new Set(LIFE.map(([id]) => id))].sort()).toEqual(
+      operationEntries()
+        .map(([id]) => id)
+        .sort(),
+    )
+  })
+
+  it('has three faces that answer alike', async () => {
+    const byLibrary = await live(library(createNorthbridge()))
+    const byRest = await live(rest(forRest))
+    const byCommandLine = await live(commandLine(() => url))
+    expect(byRest).toEqual(JSON.parse(JSON.stringify(byLibrary)))
+    expect(byCommandLine).toEqual(byRest)
+    const codes = byLibrary.flatMap(([, ending]) => ('code' in ending ? [ending.code] : []))
+    expect(codes).toEqual([
+      'nameTaken',
+      'notFound',
+      'nameTaken',
+      'sriovBusy',
+      'notFound',
+      'functionInUse',
+      'notFound',
+      'poweredOff',
+    ])
+  })
+
+  it('is told by the command line that no server answers', async () => {
+    const closed: Server = createServer().listen(0)
+    await once(closed, 'listening')
+    const { port } = closed.address() as AddressInfo
+    closed.close()
+    const complaints: string[] = []
+    const status = await runCli(['platforms', 'list', '--server', `http://127.0.0.1:${port}`], {
+      print: () => {},
+      complain: text => complaints.push(text),
+    })
+    expect(status).toBe(3)
+    expect(complaints[0]).toContain('No server answers')
+  })
+})
