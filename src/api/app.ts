@@ -122,10 +122,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   )
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
 
-  const streams = new Set<EventStream>()
+  const streams = new Map<EventStream, string>()
   addRoutes(app, { context, commands: new CommandRunner(), streams, stream: { heartbeatMs, stalledMs } })
   app.addHook('preClose', async () => {
-    for (const stream of streams) stream.end('the server is shutting down')
+    for (const stream of streams.keys()) stream.end('the server is shutting down')
   })
   return app
 }

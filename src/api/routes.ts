@@ -23,7 +23,8 @@ import { PageQuery, type RouteInput, routeInput, routeSchema } from './route-sch
 export interface RouteOptions {
   readonly context: OperationContext
   readonly commands: CommandRunner
-  readonly streams: Set<EventStream>
+  /** Open event streams and the platform that each follows. */
+  readonly streams: Map<EventStream, string>
   readonly stream: StreamOptions
 }
 
@@ -78,21 +79,22 @@ function responder(
   id: OperationId,
   row: Operation,
   shape: RouteInput,
-  { context, commands }: RouteOptions,
+  { context, commands, streams }: RouteOptions,
 ): Respond {
   const { status = 200, location } = row.rest
   return async request => {
     const input = inputOf(shape, request)
     const page = row.list === undefined ? undefined : pageQuery(shape, request)
     const line = typeof input['platform'] === 'string' ? input['platform'] : undefined
-    const output: unknown = await commands
-      .run(line, () => execute(context, id, input as InputOf<OperationId>))
-      .catch(error => {
-        throw fromBody(shape, error)
-      })
+    const output: unknown = await commands.run(line, () =>
+      execute(context, id, input as InputOf<OperationId>),
+    )
+    if (line !== undefined && !context.platforms.has(line)) endStreams(streams, line)
     if (status === 204) return { status, headers: {}, body: '' }
     const result: unknown | Page =
-      page === undefined ? output : pageOf(output as readonly unknown[], row.list!, page.limit, page.cursor)
+      page === undefined
+        ? output
+        : pageOf(output as readonly unknown[], row.list!.key, page.limit, page.cursor)
     const headers: Record<string, string> = { 'content-type': 'application/json; charset=utf-8' }
     if (location !== undefined) headers['location'] = fill(location, { ...input, ...(output as object) })
     return { status, headers, body: JSON.stringify(result) }
@@ -101,6 +103,10 @@ function responder(
 
 const fill = (template: string, values: Readonly<Record<string, unknown>>): string =>
   template.replace(/\{(\w+)\}/g, (_match, name: string) => encodeURIComponent(String(values[name])))
+
+function endStreams(streams: ReadonlyMap<EventStream, string>, gone: string): void {
+  for (const [stream, platform] of streams) if (platform === gone) stream.end('the platform is gone')
+}
 
 type Input = Readonly<Record<string, unknown>>
 
@@ -115,6 +121,7 @@ function inputOf(shape: RouteInput, request: FastifyRequest): Input {
     }
     return [name, value] as const
   })
+  if (shape.query === undefined) refuseFields(Object.keys(request.query as object))
   if (shape.wholeBody !== undefined) {
     if (body === undefined) throw invalid([{ path: '', message: 'is required: the request has no body' }])
     return Object.fromEntries([...fromPath, [shape.wholeBody, body]])
@@ -125,11 +132,13 @@ function inputOf(shape: RouteInput, request: FastifyRequest): Input {
     throw invalid([{ path: '', message: 'must be an object' }])
   }
   if (isQuery && body !== undefined) throw invalid([{ path: '', message: 'must not have a body' }])
-  const foreign: Issue[] = Object.keys(fields)
-    .filter(name => Object.hasOwn(params, name))
-    .map(name => ({ path: `/${name}`, message: 'is not a known field' }))
-  if (foreign.length > 0) throw invalid(foreign)
+  refuseFields(Object.keys(fields).filter(name => Object.hasOwn(params, name)))
   return Object.fromEntries([...Object.entries(fields), ...fromPath])
+}
+
+function refuseFields(names: readonly string[]): void {
+  const issues: Issue[] = names.map(name => ({ path: `/${name}`, message: 'is not a known field' }))
+  if (issues.length > 0) throw invalid(issues)
 }
 
 const withoutPage = (shape: RouteInput, request: FastifyRequest): object =>
@@ -159,21 +168,6 @@ const typed = (schema: TObject, name: string, text: unknown): unknown =>
     ? Number(text)
     : text
 
-/** A complaint about the input, told in the terms of the body. */
-function fromBody({ wholeBody }: RouteInput, error: unknown): unknown {
-  const issues = error instanceof NorthbridgeError ? error.details.issues : undefined
-  if (wholeBody === undefined || issues === undefined) return error
-  const prefix = `/${wholeBody}`
-  const { code, message, details } = error as NorthbridgeError
-  return new NorthbridgeError(code, message, {
-    ...details,
-    issues: issues.map(({ path, message }) => ({
-      path: path.startsWith(prefix) ? path.slice(prefix.length) : path,
-      message,
-    })),
-  })
-}
-
 const wantsJson = (request: FastifyRequest): boolean =>
   /application\/json/.test(request.headers.accept ?? '') && !/event-stream/.test(request.headers.accept ?? '')
 
@@ -193,7 +187,7 @@ function openStream(
   reply.hijack()
   const from = lastEventId === undefined ? after : Number(lastEventId)
   const stream = new EventStream(reply.raw, running.engine.trace, from, options)
-  streams.add(stream)
+  streams.set(stream, platform)
   reply.raw.on('close', () => streams.delete(stream))
   return reply
 }

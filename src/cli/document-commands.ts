@@ -6,8 +6,8 @@ import { stringify } from 'yaml'
 import { readCapture } from '../interop/index.ts'
 import { installation, OPERATIONS, readDocument } from '../operations/index.ts'
 import { type Call, localCall, remoteCall } from './client.ts'
+import type { CommandEnvironment } from './environment.ts'
 import { toJson } from './output.ts'
-import type { CommandEnvironment } from './program.ts'
 import { drawTree } from './tree.ts'
 
 export function addDocumentCommands(root: Command, { print }: CommandEnvironment): void {

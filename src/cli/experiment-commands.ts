@@ -24,8 +24,8 @@ import {
   readDocument,
 } from '../operations/index.ts'
 import { localCall } from './client.ts'
+import type { CommandEnvironment } from './environment.ts'
 import { toJson } from './output.ts'
-import type { CommandEnvironment } from './program.ts'
 
 const DEMO = fileURLToPath(new URL('../../experiments/two-vms-one-nic.yaml', import.meta.url))
 

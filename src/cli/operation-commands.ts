@@ -10,8 +10,8 @@ import {
   readDocument,
 } from '../operations/index.ts'
 import { remoteCall } from './client.ts'
+import type { CommandEnvironment } from './environment.ts'
 import { render, toJson } from './output.ts'
-import type { CommandEnvironment } from './program.ts'
 
 const HEADING = 'Operations on a running server:'
 export const DEFAULT_SERVER = 'http://127.0.0.1:8080'
@@ -33,7 +33,9 @@ const addGroup = (root: Command, name: string): Command =>
     .description(`operations on ${name.replaceAll('-', ' ')}`)
     .helpGroup(HEADING)
 
-const flagOf = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+/** `memoryMiB` is `memory-mib`. */
+const flagOf = (name: string): string =>
+  name.replace('MiB', 'Mib').replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
 
 function addOperation(
   parent: Command,
@@ -46,17 +48,19 @@ function addOperation(
   const { properties, required = [] } = row.input as TObject
   const positional = [...row.rest.path.matchAll(/\{(\w+)\}/g)].map(match => match[1]!)
   for (const name of positional) command.argument(`<${name}>`)
-  const flags = Object.keys(properties).filter(name => !positional.includes(name))
-  for (const name of flags) {
-    const option = new Option(`--${flagOf(name)} <value>`, explain(properties[name]!))
-    command.addOption(required.includes(name) ? option.makeOptionMandatory() : option)
-  }
+  const flags = Object.keys(properties)
+    .filter(name => !positional.includes(name))
+    .map(name => {
+      const option = new Option(`--${flagOf(name)} <value>`, explain(properties[name]!))
+      command.addOption(option.makeOptionMandatory(required.includes(name)))
+      return [name, option.attributeName()] as const
+    })
   command.addOption(serverOption()).option('--json', 'print JSON for programs')
   command.action(async (...parsed: unknown[]) => {
     const options = command.opts<Record<string, string>>()
     const given = [
       ...positional.map((name, i) => [name, parsed[i] as string] as const),
-      ...flags.map(name => [name, options[name]] as const),
+      ...flags.map(([name, attribute]) => [name, options[attribute]] as const),
     ].filter((entry): entry is [string, string] => entry[1] !== undefined)
     const input = Object.fromEntries(
       given.map(([name, text]) => [name, fieldValue(name, properties[name]!, text)]),
@@ -80,7 +84,8 @@ function fieldValue(name: string, schema: TSchema, text: string): unknown {
   if (text.startsWith('@')) return readDocument(text.slice(1))
   if (schema['type'] === 'integer') return /^\d{1,15}$/.test(text) ? Number(text) : text
   try {
-    return JSON.parse(text)
+    const value: unknown = JSON.parse(text)
+    return schema['anyOf'] !== undefined && typeof value !== 'object' ? text : value
   } catch {
     if (schema['anyOf'] !== undefined) return text
     throw new NorthbridgeError(

@@ -16,36 +16,34 @@ export const toJson = (value: unknown): string => JSON.stringify(value, null, 2)
 export function render(row: Operation, output: unknown, input: unknown): string {
   if (row.tell !== undefined) return row.tell(output, input)
   if (output === null) return 'Done.'
-  if (Array.isArray(output)) return output.length === 0 ? 'None.' : table(output)
+  if (row.list !== undefined) {
+    const rows = output as readonly Readonly<Record<string, unknown>>[]
+    return rows.length === 0 ? 'None.' : table(rows, row.list.columns)
+  }
   return stringify(output).trimEnd()
 }
 
-/** Rows of plain fields; what is nested is left to `--json`. */
-export function table(rows: readonly unknown[]): string {
-  const cells = rows.map(row =>
-    Object.fromEntries(
-      Object.entries(row as object).flatMap(([name, value]) => {
-        const cell = cellOf(value)
-        return cell === undefined ? [] : [[name, cell]]
-      }),
-    ),
-  )
-  const names = [...new Set(cells.flatMap(row => Object.keys(row)))]
-  const widths = names.map(name => Math.max(name.length, ...cells.map(row => row[name]?.length ?? 1)))
-  const line = (texts: readonly string[]) =>
-    texts
-      .map((text, i) => text.padEnd(widths[i]!))
-      .join('  ')
-      .trimEnd()
-  return [line(names), ...cells.map(row => line(names.map(name => row[name] ?? '-')))].join('\n')
+/** Items as rows; what a column does not show is left to `--json`. */
+function table(items: readonly Readonly<Record<string, unknown>>[], columns: readonly string[]): string {
+  const rows = [columns, ...items.map(item => columns.map(name => cellOf(item[name])))]
+  const widths = columns.map((_name, i) => Math.max(...rows.map(row => row[i]!.length)))
+  return rows
+    .map(row =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
-function cellOf(value: unknown): string | undefined {
-  if (value === null || value === '') return '-'
+function cellOf(value: unknown): string {
+  if (value === null || value === undefined || value === '') return '-'
+  if (Array.isArray(value)) return value.map(cellOf).join(' ') || '-'
   if (typeof value !== 'object') return String(value)
-  const { kind, name } = value as { kind?: string; name?: string }
-  if (kind !== undefined) return name === undefined ? kind : `${kind} ${name}`
-  return undefined
+  // What has a name or an address is known by it: an owner, a device.
+  const { kind, name, function: address } = value as { kind?: string; name?: string; function?: string }
+  return address ?? [kind, name].filter(part => part !== undefined).join(' ')
 }
 
 /** Reports an error for people and returns the exit status of its code. */

@@ -1,19 +1,12 @@
 /** The command line: parse, call, render. */
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { VERSION } from '../core/index.ts'
 import { addDocumentCommands } from './document-commands.ts'
+import type { CommandEnvironment } from './environment.ts'
 import { addExperimentCommands } from './experiment-commands.ts'
 import { addOperationCommands } from './operation-commands.ts'
 import { complainAbout, type Output } from './output.ts'
 import { addServeCommand } from './serve-command.ts'
-
-/** What every command gets. */
-export interface CommandEnvironment extends Output {
-  /** Sets the exit status of a command that ended without an error to report. */
-  readonly exit: (status: number) => void
-  /** Resolves when the process is asked to end. */
-  readonly untilStopped: () => Promise<void>
-}
 
 /** Runs one command line (without `node` and script) and returns the exit status. */
 export async function runCli(
@@ -54,5 +47,3 @@ export function program(environment: CommandEnvironment): Command {
   addOperationCommands(root, environment)
   return root
 }
-
-export const jsonOption = (): Option => new Option('--json', 'print JSON for programs')

@@ -1,10 +1,9 @@
 /** `northbridge serve`: the REST face as a process. */
 import type { Command } from 'commander'
-import { startServer } from '../api/index.ts'
 import { NorthbridgeError } from '../core/index.ts'
 import { installation } from '../operations/index.ts'
 import { localCall } from './client.ts'
-import type { CommandEnvironment } from './program.ts'
+import type { CommandEnvironment } from './environment.ts'
 
 /** Topology and name of the platform that is on in a first look. */
 const EXAMPLE = { topology: 'one-socket-82576', name: 'example' } as const
@@ -27,6 +26,8 @@ export function addServeCommand(root: Command, environment: CommandEnvironment):
     .option('--platform <topology...>', 'begin with platforms made from these topologies')
     .option('--log-level <level>', 'of the log on standard error: trace to fatal, or silent', 'warn')
     .action(async (options: ServeOptions) => {
+      // Only a server needs the HTTP framework: every other command starts without it.
+      const { startServer } = await import('../api/index.ts')
       const context = installation()
       const call = localCall(context)
       const server = await startServer({ ...options, context, port: portOf(options.port) })

@@ -97,11 +97,13 @@ class Scanner {
   /** Scans a bus and everything below. Returns the highest bus number used, at most `last`. */
   *#scanBus(found: FoundFunction[], bus: number, last: number, way: Way): Software<number> {
     this.buses++
-    yield* pause()
     for (let device = 0; device < (way.link ? 1 : 32); device++) {
       for (let fn = 0; fn < 8; fn++) {
         const one = this.#probe(bus, device, fn, way)
-        if (one !== undefined) found.push(one)
+        if (one !== undefined) {
+          found.push(one)
+          yield* pause()
+        }
         if (fn === 0 && (one === undefined || !one.config.get(HEADER.offset, HEADER.f.MF))) break
       }
     }

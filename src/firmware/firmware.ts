@@ -3,7 +3,7 @@
  * leaves tables in memory that tell a kernel what it finds. It touches configuration space and RAM only.
  */
 import { hex } from '../core/index.ts'
-import type { Software } from '../engine/index.ts'
+import { pause, type Software } from '../engine/index.ts'
 import { COMMAND_STATUS, INTERRUPT } from '../pcie/formats/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { enumerate, type FoundFunction } from './enumeration.ts'
@@ -27,16 +27,13 @@ const LEGACY_LINES = [10, 10, 11, 11] as const
 export function* runFirmware(machine: MachinePort): Software<FirmwareReport> {
   const { roots, functions, buses, notes } = yield* enumerate(machine)
   const remarks = [...notes, ...assignAddresses(roots, machine.board.hostBridges)]
-  for (const found of roots) {
-    for (const one of found) enable(one)
-    yield undefined
-  }
+  for (const one of roots.flat()) yield* enable(one)
   const tables = placeTables(machine)
   return { functions, buses, tables, notes: remarks }
 }
 
 /** Decoding on; bus mastering for bridges only, so that no endpoint writes to memory before its driver is there. */
-function enable(one: FoundFunction): void {
+function* enable(one: FoundFunction): Software {
   const { config, bridge } = one
   const { IOSE, MSE, BME, SERR } = COMMAND_STATUS.f
   const ports =
@@ -48,7 +45,8 @@ function enable(one: FoundFunction): void {
     const device = (config.rid >>> 3) & 31
     config.write(INTERRUPT.offset, LEGACY_LINES[(device + pin - 1) & 3]!, INTERRUPT.f.LINE.mask)
   }
-  for (const below of bridge?.functions ?? []) enable(below)
+  yield* pause()
+  for (const below of bridge?.functions ?? []) yield* enable(below)
 }
 
 /** The report in sentences, for the trace. */

@@ -5,7 +5,7 @@ import { COMMAND_STATUS } from '../pcie/formats/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { type DriverRow, driverFor, driverNamed } from './driver-table.ts'
 import { FunctionInterrupts } from './function-interrupts.ts'
-import type { HostInterrupts } from './interrupts.ts'
+import { type HostInterrupts, VECTORS } from './interrupts.ts'
 import type { Iommu } from './iommu/iommu.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 
@@ -136,11 +136,16 @@ export class DriverCore {
   }
 
   *#arm(fn: HostPciFunction, driver: DriverRow): Software {
+    const { machine, interrupts: vectors } = this.#options
     const interrupts = this.interruptsOf(fn)
-    const count = Math.min(driver.vectors, interrupts?.available ?? 0)
+    // One for each processor's queue and one for everything else.
+    const count = Math.min(driver.vectors, machine.processors.length + 1, interrupts?.available ?? 0)
     if (interrupts === undefined || count === 0) return
+    const processor = vectors.leastLoaded()
+    // Half of the vectors are left to virtual machines: a driver falls back to INTx before a guest has to.
+    if (vectors.free(processor) - count < VECTORS / 2) return
     try {
-      yield* interrupts.enable(count, () => {}, this.#options.interrupts.leastLoaded())
+      yield* interrupts.enable(count, () => {}, processor)
       this.#armed.set(fn, interrupts)
     } catch (error) {
       if (!(error instanceof NorthbridgeError)) throw error

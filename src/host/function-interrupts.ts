@@ -77,7 +77,7 @@ export class FunctionInterrupts {
     try {
       if (this.#table !== undefined) this.#firstEntry = this.#table.allocate(entries, withMsix ? 1 : entries)
     } catch (error) {
-      for (const vector of vectors) this.#interrupts.free(vector)
+      for (const vector of vectors) this.#interrupts.release(vector)
       throw error
     }
     this.#vectors = vectors
@@ -107,7 +107,7 @@ export class FunctionInterrupts {
   /** Frees vectors and entries after a reset of the function has disabled its messages. */
   *forget(): Software {
     if (this.#vectors.length === 0) return
-    for (const vector of this.#vectors) this.#interrupts.free(vector)
+    for (const vector of this.#vectors) this.#interrupts.release(vector)
     if (this.#table !== undefined) yield* this.#table.free(this.#firstEntry, this.#entries)
     this.#vectors = []
     this.#firstEntry = -1
@@ -136,7 +136,7 @@ export class FunctionInterrupts {
         }
       }
     } catch (error) {
-      for (const vector of vectors) this.#interrupts.free(vector)
+      for (const vector of vectors) this.#interrupts.release(vector)
       throw error
     }
     return vectors

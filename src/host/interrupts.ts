@@ -9,6 +9,8 @@ import type { Operation, OperationResult } from '../vmx/formats/operations.ts'
 const FIRST_VECTOR = 0x30
 const LAST_VECTOR = 0xee
 const SPURIOUS_VECTOR = 0xff
+/** Vectors that each processor has for devices. */
+export const VECTORS = LAST_VECTOR - FIRST_VECTOR + 1
 
 /** A vector on a processor: where a message-signalled interrupt is to go. */
 export interface HostVector {
@@ -56,6 +58,11 @@ export class HostInterrupts {
     return this.#apicIds[processor]!
   }
 
+  /** Vectors of a processor that are free. */
+  free(processor: number): number {
+    return VECTORS - this.#lines[processor]!.size
+  }
+
   /** The processor with the fewest vectors in use. */
   leastLoaded(): number {
     let best = 0
@@ -79,7 +86,7 @@ export class HostInterrupts {
     throw new NorthbridgeError('outOfResources', `every interrupt vector of processor ${processor} is in use`)
   }
 
-  free({ processor, vector }: HostVector): void {
+  release({ processor, vector }: HostVector): void {
     this.#lines[processor]!.delete(vector)
   }
 

@@ -3,12 +3,9 @@ import { NorthbridgeError, PAGE_SIZE, type PageNumber } from '../core/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import type { PageAllocator } from './page-allocator.ts'
 
-const ZEROS = new Uint8Array(PAGE_SIZE)
-
 export class TableMemory {
   readonly machine: MachinePort
   readonly allocator: PageAllocator
-  readonly #page = new Uint8Array(PAGE_SIZE)
 
   constructor(machine: MachinePort, allocator: PageAllocator) {
     this.machine = machine
@@ -18,7 +15,7 @@ export class TableMemory {
   /** Contiguous pages of zeros, naturally aligned as hardware wants tables of several pages. Throws `outOfMemory`. */
   allocate(pages = 1): PageNumber {
     const first = this.allocator.allocate(pages, pages)
-    this.#zero(first, pages)
+    this.machine.zeroPages(first, pages)
     return first
   }
 
@@ -44,7 +41,7 @@ export class TableMemory {
 
   /** Gives pages back, scrubbed: a walk that still reaches them meets entries that are not present. */
   free(first: PageNumber, pages = 1): void {
-    this.#zero(first, pages)
+    this.machine.zeroPages(first, pages)
     this.allocator.free(first, pages)
   }
 
@@ -60,14 +57,6 @@ export class TableMemory {
     if (!present) this.machine.writeDword(at, entry[0]!)
     for (let word = entry.length - 1; word > 0; word--) this.machine.writeDword(at + word * 4, entry[word]!)
     if (present) this.machine.writeDword(at, entry[0]!)
-  }
-
-  /** Writes only what is not zero already, so that fresh RAM stays unpopulated. */
-  #zero(first: PageNumber, pages: number): void {
-    for (let page = first; page < first + pages; page++) {
-      this.machine.readBytes(page * PAGE_SIZE, this.#page)
-      if (this.#page.some(byte => byte !== 0)) this.machine.writeBytes(page * PAGE_SIZE, ZEROS)
-    }
   }
 }
 

@@ -8,7 +8,6 @@ import {
   pageOf,
   type Saved,
 } from '../core/index.ts'
-import { pause, type Software } from '../engine/index.ts'
 import type { PageAllocator } from '../host/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { HIGH_MEMORY_BASE, LOW_MEMORY_END } from './formats/virtual-board.ts'
@@ -23,11 +22,6 @@ export interface MemoryRun {
 
 /** Pages of a 2-MiB leaf of EPT and of second-stage tables. */
 export const LARGE_PAGES = 512
-const LARGE_SIZE = LARGE_PAGES * PAGE_SIZE
-
-/** Bytes zeroed between pauses. */
-const ZERO_SLICE = 64 * LARGE_SIZE
-const ZEROS = new Uint8Array(LARGE_SIZE)
 
 /** Guest-physical ranges of a machine with so many bytes of memory. */
 export function memoryRanges(size: number): GuestRange[] {
@@ -88,29 +82,10 @@ export class GuestMemory {
     }
   }
 
-  /** Clears what earlier users left. Pages that hold zeros are only read, so that sparse host memory stays sparse. */
-  *zero(): Software {
-    const buffer = new Uint8Array(LARGE_SIZE)
-    let slice = 0
+  /** Clears what earlier users left. */
+  zero(): void {
     for (const { hostPage, pages } of this.runs) {
-      for (let done = 0; done < pages * PAGE_SIZE; done += LARGE_SIZE) {
-        const part = buffer.subarray(0, Math.min(LARGE_SIZE, pages * PAGE_SIZE - done))
-        this.#zeroPart(hostPage * PAGE_SIZE + done, part)
-        if ((slice += part.length) >= ZERO_SLICE) {
-          slice = 0
-          yield* pause()
-        }
-      }
-    }
-  }
-
-  #zeroPart(address: number, part: Uint8Array): void {
-    assert(this.#machine.readBytes(address, part), 'guest memory is RAM')
-    if (isZero(part)) return
-    for (let at = 0; at < part.length; at += PAGE_SIZE) {
-      if (!isZero(part.subarray(at, at + PAGE_SIZE))) {
-        this.#machine.writeBytes(address + at, ZEROS.subarray(0, PAGE_SIZE))
-      }
+      assert(this.#machine.zeroPages(hostPage, pages), 'guest memory is RAM')
     }
   }
 
@@ -182,5 +157,3 @@ export class GuestMemory {
     }
   }
 }
-
-const isZero = (bytes: Uint8Array): boolean => Buffer.compare(bytes, ZEROS.subarray(0, bytes.length)) === 0

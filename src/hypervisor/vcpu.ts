@@ -3,7 +3,7 @@
  * pending, and answers VM exits ("VM Entries", "Event Injection", "VM Exits").
  */
 import { assert, hex, type Saved } from '../core/index.ts'
-import type { Engine, Software } from '../engine/index.ts'
+import { type Engine, pause, type Software } from '../engine/index.ts'
 import { PRIMARY } from '../vmx/formats/controls.ts'
 import { EVENT_TYPE, INTERRUPTIBILITY, interruptionInformation } from '../vmx/formats/events.ts'
 import { ENTRY_FAILURE, EXIT_REASON } from '../vmx/formats/exit-reasons.ts'
@@ -26,6 +26,8 @@ import type { VirtualApic } from './virtual-apic.ts'
 import type { Vmcs } from './vmcs.ts'
 
 const BLOCKING = INTERRUPTIBILITY.blockingBySti | INTERRUPTIBILITY.blockingByMovSs
+/** Operations of a stream between pauses. */
+const SLICE = 128
 /** Basic exit reasons are below this. */
 const REASONS = 128
 
@@ -88,6 +90,7 @@ export class Vcpu implements VcpuPort {
     this.#running = true
     for (const [index, operation] of operations.entries()) {
       this.#operation = index
+      if (index % SLICE === SLICE - 1) yield* pause()
       const result = yield* this.execute(operation)
       results.push(result)
       if (result.outcome === 'halted') break

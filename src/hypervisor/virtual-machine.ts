@@ -1,4 +1,8 @@
-/** One virtual machine: memory, EPT, virtual processors and the board around them. */
+/**
+ * One virtual machine: memory, EPT, virtual processors and the board around them. The board is a small one: no I/O APIC
+ * (so no INTx), no APIC timer, no firmware (every virtual processor starts in the guest kernel, INIT and start-up IPIs
+ * do nothing), config space by mechanism #1 only (256 bytes), no I/O or ROM BARs. NMI and SMI messages are dropped.
+ */
 import type { NorthbridgeError, PageNumber, Saved } from '../core/index.ts'
 import type { Engine, Software } from '../engine/index.ts'
 import type { HostKernel } from '../host/index.ts'
@@ -90,7 +94,7 @@ export class Machine implements VcpuBoard, FunctionHost {
 
   /** Clears memory and runs the first guest code of every virtual processor. */
   *start(image: GuestImage): Software {
-    yield* this.memory.zero()
+    this.memory.zero()
     const software = image()
     for (const vcpu of this.vcpus) yield* vcpu.start(software(vcpu, vcpu.number))
   }

@@ -60,7 +60,7 @@ export class FunctionNodes {
       },
       ...(virtual.length > 0 && { numVfs: virtual.length }),
       ...(buses !== undefined && { bus: buses }),
-      ...(kind !== 'endpoint' &&
+      ...(one.headerType === 1 &&
         windows.length > 0 && {
           windows: Object.fromEntries(
             windows.map(([space, { base, limit }]) => [space, { base: hex(base), limit: hex(limit) }]),

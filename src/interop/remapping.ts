@@ -30,10 +30,11 @@ const IOMMU_CLASS = 0x0806
 /** Where register pages of this platform can lie. */
 const UNIT_PAGES = { first: 0xfed1_0000, end: 0xfee0_0000 } as const
 /** Capabilities that legacy mode uses; the others belong to features that are not modelled. */
+// biome-ignore format: a list
 const LEGACY_CAPABILITIES = [
   'ND', 'CM', 'SAGAW', 'MGAW', 'ZLR', 'FRO', 'SSLPS', 'PSI', 'NFR', 'MAMV', 'DWD', 'DRD', 'C', 'QI', 'IR', 'EIM', 'PT',
   'SC', 'IRO', 'MHMV',
-] as const // biome-ignore format: a list
+] as const
 
 export function readRemapping(
   { tables, texts }: CaptureFiles,

@@ -3,6 +3,16 @@
  * and the x2APIC MSRs. The timer and the LVT are registers only: of the local sources nothing but errors occurs here.
  */
 import type { Saved } from '../core/index.ts'
+import { AcceptedInterrupts } from './accepted-interrupts.ts'
+import { isBaseLegal } from './apic-base.ts'
+import {
+  BROADCAST_8,
+  BROADCAST_32,
+  isBroadcast,
+  matchesCluster,
+  matchesLogical,
+  x2apicLdr,
+} from './destination.ts'
 import {
   APIC_BASE,
   ESR,
@@ -16,7 +26,7 @@ import {
 import { DELIVERY_MODE } from './formats/message.ts'
 import { at, X2APIC_ACCESS, XAPIC_ACCESS } from './local-apic-registers.ts'
 import { InterruptMessage } from './message.ts'
-import { hasVector, highestVector, setVector, vectorsOf } from './vector-sets.ts'
+import { vectorsOf } from './vector-sets.ts'
 
 /** What a local APIC sends on: interprocessor interrupts and EOI messages. */
 export interface InterprocessorBus {
@@ -57,9 +67,6 @@ const LVT = [at(LOCAL_APIC.CMCI), ...[0, 1, 2, 3, 4, 5].map(i => at(LOCAL_APIC.L
 /** Version 15H, seven LVT entries, suppression of EOI broadcasts. */
 const VERSION_VALUE = 0x0106_0015
 const LOWEST_LEGAL_VECTOR = 16
-const BROADCAST_8 = 0xff
-const BROADCAST_32 = 0xffff_ffff
-const PRIORITY_CLASS = 0xf0
 
 export class LocalApic {
   /** Number of the logical processor that this local APIC serves. */
@@ -68,6 +75,7 @@ export class LocalApic {
   readonly #bus: InterprocessorBus
   /** One word per register, by offset / 16: the same for both faces. */
   readonly #words = new Uint32Array(64)
+  readonly #accepted = new AcceptedInterrupts(this.#words)
   /** IA32_APIC_BASE, low and high word. */
   readonly #base = new Uint32Array(2)
   readonly #message = new InterruptMessage()
@@ -75,7 +83,6 @@ export class LocalApic {
   #errors = 0
   /** Bit d: an event of delivery mode d (NMI, SMI, INIT, start-up, ExtINT) waits for the processor. */
   #events = 0
-  #deliverable = -1
   #page = -1
 
   constructor(processor: number, apicId: number, bus: InterprocessorBus) {
@@ -99,7 +106,7 @@ export class LocalApic {
     for (const entry of LVT) words[entry] = LVT_MASKED
     this.#errors = 0
     this.#events = 0
-    this.#evaluate()
+    this.#accepted.evaluate()
   }
 
   /** Enabled by SVR, and globally by IA32_APIC_BASE: else fixed interrupts are not accepted. */
@@ -117,7 +124,7 @@ export class LocalApic {
 
   /** The vector that the processor would be given now, or -1. */
   get deliverable(): number {
-    return this.#deliverable
+    return this.#accepted.deliverable
   }
 
   /** Whether an event that bypasses IRR waits. */
@@ -134,17 +141,16 @@ export class LocalApic {
     this.#events &= ~(1 << deliveryMode)
   }
 
-  /** "Determining the destination" of a message by this local APIC's mode and identifiers. */
-  matches({ destination, logical, extended }: InterruptMessage): boolean {
+  /** Whether a message names this local APIC. */
+  matches(message: InterruptMessage): boolean {
     if ((this.#base[0]! & APIC_BASE.EN) === 0) return false
-    if (destination === (extended ? BROADCAST_32 : BROADCAST_8)) return true
-    if (!logical) return destination === (this.x2apic ? this.apicId : this.apicId & 0xff)
+    if (isBroadcast(message)) return true
+    const { destination } = message
+    if (!message.logical) return destination === (this.x2apic ? this.apicId : this.apicId & 0xff)
     const ldr = this.#words[LDR]!
-    if (this.x2apic) return destination >>> 16 === ldr >>> 16 && (destination & ldr & 0xffff) !== 0
-    const own = ldr >>> 24
-    if (this.#words[DFR]! >>> 28 === 0xf) return (destination & own) !== 0
-    const cluster = (destination >>> 4) & 0xf
-    return (cluster === 0xf || cluster === own >>> 4) && (destination & own & 0xf) !== 0
+    return this.x2apic
+      ? matchesCluster(destination, ldr)
+      : matchesLogical(destination, ldr, this.#words[DFR]!)
   }
 
   /** Takes a message meant for this local APIC. False if it is not accepted. */
@@ -158,53 +164,25 @@ export class LocalApic {
     return true
   }
 
-  /** "Interrupt Acceptance for Fixed Interrupts". A second arrival of a requested vector merges with the first. */
   #request(vector: number, levelTriggered: boolean): boolean {
     if (!this.enabled) return false
     if (vector < LOWEST_LEGAL_VECTOR) {
       this.#error(ESR.receiveIllegalVector)
       return false
     }
-    setVector(this.#words, TMR, vector, levelTriggered)
-    setVector(this.#words, IRR, vector, true)
-    this.#evaluate()
+    this.#accepted.request(vector, levelTriggered)
     return true
   }
 
   /** The processor acknowledges: the deliverable vector goes into service. Without one: the spurious vector. */
   acknowledge(): number {
-    const vector = this.#deliverable
-    if (vector < 0) return this.#words[SPURIOUS]! & 0xff
-    setVector(this.#words, IRR, vector, false)
-    setVector(this.#words, ISR, vector, true)
-    this.#evaluate()
-    return vector
+    return this.#accepted.deliverable < 0 ? this.#words[SPURIOUS]! & 0xff : this.#accepted.acknowledge()
   }
 
   #endOfInterrupt(): void {
-    const words = this.#words
-    const vector = highestVector(words, ISR)
-    if (vector < 0) return
-    setVector(words, ISR, vector, false)
-    this.#evaluate()
-    if (hasVector(words, TMR, vector) && (words[SPURIOUS]! & SVR.suppressEoiBroadcast) === 0) {
-      this.#bus.endOfInterrupt(vector)
-    }
-  }
-
-  /** "Task and Processor Priorities": priority classes are compared, not whole priorities. */
-  #evaluate(): void {
-    const words = this.#words
-    const taskPriority = words[TPR]!
-    const inService = Math.max(highestVector(words, ISR), 0)
-    const priority =
-      (taskPriority & PRIORITY_CLASS) >= (inService & PRIORITY_CLASS)
-        ? taskPriority
-        : inService & PRIORITY_CLASS
-    words[PPR] = priority
-    const requested = highestVector(words, IRR)
-    this.#deliverable =
-      (requested & PRIORITY_CLASS) > (priority & PRIORITY_CLASS) && requested >= 0 ? requested : -1
+    const vector = this.#accepted.complete()
+    const broadcast = (this.#words[SPURIOUS]! & SVR.suppressEoiBroadcast) === 0
+    if (vector >= 0 && broadcast && this.#accepted.isLevelTriggered(vector)) this.#bus.endOfInterrupt(vector)
   }
 
   #error(error: number): void {
@@ -276,7 +254,7 @@ export class LocalApic {
         return
     }
     words[index] = (words[index]! & ~writable) | (value & writable)
-    if (index === TPR) this.#evaluate()
+    if (index === TPR) this.#accepted.evaluate()
     else if (index === COMMAND) this.#send()
     else if (index === SPURIOUS || LVT.includes(index)) this.#maskWhileDisabled()
   }
@@ -334,22 +312,17 @@ export class LocalApic {
     return this.#base[1]!
   }
 
-  /** WRMSR of IA32_APIC_BASE: "x2APIC State Transitions". False for #GP. */
+  /** WRMSR of IA32_APIC_BASE; false for #GP. */
   writeBase(low: number, high: number, physicalAddressWidth: number): boolean {
-    const { BSP, EXTD, EN } = APIC_BASE
-    if ((low & 0xfff & ~(BSP | EXTD | EN)) !== 0 || high >= 2 ** (physicalAddressWidth - 32)) return false
-    const from = this.#base[0]! & (EN | EXTD)
-    const to = low & (EN | EXTD)
-    if (to === EXTD) return false
-    if (from === 0 && to === (EN | EXTD)) return false
-    if (from === (EN | EXTD) && to === EN) return false
+    const mode = APIC_BASE.EN | APIC_BASE.EXTD
+    const before = this.#base[0]!
+    if (!isBaseLegal(before, low, high, physicalAddressWidth)) return false
     this.#setBase(low, high)
-    if (to === from) return true
-    if (to === (EN | EXTD)) {
-      const words = this.#words
-      words[ID] = this.apicId
-      words[LDR] = ((this.apicId >>> 4) << 16) | (1 << (this.apicId & 0xf))
-      words[COMMAND_HIGH] = 0
+    if (((low ^ before) & mode) === 0) return true
+    if ((low & mode) === mode) {
+      this.#words[ID] = this.apicId
+      this.#words[LDR] = x2apicLdr(this.apicId)
+      this.#words[COMMAND_HIGH] = 0
     } else this.#initialize()
     return true
   }
@@ -393,7 +366,7 @@ export class LocalApic {
     this.#setBase(state.base[0]!, state.base[1]!)
     this.#errors = state.errors
     this.#events = state.events
-    this.#evaluate()
+    this.#accepted.evaluate()
   }
 }
 

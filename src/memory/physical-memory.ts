@@ -56,11 +56,7 @@ export class PhysicalMemory {
 
   /** Whether RAM answers at a page. */
   isRam(page: PageNumber): boolean {
-    const bounds = this.#bounds
-    for (let i = 0; i < bounds.length; i += 2) {
-      if (page >= bounds[i]! && page <= bounds[i + 1]!) return true
-    }
-    return false
+    return this.#rangeEnd(page) !== undefined
   }
 
   /** The page for reading; undefined where there is no RAM. Do not write to it: see {@link pageForWrite}. */
@@ -152,6 +148,36 @@ export class PhysicalMemory {
       done += part
     }
     return true
+  }
+
+  /**
+   * Clears whole pages. Pages that were never written stay unmade, and are passed over a leaf at a time. False, with
+   * nothing cleared, if any is not RAM.
+   */
+  zeroPages(first: PageNumber, count: number): boolean {
+    for (let page = first; page < first + count; page++) {
+      const end = this.#rangeEnd(page)
+      if (end === undefined) return false
+      page = end
+    }
+    for (let page = first; page < first + count; ) {
+      const leaf = this.#region(page)?.[(page >>> 10) & (FAN_OUT - 1)]
+      const next = page - (page % FAN_OUT) + FAN_OUT
+      if (leaf !== undefined) {
+        for (let at = page; at < Math.min(next, first + count); at++) leaf[at & (FAN_OUT - 1)]?.words.fill(0)
+      }
+      page = next
+    }
+    return true
+  }
+
+  /** The last page of the range of RAM that contains a page. */
+  #rangeEnd(page: PageNumber): PageNumber | undefined {
+    const bounds = this.#bounds
+    for (let i = 0; i < bounds.length; i += 2) {
+      if (page >= bounds[i]! && page <= bounds[i + 1]!) return bounds[i + 1]!
+    }
+    return undefined
   }
 
   /** Every page that is not all zero, ascending. */

@@ -37,7 +37,10 @@ export const events = operation({
   input: inPlatform({ after: Type.Optional(Count(Number.MAX_SAFE_INTEGER)) }),
   output: Type.Array(EventView),
   errors: ['notFound'],
-  list: (item: Static<typeof EventView>) => item.sequence,
+  list: {
+    key: (item: Static<typeof EventView>) => item.sequence,
+    columns: ['sequence', 'timeNs', 'kind', 'message'],
+  },
   run: (context, { platform, after = 0 }) =>
     now(() => context.platforms.get(platform).running.engine.trace.since(after).map(eventView)),
 })

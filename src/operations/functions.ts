@@ -118,7 +118,20 @@ export const functions = operation({
   input: inPlatform({}),
   output: Type.Array(FunctionView),
   errors: ['notFound', 'poweredOff'],
-  list: (item: Static<typeof FunctionView>) => item.address,
+  list: {
+    key: (item: Static<typeof FunctionView>) => item.address,
+    columns: [
+      'address',
+      'kind',
+      'vendorId',
+      'deviceId',
+      'classCode',
+      'group',
+      'remappingUnit',
+      'owner',
+      'numaNode',
+    ],
+  },
   run: (context, { platform }) =>
     now(() => {
       const running = poweredPlatform(context, platform)
@@ -236,7 +249,10 @@ export const groups = operation({
   input: inPlatform({}),
   output: Type.Array(GroupView),
   errors: ['notFound', 'poweredOff'],
-  list: (item: Static<typeof GroupView>) => item.id,
+  list: {
+    key: (item: Static<typeof GroupView>) => item.id,
+    columns: ['id', 'owner', 'functions'],
+  },
   run: (context, { platform }) =>
     now(() =>
       poweredPlatform(context, platform)

@@ -22,6 +22,13 @@ export interface RestBinding {
 /** What a list is ordered by: cursors point behind a key, so they survive changes of the list. */
 export type ListKey = (item: never) => string | number
 
+/** How a list is paged and shown. */
+export interface ListRendering {
+  readonly key: ListKey
+  /** Fields that a table for people shows. */
+  readonly columns: readonly string[]
+}
+
 export interface Operation<Input extends TSchema = TSchema, Output extends TSchema = TSchema> {
   readonly summary: string
   readonly rest: RestBinding
@@ -32,8 +39,8 @@ export interface Operation<Input extends TSchema = TSchema, Output extends TSche
   readonly output: Output
   /** Codes of errors that a caller of this operation must expect, beyond invalid input. */
   readonly errors: readonly ErrorCode[]
-  /** Present if the output is an array, ascending by this key. */
-  readonly list?: ListKey
+  /** Present if the output is an array, ascending by the key. */
+  readonly list?: ListRendering
   run(context: OperationContext, input: Static<Input>): Software<Static<Output>>
   /** The result in one sentence for people. */
   readonly tell?: (output: Static<Output>, input: Static<Input>) => string

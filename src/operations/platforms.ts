@@ -114,7 +114,10 @@ export const platforms = operation({
   input: Fields({}),
   output: Type.Array(PlatformView),
   errors: [],
-  list: (item: Static<typeof PlatformView>) => item.id,
+  list: {
+    key: (item: Static<typeof PlatformView>) => item.id,
+    columns: ['id', 'topology', 'power', 'functions', 'vms', 'seed'],
+  },
   run: context => now(() => context.platforms.entries().map(([, entry]) => view(entry))),
 })
 

@@ -58,7 +58,10 @@ export const topologies = operation({
   input: Fields({}),
   output: Type.Array(TopologySummary),
   errors: [],
-  list: (item: Static<typeof TopologySummary>) => item.name,
+  list: {
+    key: (item: Static<typeof TopologySummary>) => item.name,
+    columns: ['name', 'functions', 'processors', 'memoryMiB', 'iommu', 'remappingUnits', 'shipped'],
+  },
   run: context => now(() => context.topologies.entries().map(([, entry]) => summary(entry))),
 })
 

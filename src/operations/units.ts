@@ -59,7 +59,10 @@ export const units = operation({
   input: inPlatform({}),
   output: Type.Array(UnitView),
   errors: ['notFound', 'poweredOff'],
-  list: (item: Static<typeof UnitView>) => item.id,
+  list: {
+    key: (item: Static<typeof UnitView>) => item.id,
+    columns: ['id', 'segment', 'includeAll', 'numaNode', 'functions'],
+  },
   run: (context, input) =>
     now(() => {
       const platform = poweredPlatform(context, input.platform)
@@ -88,7 +91,10 @@ export const registers = operation({
   input: inPlatform({ unit: Identifier }),
   output: Type.Array(RegisterView),
   errors: ['notFound', 'poweredOff'],
-  list: (item: Static<typeof RegisterView>) => Number.parseInt(item.offset, 16),
+  list: {
+    key: (item: Static<typeof RegisterView>) => Number.parseInt(item.offset, 16),
+    columns: ['name', 'offset', 'width', 'value'],
+  },
   run: (context, { platform, unit }) =>
     now(() =>
       unitOf(poweredPlatform(context, platform), unit)
@@ -124,7 +130,10 @@ export const faults = operation({
   input: inPlatform({ unit: Identifier }),
   output: Type.Array(FaultView),
   errors: ['notFound', 'poweredOff'],
-  list: (item: Static<typeof FaultView>) => item.index,
+  list: {
+    key: (item: Static<typeof FaultView>) => item.index,
+    columns: ['index', 'state', 'reason', 'name', 'source', 'address', 'access'],
+  },
   run: (context, input) =>
     now(() => {
       const platform = poweredPlatform(context, input.platform)

@@ -49,7 +49,7 @@ export const vcpu = operation({
   summary: 'Shows a virtual processor: pending and in-service vectors, exits by reason',
   rest: { method: 'GET', path },
   words: 'vcpus get',
-  input: inPlatform({ vm: Identifier, vcpu: Count(65_535) }),
+  input: inPlatform({ vm: Identifier, vcpu: Count(Number.MAX_SAFE_INTEGER) }),
   output: VcpuView,
   errors: ['notFound', 'poweredOff'],
   run: (context, input) =>
@@ -121,7 +121,7 @@ export const runVcpu = operation({
   words: 'vcpus run',
   input: inPlatform({
     vm: Identifier,
-    vcpu: Count(65_535),
+    vcpu: Count(Number.MAX_SAFE_INTEGER),
     operations: Type.Array(GuestOperation, { maxItems: 10_000 }),
   }),
   output: Fields({ results: Type.Array(ResultView), exits: Type.Array(ExitView) }, { $id: 'VcpuRun' }),
@@ -137,6 +137,6 @@ export const runVcpu = operation({
       exits: run.exits.map(exitView),
     }
   },
-  tell: ({ results, exits }) =>
-    `${results.length} operations ran, with ${exits.length} VM exits: ${exits.map(exit => exit.reason).join(', ') || 'none'}.`,
+  tell: ({ results, exits }, input) =>
+    `${results.length} of ${input.operations.length} operations ran, with ${exits.length} VM exits: ${exits.map(exit => exit.reason).join(', ') || 'none'}.`,
 })

@@ -121,7 +121,10 @@ export const vms = operation({
   input: inPlatform({}),
   output: Type.Array(VmView),
   errors: ['notFound', 'poweredOff'],
-  list: (item: Static<typeof VmView>) => item.name,
+  list: {
+    key: (item: Static<typeof VmView>) => item.name,
+    columns: ['name', 'vcpus', 'memoryMiB', 'devices'],
+  },
   run: (context, { platform }) =>
     now(() => poweredPlatform(context, platform).hypervisor.vms().map(vmView).sort(byName)),
 })

@@ -3,48 +3,34 @@
  * which of them claims a memory address, from a sorted map that is remade after decoding changed.
  */
 import { assert } from '../core/index.ts'
-import type { HostBridge } from './host-bridge.ts'
-import type { PcieFunction } from './pcie-function.ts'
-
-/**
- * `link`: below a root or downstream port, where one device sits; `switch`: the internal bus of a switch, where its
- * downstream ports sit; `conventional`: below a PCIe-to-PCI or PCI-to-PCI bridge.
- */
-export type BusKind = 'root' | 'link' | 'switch' | 'conventional'
-
-/** What part of its owner a claimed range is: 0 to 5 a BAR, then the ROM, a bridge's window, or VF BAR n. */
-export const CLAIM = { rom: 6, window: 7, virtualBar: 8 } as const
-
-/** Receives the address ranges that a function decodes. `end` is the address behind the last byte. */
-export type ClaimReceiver = (base: number, end: number, part: number) => void
+import type { BusKind, BusNode, FunctionNode, HostNode } from './parts.ts'
 
 /** Addresses above are wider than any physical address and match nothing. */
 const ADDRESS_LIMIT = 2 ** 52
 
-interface Claim {
+interface Claim<Member> {
   base: number
   readonly end: number
-  readonly owner: PcieFunction
+  readonly owner: Member
   readonly part: number
 }
 
-export class Bus {
+export class Bus<Member extends FunctionNode> implements BusNode {
   readonly kind: BusKind
-  readonly host: HostBridge
-  /** The bridge above; undefined for a root bus. */
-  readonly bridge: PcieFunction | undefined
+  readonly host: HostNode
+  readonly bridge: Member | undefined
   /** In ascending order of device and function number, virtual functions not among them. */
-  readonly functions: PcieFunction[] = []
-  readonly #byDevfn: (PcieFunction | undefined)[] = []
+  readonly functions: Member[] = []
+  readonly #byDevfn: (Member | undefined)[] = []
   /** Functions with a bus behind them. */
-  readonly bridges: PcieFunction[] = []
+  readonly bridges: Member[] = []
   #stale = true
   #bases = new Float64Array(0)
   #ends = new Float64Array(0)
-  #owners: PcieFunction[] = []
+  #owners: Member[] = []
   #parts: number[] = []
 
-  constructor(kind: BusKind, host: HostBridge, bridge?: PcieFunction) {
+  constructor(kind: BusKind, host: HostNode, bridge?: Member) {
     this.kind = kind
     this.host = host
     this.bridge = bridge
@@ -55,15 +41,7 @@ export class Bus {
     return this.bridge === undefined ? this.host.bus : this.bridge.secondaryBus
   }
 
-  /** Whether the bridge above holds this bus in reset, or is itself below one that does. */
-  get inReset(): boolean {
-    for (let bus: Bus = this; bus.bridge !== undefined; bus = bus.bridge.bus) {
-      if (bus.bridge.holdsSecondaryInReset) return true
-    }
-    return false
-  }
-
-  add(fn: PcieFunction): void {
+  add(fn: Member): void {
     assert(this.#byDevfn[fn.devfn] === undefined, 'one function per device and function number')
     this.#byDevfn[fn.devfn] = fn
     this.functions.push(fn)
@@ -72,16 +50,14 @@ export class Bus {
     this.#stale = true
   }
 
-  at(devfn: number): PcieFunction | undefined {
+  at(devfn: number): Member | undefined {
     return this.#byDevfn[devfn]
   }
 
-  /** To be called whenever what a function on this bus decodes may have changed. */
   decodingChanged(): void {
     this.#stale = true
   }
 
-  /** Index of the claim on an address, -1 if nobody claims it. Valid until decoding changes. */
   claim(address: number): number {
     if (this.#stale) this.#remake()
     const bases = this.#bases
@@ -96,7 +72,7 @@ export class Bus {
     return -1
   }
 
-  claimOwner(claim: number): PcieFunction {
+  claimOwner(claim: number): Member {
     return this.#owners[claim]!
   }
 
@@ -104,7 +80,6 @@ export class Bus {
     return this.#parts[claim]!
   }
 
-  /** First address of a claimed range as it was programmed. */
   claimBase(claim: number): number {
     return this.#bases[claim]!
   }
@@ -114,14 +89,14 @@ export class Bus {
    * the lower function), which keeps the map free of choice.
    */
   #remake(): void {
-    const claims: Claim[] = []
+    const claims: Claim<Member>[] = []
     for (const owner of this.functions) {
       owner.claims((base, end, part) => {
         if (end > base && end <= ADDRESS_LIMIT) claims.push({ base, end, owner, part })
       })
     }
     claims.sort((a, b) => a.base - b.base)
-    const kept: Claim[] = []
+    const kept: Claim<Member>[] = []
     let covered = 0
     for (const claim of claims) {
       if (claim.base >= covered) kept.push(claim)

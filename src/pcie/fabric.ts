@@ -3,6 +3,7 @@ import { assert, type RequesterId, requesterId, type Saved } from '../core/index
 import type { Bus } from './bus.ts'
 import { ACS_BIT } from './formats/extended-capabilities.ts'
 import type { HostBridge } from './host-bridge.ts'
+import type { FunctionNode } from './parts.ts'
 import type { PcieFunction } from './pcie-function.ts'
 import { type MemoryRequest, STATUS } from './request.ts'
 import { descend, Location, locate } from './routing.ts'
@@ -88,7 +89,7 @@ export class Fabric {
   }
 
   /** The function whose BAR decodes an address now. */
-  functionDecoding(address: number): PcieFunction | undefined {
+  functionDecoding(address: number): FunctionNode | undefined {
     return this.#at(address)?.function
   }
 
@@ -145,7 +146,7 @@ export class Fabric {
 }
 
 /** Virtual functions answer on the bus of their physical function and on the ones behind it that they spill over to. */
-function virtualFunctionAt(bus: Bus, number: number, devfn: number): PcieFunction | undefined {
+function virtualFunctionAt(bus: Bus<PcieFunction>, number: number, devfn: number): PcieFunction | undefined {
   const rid = requesterId(number, devfn)
   for (const fn of bus.functions) {
     const found = fn.sriov?.functionAt(rid)
@@ -154,7 +155,7 @@ function virtualFunctionAt(bus: Bus, number: number, devfn: number): PcieFunctio
   return undefined
 }
 
-function functionsBelow(bus: Bus): PcieFunction[] {
+function functionsBelow(bus: Bus<PcieFunction>): PcieFunction[] {
   return bus.functions.flatMap(fn => [
     fn,
     ...fn.virtualFunctions,

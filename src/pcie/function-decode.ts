@@ -2,7 +2,6 @@
  * Which memory addresses a function's own header decodes: BARs, expansion ROM, and the windows of a bridge. I/O BARs and
  * windows can be sized and placed, but I/O requests are not routed through the fabric.
  */
-import { CLAIM, type ClaimReceiver } from './bus.ts'
 import {
   BAR,
   barOffset,
@@ -13,7 +12,7 @@ import {
   ROM,
   ROM_OFFSET,
 } from './formats/header.ts'
-import type { PcieFunction } from './pcie-function.ts'
+import { CLAIM, type ClaimReceiver, type FunctionNode } from './parts.ts'
 
 const UPPER = 0x1_0000_0000
 
@@ -26,7 +25,7 @@ export function barAddress(words: Uint32Array, index: number): number {
 }
 
 /** Memory BARs, ROM and windows, for a function whose Memory Space Enable is set. */
-export function claimBars(fn: PcieFunction, receive: ClaimReceiver): void {
+export function claimBars(fn: FunctionNode, receive: ClaimReceiver): void {
   const { words, definition } = fn
   for (const { index, kind, size } of definition.bars) {
     if (kind === 'io') continue

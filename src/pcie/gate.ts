@@ -1,6 +1,6 @@
 /** What a port or bridge does with a request that reaches it from below, as bits that are tested once per hop. */
 import { ACS_BIT } from './formats/extended-capabilities.ts'
-import type { PcieFunction } from './pcie-function.ts'
+import type { FunctionNode } from './parts.ts'
 
 export const GATE = {
   /** Its secondary side is held in reset. */
@@ -14,7 +14,7 @@ export const GATE = {
   translationBlocking: 16,
 } as const
 
-export function gateOf(fn: PcieFunction): number {
+export function gateOf(fn: FunctionNode): number {
   const checked = fn.kind === 'rootPort' || fn.kind === 'downstreamPort' ? fn.acsControl : 0
   return (
     (fn.holdsSecondaryInReset ? GATE.reset : 0) |

@@ -3,8 +3,8 @@ import { devfn, NorthbridgeError } from '../core/index.ts'
 import { Bus } from './bus.ts'
 import type { FunctionDefinition } from './definition.ts'
 import { MessageSender } from './message-sender.ts'
+import type { HostNode, UpstreamSink } from './parts.ts'
 import { PcieFunction } from './pcie-function.ts'
-import type { UpstreamSink } from './request.ts'
 
 export interface HostBridgeOptions {
   readonly segment: number
@@ -14,12 +14,12 @@ export interface HostBridgeOptions {
   readonly lastBus: number
 }
 
-export class HostBridge {
+export class HostBridge implements HostNode {
   readonly segment: number
   readonly bus: number
   readonly lastBus: number
   readonly ingress: UpstreamSink
-  readonly rootBus: Bus
+  readonly rootBus: Bus<PcieFunction>
   readonly messages = new MessageSender()
 
   /** @param ingress where requests go that no peer below took. */

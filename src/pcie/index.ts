@@ -1,10 +1,11 @@
 export type { BarBehaviour } from './bar-region.ts'
-export { Bus, type BusKind } from './bus.ts'
+export { Bus } from './bus.ts'
 export { ConfigLayout, type ResetKind } from './config-layout.ts'
 export type { BarDefinition, FunctionDefinition, FunctionKind, SriovDefinition } from './definition.ts'
 export { Fabric } from './fabric.ts'
 export { HostBridge, type HostBridgeOptions } from './host-bridge.ts'
 export type { SignalOutcome } from './message-signals.ts'
+export type { BusKind, FunctionNode, UpstreamSink } from './parts.ts'
 export { PcieFunction } from './pcie-function.ts'
 export {
   ADDRESS_TYPE,
@@ -14,5 +15,4 @@ export {
   type Status,
   TARGET,
   type Target,
-  type UpstreamSink,
 } from './request.ts'

@@ -3,7 +3,7 @@
  * a mask leave as soon as the mask is lifted, one function after another.
  */
 
-import type { PcieFunction } from './pcie-function.ts'
+import type { FunctionNode } from './parts.ts'
 import { MemoryRequest } from './request.ts'
 
 /** Writes a message's header and payload. `payload` has 4 bytes. */
@@ -33,13 +33,12 @@ export function composeMessage(
  * table is memory like any other), so the queue is emptied by one loop and never by recursion.
  */
 export class MessageSender {
-  readonly #queue: PcieFunction[] = []
+  readonly #queue: FunctionNode[] = []
   readonly #request = new MemoryRequest()
   readonly #payload = new Uint8Array(4)
   #sending = false
 
-  /** To be called when a mask was lifted or messages were enabled. */
-  release(fn: PcieFunction): void {
+  release(fn: FunctionNode): void {
     this.#queue.push(fn)
     if (this.#sending) return
     this.#sending = true

@@ -6,7 +6,7 @@ import { type RequesterId, requesterId, type Saved } from '../core/index.ts'
 import type { MmioTarget } from '../memory/index.ts'
 import { EFFECT } from './attribute-builder.ts'
 import { type BarBehaviour, BarRegion, ERASED_ROM } from './bar-region.ts'
-import { Bus, type BusKind, CLAIM, type ClaimReceiver } from './bus.ts'
+import { Bus } from './bus.ts'
 import { type ConfigLayout, layoutOf, type ResetKind } from './config-layout.ts'
 import type { FunctionDefinition, FunctionKind } from './definition.ts'
 import { AF, EXPRESS, PM } from './formats/capabilities.ts'
@@ -15,6 +15,7 @@ import { BRIDGE_CONTROL, BUS_NUMBERS, COMMAND_STATUS } from './formats/header.ts
 import { barAddress, claimBars } from './function-decode.ts'
 import { gateOf } from './gate.ts'
 import { MessageSignals, type SignalOutcome } from './message-signals.ts'
+import { type BusKind, CLAIM, type ClaimReceiver, type FunctionNode } from './parts.ts'
 import { type MemoryRequest, STATUS } from './request.ts'
 import { climb } from './routing.ts'
 import { Sriov } from './sriov.ts'
@@ -34,18 +35,18 @@ const SECONDARY: Readonly<Record<FunctionKind, BusKind | undefined>> = {
   bridge: 'conventional',
 }
 
-export class PcieFunction {
+export class PcieFunction implements FunctionNode {
   readonly definition: FunctionDefinition
   readonly kind: FunctionKind
   readonly segment: number
   /** Device (7:3) and function (2:0) number by its place; of a virtual function, its index. */
   readonly devfn: number
   /** The bus it sits on; of a virtual function, the one of its physical function. */
-  readonly bus: Bus
+  readonly bus: Bus<PcieFunction>
   /** The bus behind a port or bridge. */
-  readonly secondary: Bus | undefined
+  readonly secondary: Bus<PcieFunction> | undefined
   readonly physicalFunction: PcieFunction | undefined
-  readonly sriov: Sriov | undefined
+  readonly sriov: Sriov<PcieFunction> | undefined
   readonly layout: ConfigLayout
   /** Configuration space as dwords. */
   readonly words: Uint32Array
@@ -62,7 +63,12 @@ export class PcieFunction {
   #gate = -1
 
   /** @param physicalFunction makes this virtual function number `devfn` of that function. */
-  constructor(definition: FunctionDefinition, bus: Bus, devfn: number, physicalFunction?: PcieFunction) {
+  constructor(
+    definition: FunctionDefinition,
+    bus: Bus<PcieFunction>,
+    devfn: number,
+    physicalFunction?: PcieFunction,
+  ) {
     this.definition = definition
     this.kind = definition.kind
     this.segment = bus.host.segment
@@ -74,7 +80,7 @@ export class PcieFunction {
     this.#capturedBus = bus.kind === 'root' ? bus.host.bus : 0
     this.#routingOffset = physicalFunction?.sriov?.routingOffset(devfn) ?? 0
     const behind = SECONDARY[definition.kind]
-    this.secondary = behind === undefined ? undefined : new Bus(behind, bus.host, this)
+    this.secondary = behind === undefined ? undefined : new Bus<PcieFunction>(behind, bus.host, this)
     this.#pm = this.layout.find(CAPABILITY.PM)
     this.#acs = this.layout.findExtended(EXTENDED_CAPABILITY.ACS)
     this.#express = this.layout.find(CAPABILITY.EXPRESS)

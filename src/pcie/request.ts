@@ -3,7 +3,6 @@
  * record per bus master, so that a DMA allocates nothing. Each hop reads or fills fields of it and calls the next.
  */
 import type { PageNumber } from '../core/index.ts'
-import type { PcieFunction } from './pcie-function.ts'
 
 /** "Address Type" field of a memory request. */
 export const ADDRESS_TYPE = { untranslated: 0, translationRequest: 1, translated: 2 } as const
@@ -99,9 +98,3 @@ export class MemoryRequest {
 }
 
 const NO_DATA = new Uint8Array(0)
-
-/** Where requests leave the fabric: the root complex above a host bridge. */
-export interface UpstreamSink {
-  /** @param entry the function on the root bus through which the request came: a port, a bridge, or the requester. */
-  request(request: MemoryRequest, entry: PcieFunction): void
-}

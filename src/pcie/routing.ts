@@ -4,15 +4,14 @@
  * that turns down never climbs again, so every way ends. Completions come back at once and are not routed.
  */
 import type { MmioTarget } from '../memory/index.ts'
-import { type Bus, CLAIM } from './bus.ts'
 import { ACS_BIT } from './formats/extended-capabilities.ts'
 import { GATE } from './gate.ts'
-import type { PcieFunction } from './pcie-function.ts'
+import { type BusNode, CLAIM, type FunctionNode } from './parts.ts'
 import { ADDRESS_TYPE, type MemoryRequest, STATUS, TARGET } from './request.ts'
 
 /** What answers at an address: a region of a function, and where in it. A reused record. */
 export class Location {
-  function: PcieFunction | undefined
+  function: FunctionNode | undefined
   region: MmioTarget | undefined
   /** Bytes from the start of the region, and its length. */
   offset = 0
@@ -24,7 +23,7 @@ export class Location {
 const location = new Location()
 
 /** Takes a request from its requester up toward the host bridge. The completion fields say how it ended. */
-export function climb(requester: PcieFunction, request: MemoryRequest): void {
+export function climb(requester: FunctionNode, request: MemoryRequest): void {
   // Wider than any physical address: no window can contain it.
   const address = request.page < 2 ** 40 ? request.page * 4096 + request.offset : -1
   let fn = requester
@@ -42,7 +41,7 @@ export function climb(requester: PcieFunction, request: MemoryRequest): void {
 }
 
 /** Whether a bridge takes a request from its secondary side; if not, the status says why. */
-function passes(bridge: PcieFunction, request: MemoryRequest): boolean {
+function passes(bridge: FunctionNode, request: MemoryRequest): boolean {
   const gate = bridge.gate
   if (gate === 0) return true
   if (gate & GATE.reset) request.status = STATUS.notIssued
@@ -59,11 +58,11 @@ function passes(bridge: PcieFunction, request: MemoryRequest): boolean {
   return false
 }
 
-const isOutside = (bridge: PcieFunction, bus: number): boolean =>
+const isOutside = (bridge: FunctionNode, bus: number): boolean =>
   bus < bridge.secondaryBus || bus > bridge.subordinateBus
 
 /** Whether a request ends on the bus of `fn`, at a peer or because nobody may have it. */
-function turnsAt(fn: PcieFunction, address: number, request: MemoryRequest): boolean {
+function turnsAt(fn: FunctionNode, address: number, request: MemoryRequest): boolean {
   const bus = fn.bus
   const claim = bus.claim(address)
   if (claim < 0) return false
@@ -88,7 +87,7 @@ function turnsAt(fn: PcieFunction, address: number, request: MemoryRequest): boo
 }
 
 /** Whether two functions belong to one device that passes requests between its functions. */
-function reachesInside(fn: PcieFunction, owner: PcieFunction): boolean {
+function reachesInside(fn: FunctionNode, owner: FunctionNode): boolean {
   if (fn.physicalFunction !== undefined || fn.definition.internalPeerToPeer === false) return false
   return fn.bus.kind === 'link' || owner.devfn >>> 3 === fn.devfn >>> 3
 }
@@ -98,7 +97,7 @@ const REDIRECT = 1
 const VIOLATION = 2
 
 /** "ACS P2P Request Redirect", "ACS P2P Egress Control" and "ACS Direct Translated P2P". */
-function judge(fn: PcieFunction, owner: PcieFunction, request: MemoryRequest): number {
+function judge(fn: FunctionNode, owner: FunctionNode, request: MemoryRequest): number {
   const acs = fn.acsControl
   if (acs & ACS_BIT.DT && request.addressType === ADDRESS_TYPE.translated) return DIRECT
   const redirected = acs & ACS_BIT.RR ? REDIRECT : DIRECT
@@ -110,7 +109,7 @@ function judge(fn: PcieFunction, owner: PcieFunction, request: MemoryRequest): n
 }
 
 /** Takes a request from a claim on a bus down to the region that answers, and completes it there. */
-export function descend(bus: Bus, claim: number, address: number, request: MemoryRequest): void {
+export function descend(bus: BusNode, claim: number, address: number, request: MemoryRequest): void {
   if (!locate(bus, claim, address, location)) {
     request.status = STATUS.unsupportedRequest
     return
@@ -128,7 +127,7 @@ export function descend(bus: Bus, claim: number, address: number, request: Memor
 }
 
 /** Follows a claim through windows to a region. False if nobody answers. */
-export function locate(from: Bus, firstClaim: number, address: number, into: Location): boolean {
+export function locate(from: BusNode, firstClaim: number, address: number, into: Location): boolean {
   let bus = from
   let claim = firstClaim
   into.hops = 0
@@ -149,7 +148,7 @@ export function locate(from: Bus, firstClaim: number, address: number, into: Loc
   return false
 }
 
-function own(fn: PcieFunction, part: number, offset: number, into: Location): boolean {
+function own(fn: FunctionNode, part: number, offset: number, into: Location): boolean {
   into.function = fn
   into.region = fn.region(part)
   into.offset = offset
@@ -157,7 +156,7 @@ function own(fn: PcieFunction, part: number, offset: number, into: Location): bo
   return true
 }
 
-function ofVirtualFunction(pf: PcieFunction, bar: number, offset: number, into: Location): boolean {
+function ofVirtualFunction(pf: FunctionNode, bar: number, offset: number, into: Location): boolean {
   const size = pf.sriov!.definition.bars.find(({ index }) => index === bar)!.size
   const aperture = pf.sriov!.aperture(size)
   const fn = pf.virtualFunctions[Math.floor(offset / aperture)]
@@ -167,7 +166,7 @@ function ofVirtualFunction(pf: PcieFunction, bar: number, offset: number, into: 
   return true
 }
 
-const sizeOf = (fn: PcieFunction, bar: number): number => {
+const sizeOf = (fn: FunctionNode, bar: number): number => {
   for (const { index, size } of fn.definition.bars) if (index === bar) return size
   return 0
 }

@@ -4,33 +4,31 @@
  * once; real ones may take 100 ms.
  */
 import { get, set } from '../core/index.ts'
-import type { ClaimReceiver } from './bus.ts'
-import { CLAIM } from './bus.ts'
 import type { SriovDefinition } from './definition.ts'
 import { SRIOV } from './formats/extended-capabilities.ts'
 import { BAR } from './formats/header.ts'
-import type { PcieFunction } from './pcie-function.ts'
+import { CLAIM, type ClaimReceiver, type FunctionNode, type SriovNode } from './parts.ts'
 
 const { VFE, MSE, ARI } = SRIOV.CONTROL.f
 const BARS_END = SRIOV.BARS + 24
 
-export class Sriov {
+export class Sriov<Member extends FunctionNode> implements SriovNode {
   readonly definition: SriovDefinition
   readonly #words: Uint32Array
   readonly #at: number
-  readonly #owner: PcieFunction
-  readonly #create: (index: number) => PcieFunction
-  #functions: readonly PcieFunction[] = []
+  readonly #owner: FunctionNode
+  readonly #create: (index: number) => Member
+  #functions: readonly Member[] = []
 
   /**
    * @param base offset of the capability in `owner.words`.
    * @param create makes virtual function `index`, counted from 0.
    */
   constructor(
-    owner: PcieFunction,
+    owner: FunctionNode,
     base: number,
     definition: SriovDefinition,
-    create: (index: number) => PcieFunction,
+    create: (index: number) => Member,
   ) {
     this.definition = definition
     this.#owner = owner
@@ -39,12 +37,16 @@ export class Sriov {
     this.#create = create
   }
 
-  get functions(): readonly PcieFunction[] {
+  get functions(): readonly Member[] {
     return this.#functions
   }
 
   get enabled(): boolean {
     return (this.#read(SRIOV.CONTROL.offset) & VFE.mask) !== 0
+  }
+
+  get ariCapableHierarchy(): boolean {
+    return (this.#read(SRIOV.CONTROL.offset) & ARI.mask) !== 0
   }
 
   /** Distance of virtual function `index` from the physical function's routing id. */
@@ -55,7 +57,7 @@ export class Sriov {
   }
 
   /** The virtual function that answers to a routing id. */
-  functionAt(rid: number): PcieFunction | undefined {
+  functionAt(rid: number): Member | undefined {
     if (this.#functions.length === 0) return undefined
     const distance = ((rid - this.#owner.rid) & 0xffff) - this.routingOffset(0)
     const stride = this.routingOffset(1) - this.routingOffset(0)
@@ -131,17 +133,16 @@ export class Sriov {
 
   /** First VF Offset and VF Stride follow the ARI bit of the device's lowest physical function. */
   updateRouting(): void {
-    const lowest = this.#lowest()
-    const { offset, stride } =
-      lowest.#read(SRIOV.CONTROL.offset) & ARI.mask ? this.definition.ari : this.definition.nonAri
+    const { ari, nonAri } = this.definition
+    const { offset, stride } = this.#lowest().ariCapableHierarchy ? ari : nonAri
     const at = this.#at + (SRIOV.ROUTING.offset >>> 2)
     set(SRIOV.ROUTING.f.OFFSET, this.#words, offset, at)
     set(SRIOV.ROUTING.f.STRIDE, this.#words, stride, at)
   }
 
-  #lowest(): Sriov {
+  #lowest(): SriovNode {
     const { bus, devfn } = this.#owner
-    const sameDevice = (fn: PcieFunction): boolean => bus.kind === 'link' || fn.devfn >>> 3 === devfn >>> 3
+    const sameDevice = (fn: FunctionNode): boolean => bus.kind === 'link' || fn.devfn >>> 3 === devfn >>> 3
     return bus.functions.find(fn => fn.sriov !== undefined && sameDevice(fn))?.sriov ?? this
   }
 

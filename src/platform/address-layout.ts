@@ -35,7 +35,8 @@ const REGISTER_PAGE = 0x1000
 /** "I/O APIC": bus, device and function that its messages carry; no host bridge may use this bus. */
 export const IO_APIC_REQUESTER_ID = 0xff00
 
-const IO_PORTS = { base: 0x1000, size: 0xf000 } as const
+/** All of them: the firmware knows that those below 1000h belong to devices that have always been there. */
+const IO_PORTS = { base: 0, size: 0x1_0000 } as const
 const SMALLEST_REGISTERS64 = 16 * GIB
 
 /** Bytes. */

@@ -3,6 +3,7 @@
  * registers and structures. It offers what a kernel on silicon has: physical addresses (RAM, registers and ECAM
  * alike), I/O ports, and logical processors with the interrupts they take.
  */
+import type { PageNumber } from '../core/index.ts'
 import type { Operation, OperationResult } from '../vmx/formats/operations.ts'
 import type { Board } from './board.ts'
 
@@ -34,6 +35,8 @@ export interface MachinePort {
   /** Bulk RAM access, what a `rep movs` would do. False, with nothing written, if part of the range is not RAM. */
   readBytes(address: number, target: Uint8Array): boolean
   writeBytes(address: number, source: Uint8Array): boolean
+  /** Clears whole 4-KiB pages of RAM, what a `rep stos` would do. False, with nothing cleared, if any is not RAM. */
+  zeroPages(first: PageNumber, count: number): boolean
 
   /** I/O port read and write; `width` 1, 2 or 4 bytes. */
   inPort(port: number, width: number): number

@@ -1,4 +1,5 @@
 /** The machine port as this platform implements it: the door through which software reaches hardware. */
+import type { PageNumber } from '../core/index.ts'
 import type { PhysicalMemory, SystemAddressMap } from '../memory/index.ts'
 import type { PortSpace } from '../vmx/index.ts'
 import type { Board } from './board.ts'
@@ -35,6 +36,10 @@ export class Machine implements MachinePort {
 
   writeBytes(address: number, source: Uint8Array): boolean {
     return this.#memory.write(address, source)
+  }
+
+  zeroPages(first: PageNumber, count: number): boolean {
+    return this.#memory.zeroPages(first, count)
   }
 
   inPort(port: number, width: number): number {

@@ -1,6 +1,6 @@
 /** Which functions get virtual functions at boot: the document names slots, the host wants addresses. */
 import { busOf, devfn, devfnOf, formatFunctionAddress, type RequesterId, requesterId } from '../core/index.ts'
-import { type Platform, placedNodes, type PlacedNode } from '../platform/index.ts'
+import { type PlacedNode, type Platform, placedNodes } from '../platform/index.ts'
 
 /** Offset of the dword that holds the primary, secondary and subordinate bus numbers. */
 const BUS_NUMBERS = 0x18

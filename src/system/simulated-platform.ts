@@ -79,8 +79,10 @@ export class SimulatedPlatform {
    * is, and `poweredOff` for a reset without power.
    */
   *power(action: PowerAction): Software {
-    if (action === 'on' && this.powered) throw new NorthbridgeError('alreadyDone', `platform ${this.name} is on`)
-    if (action === 'off' && !this.powered) throw new NorthbridgeError('alreadyDone', `platform ${this.name} is off`)
+    if (action === 'on' && this.powered)
+      throw new NorthbridgeError('alreadyDone', `platform ${this.name} is on`)
+    if (action === 'off' && !this.powered)
+      throw new NorthbridgeError('alreadyDone', `platform ${this.name} is off`)
     if (action === 'reset' && !this.powered) throw this.#poweredOff()
     this.#host = undefined
     this.#hypervisor = undefined

@@ -53,7 +53,7 @@ export const ALLOWED = {
   entry: { mustBeOne: DEFAULT1.entry & ~FREED_DEBUG, mayBeOne: ENTRY_MAY },
 } as const satisfies Record<string, AllowedSettings>
 
-/** Whether a control word obeys the allowed settings. */
+/** Whether a control word, signed or not, obeys the allowed settings. */
 export const isAllowed = (value: number, { mustBeOne, mayBeOne }: AllowedSettings): boolean =>
   (~value & mustBeOne) === 0 && (value & ~mayBeOne) === 0
 

@@ -59,6 +59,8 @@ export class Core {
   vmxonPointer = NO_POINTER
   currentPointer = NO_POINTER
   #vmcs: Uint32Array | undefined
+  /** First value of bits 63:32 that lies beyond MAXPHYADDR. */
+  readonly #highLimit: number
 
   constructor(
     options: { number: number; capabilities: ProcessorCapabilities },
@@ -66,6 +68,7 @@ export class Core {
   ) {
     this.number = options.number
     this.capabilities = options.capabilities
+    this.#highLimit = 2 ** (options.capabilities.physicalAddressWidth - 32)
     this.apic = parts.apic
     this.map = parts.map
     this.memory = parts.map.memory
@@ -88,7 +91,8 @@ export class Core {
   /** Secondary controls act as 0 while they are not activated. */
   get secondaryControls(): number {
     const { vmcs } = this
-    return (vmcs[PRIMARY_CONTROLS]! & PRIMARY.activateSecondaryControls) !== 0 ? vmcs[SECONDARY_CONTROLS]! : 0
+    const active = (vmcs[PRIMARY_CONTROLS]! & PRIMARY.activateSecondaryControls) !== 0
+    return active ? vmcs[SECONDARY_CONTROLS]! | 0 : 0
   }
 
   get currentPrivilegeLevel(): number {
@@ -97,7 +101,7 @@ export class Core {
 
   /** Whether an address lies beyond MAXPHYADDR, by its bits 63:32. */
   beyondWidth(high: number): boolean {
-    return Math.floor(high / 2 ** (this.capabilities.physicalAddressWidth - 32)) !== 0
+    return high >>> 0 >= this.#highLimit
   }
 
   reset(): void {

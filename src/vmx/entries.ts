@@ -51,7 +51,7 @@ export function enterGuest(core: Core): number {
   }
   core.vmcs[HEADER.launchState] = LAUNCH_STATE.launched
   core.nonRoot = true
-  const information = core.vmcs[INFORMATION]!
+  const information = core.vmcs[INFORMATION]! | 0
   if ((information & INTERRUPTION_VALID) !== 0) inject(core, information)
   trace(core, information)
   return 0

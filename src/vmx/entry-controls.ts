@@ -24,7 +24,7 @@ const has = (core: Core, control: number): boolean => (core.vmcs[PRIMARY_FIELD]!
 
 /** Whether the address in a 64-bit field is 4-KiB aligned and within MAXPHYADDR. */
 const pageAddress = (core: Core, field: number): boolean =>
-  (core.vmcs[field]! & 0xfff) === 0 && !core.beyondWidth(core.vmcs[field + 1]!)
+  (core.vmcs[field]! & 0xfff) === 0 && !core.beyondWidth(core.vmcs[field + 1]! | 0)
 
 /** An MSR area: 16-byte aligned, its first and last byte within MAXPHYADDR. Any address will do for an empty one. */
 function msrArea(addressName: VmcsFieldName, countName: VmcsFieldName): (core: Core) => boolean {
@@ -40,9 +40,9 @@ function msrArea(addressName: VmcsFieldName, countName: VmcsFieldName): (core: C
   }
 }
 
-/** The event to inject, or 0 bits if none is. */
+/** The event to inject as a signed word, or 0 if there is none. */
 const injected = (core: Core): number => {
-  const information = core.vmcs[INFORMATION]!
+  const information = core.vmcs[INFORMATION]! | 0
   return (information & INTERRUPTION_VALID) === 0 ? 0 : information
 }
 const typeOf = (information: number): number => (information >>> 8) & 7
@@ -73,12 +73,12 @@ export const CONTROL_RULES: readonly EntryRule[] = [
   {
     id: 'controls.pinBased',
     states: 'pin-based controls obey their capability MSR',
-    holds: core => isAllowed(core.vmcs[PIN]!, ALLOWED.pinBased),
+    holds: core => isAllowed(core.vmcs[PIN]! | 0, ALLOWED.pinBased),
   },
   {
     id: 'controls.primary',
     states: 'primary processor-based controls obey their capability MSR',
-    holds: core => isAllowed(core.vmcs[PRIMARY_FIELD]!, ALLOWED.primary),
+    holds: core => isAllowed(core.vmcs[PRIMARY_FIELD]! | 0, ALLOWED.primary),
   },
   {
     id: 'controls.secondary',
@@ -118,7 +118,7 @@ export const CONTROL_RULES: readonly EntryRule[] = [
   {
     id: 'controls.exit',
     states: 'VM-exit controls obey their capability MSR',
-    holds: core => isAllowed(core.vmcs[EXIT_FIELD]!, ALLOWED.exit),
+    holds: core => isAllowed(core.vmcs[EXIT_FIELD]! | 0, ALLOWED.exit),
   },
   {
     id: 'controls.exitMsrStore',
@@ -133,7 +133,7 @@ export const CONTROL_RULES: readonly EntryRule[] = [
   {
     id: 'controls.entry',
     states: 'VM-entry controls obey their capability MSR',
-    holds: core => isAllowed(core.vmcs[ENTRY_FIELD]!, ALLOWED.entry),
+    holds: core => isAllowed(core.vmcs[ENTRY_FIELD]! | 0, ALLOWED.entry),
   },
   {
     id: 'controls.entryMsrLoad',

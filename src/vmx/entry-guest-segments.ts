@@ -128,7 +128,7 @@ const commonRules = (of: Segment): EntryRule[] => {
 const canonicalBase = (of: Segment, whenUnusable: boolean): EntryRule => ({
   id: `guest.${of.label}.base`,
   states: `${of.label}: the base is canonical`,
-  holds: core => (!whenUnusable && !usable(core, of)) || isCanonical(core.vmcs[of.base + 1]!),
+  holds: core => (!whenUnusable && !usable(core, of)) || isCanonical(core.vmcs[of.base + 1]! | 0),
 })
 
 const low32Rule = (of: Segment): EntryRule => ({
@@ -168,7 +168,7 @@ const wholeBase = (name: 'guestGdtrBase' | 'guestIdtrBase', label: string): Entr
   return {
     id: `guest.${label}.base`,
     states: `${label}: the base is canonical`,
-    holds: ({ vmcs }) => isCanonical(vmcs[field + 1]!),
+    holds: ({ vmcs }) => isCanonical(vmcs[field + 1]! | 0),
   }
 }
 const shortLimit = (name: 'guestGdtrLimit' | 'guestIdtrLimit', label: string): EntryRule => {

@@ -99,7 +99,7 @@ function linkPointerValid(core: Core): boolean {
 const wideCanonical = (id: string, field: number): EntryRule => ({
   id: `guest.${id}`,
   states: `guest ${id} is canonical`,
-  holds: core => isCanonical(core.vmcs[field + 1]!),
+  holds: core => isCanonical(core.vmcs[field + 1]! | 0),
 })
 
 const REGISTER_RULES: readonly EntryRule[] = [
@@ -137,7 +137,7 @@ const REGISTER_RULES: readonly EntryRule[] = [
   {
     id: 'guest.CR3',
     states: 'CR3 lies within MAXPHYADDR',
-    holds: core => !core.beyondWidth(core.vmcs[GUEST_CR3 + 1]!),
+    holds: core => !core.beyondWidth(core.vmcs[GUEST_CR3 + 1]! | 0),
   },
   {
     id: 'guest.CR4.fixedBits',
@@ -178,7 +178,7 @@ const MSR_RULES: readonly EntryRule[] = [
     states: 'IA32_PAT, if loaded, has legal memory types',
     holds: core =>
       !entry(core, ENTRY_CONTROLS.loadPat) ||
-      (isPatHalfValid(core.vmcs[GUEST_PAT]!) && isPatHalfValid(core.vmcs[GUEST_PAT + 1]!)),
+      (isPatHalfValid(core.vmcs[GUEST_PAT]! | 0) && isPatHalfValid(core.vmcs[GUEST_PAT + 1]! | 0)),
   },
   {
     id: 'guest.EFER',
@@ -203,7 +203,7 @@ const OTHER_RULES: readonly EntryRule[] = [
     id: 'guest.RIP',
     states: 'RIP is canonical in 64-bit code, and below 2^32 elsewhere',
     holds: core => {
-      const high = core.vmcs[RIP + 1]!
+      const high = core.vmcs[RIP + 1]! | 0
       const code64 =
         entry(core, ENTRY_CONTROLS.ia32eModeGuest) && (core.vmcs[CS_ACCESS_RIGHTS]! & LONG_CODE) !== 0
       return code64 ? isCanonical(high) : high === 0

@@ -35,7 +35,7 @@ const canonicalRule = (
   return {
     id: `host.${id}`,
     states: `the host ${id} is canonical`,
-    holds: core => isCanonical(core.vmcs[field + 1]!),
+    holds: core => isCanonical(core.vmcs[field + 1]! | 0),
   }
 }
 
@@ -67,7 +67,7 @@ export const HOST_RULES: readonly EntryRule[] = [
   {
     id: 'host.CR3',
     states: 'host CR3 lies within MAXPHYADDR',
-    holds: core => !core.beyondWidth(core.vmcs[HOST_CR3 + 1]!),
+    holds: core => !core.beyondWidth(core.vmcs[HOST_CR3 + 1]! | 0),
   },
   ...(['Cs', 'Ss', 'Ds', 'Es', 'Fs', 'Gs', 'Tr'] as const).map(selectorRule),
   {
@@ -92,7 +92,7 @@ export const HOST_RULES: readonly EntryRule[] = [
     states: 'host IA32_PAT, if loaded, has legal memory types',
     holds: core =>
       !has(core, EXIT_CONTROLS.loadPat) ||
-      (isPatHalfValid(core.vmcs[HOST_PAT]!) && isPatHalfValid(core.vmcs[HOST_PAT + 1]!)),
+      (isPatHalfValid(core.vmcs[HOST_PAT]! | 0) && isPatHalfValid(core.vmcs[HOST_PAT + 1]! | 0)),
   },
   {
     id: 'host.EFER',

@@ -86,7 +86,7 @@ export class Execution {
     switch (operation.op) {
       case 'read':
         if (this.#memory.read(operation.address, operation.width)) {
-          core.result.setValue(this.#memory.value[0]!, this.#memory.value[1]!)
+          core.result.setValue(this.#memory.value[0]! | 0, this.#memory.value[1]! | 0)
           this.#complete(LENGTH.read)
         } else this.#eptExit()
         break
@@ -263,7 +263,7 @@ export class Execution {
       this.#raise(EXCEPTION.GP, 0)
       return
     }
-    if (!write) core.result.setValue(core.msrValue[0]!, core.msrValue[1]!)
+    if (!write) core.result.setValue(core.msrValue[0]! | 0, core.msrValue[1]! | 0)
     this.#complete(LENGTH.rdmsr)
   }
 

@@ -115,7 +115,9 @@ function saveGuest(core: Core, resume: boolean): void {
   for (let i = COPIED; i < GUEST_STATE_WORDS; i++) vmcs[GUEST_STATE + i] = registers[i]!
   const controls = vmcs[EXIT_FIELD]!
   for (let i = 0; i < SAVED_ON_REQUEST.length; i++) {
-    const [control, register] = SAVED_ON_REQUEST[i]!
+    const row = SAVED_ON_REQUEST[i]!
+    const control = row[0]
+    const register = row[1]
     if ((controls & control) === 0) continue
     vmcs[GUEST_STATE + register] = registers[register]!
     vmcs[GUEST_STATE + register + 1] = registers[register + 1]!
@@ -131,7 +133,8 @@ function loadHost(core: Core, nmiBlocked: boolean): void {
   registers[REGISTER.cr0] = (registers[REGISTER.cr0]! & CR0_KEPT) | (vmcs[HOST_CR0]! & ~CR0_KEPT)
   registers[REGISTER.cr4] = vmcs[HOST_CR4]! | CR4.PAE
   for (let i = 0; i < HOST_WIDE.length; i++) {
-    const [register, field] = HOST_WIDE[i]!
+    const register = HOST_WIDE[i]![0]
+    const field = HOST_WIDE[i]![1]
     registers[register] = vmcs[field]!
     registers[register + 1] = vmcs[field + 1]!
   }
@@ -146,8 +149,7 @@ function loadHost(core: Core, nmiBlocked: boolean): void {
   if ((controls & EXIT_CONTROLS.loadEfer) !== 0) registers[REGISTER.efer] = vmcs[HOST_EFER]!
   registers[REGISTER.efer]! |= EFER.LMA | EFER.LME
   for (let i = 0; i < HOST_SELECTORS.length; i++) {
-    const [register, field] = HOST_SELECTORS[i]!
-    registers[register] = vmcs[field]!
+    registers[HOST_SELECTORS[i]![0]] = vmcs[HOST_SELECTORS[i]![1]]!
   }
   loadFlatSegments(registers)
   registers[REGISTER.gdtrLimit] = 0xffff

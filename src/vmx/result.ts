@@ -8,11 +8,13 @@ export class ResultRecord implements OperationResult {
 
   clear(): void {
     this.outcome = 'done'
-    this.#words.fill(0)
+    const words = this.#words
+    for (let i = 0; i < 6; i++) words[i] = 0
     this.#numbers[0] = -1
     this.#numbers[1] = 0
   }
 
+  /** Words may come as signed numbers: unsigned ones above 2^31 would be boxed on the way. */
   setValue(low: number, high: number): void {
     this.#words[0] = low
     this.#words[1] = high

@@ -1,7 +1,10 @@
 /** Legality of values that registers, VMCS fields and MSRs hold in common. */
 import { EFER } from './formats/msrs.ts'
 
-/** Whether a 48-bit linear address is canonical, by its high word: bits 63:47 are all equal. */
+/**
+ * Whether a 48-bit linear address is canonical, by its high word: bits 63:47 are all equal. Words may come as signed
+ * numbers here: unsigned ones above 2^31 would be boxed on the way.
+ */
 export const isCanonical = (high: number): boolean => {
   const sign = high >>> 15
   return sign === 0 || sign === 0x1_ffff

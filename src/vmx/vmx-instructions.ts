@@ -76,7 +76,7 @@ export function vmread(core: Core, { field }: Of<'vmread'>): number {
   if (at === 0) return INSTRUCTION_ERROR.unsupportedComponent
   const width = vmcsFieldWidth(field)
   const wide = (width === 64 || width === 'natural') && !isHighHalf(field)
-  core.result.setValue(core.vmcs[at]!, wide ? core.vmcs[at + 1]! : 0)
+  core.result.setValue(core.vmcs[at]! | 0, wide ? core.vmcs[at + 1]! | 0 : 0)
   return SUCCEED
 }
 

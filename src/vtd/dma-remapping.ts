@@ -104,8 +104,8 @@ export class DmaRemapping {
     if (hit >= 0) {
       this.iotlbSlot = hit
       const attributes = iotlb.attributesOf(hit)
-      if ((attributes & want) !== 0) return this.#output(iotlb.translate(hit, page))
-      return attributes >>> 8 || permissionFault(want)
+      if ((attributes & want) === 0) return permissionFault(want)
+      return attributes >>> 8 || this.#output(iotlb.translate(hit, page))
     }
     return this.#walk(contexts.root[slot]!, contexts.levelsOf(slot), page, want)
   }
@@ -218,10 +218,10 @@ export class DmaRemapping {
     if (this.walkResult === WALK.done) {
       return this.#iotlb.fill(domainId, walker.level, page, walker.leafFrame, walker.rights, 0) || replaced
     }
-    // A missing permission is judged anew by each request from the rights kept here.
+    // Rights that the walk left come first for each request, as in the walk; those of an entry not present are none.
     const permission = this.walkResult === WALK.permission
     if (!cachingMode || (permission && walker.rights !== 0)) return replaced
-    return this.#iotlb.fill(domainId, 1, page, 0, 0, permission ? 0 : reason) || replaced
+    return this.#iotlb.fill(domainId, 1, page, 0, walker.rights, permission ? 0 : reason) || replaced
   }
 }
 

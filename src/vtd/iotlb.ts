@@ -20,7 +20,7 @@ export class Iotlb {
   readonly #unit: Float64Array
   /** What to add to an input page number to get the host page number. */
   readonly #delta: Float64Array
-  /** Rights of the walk; in caching mode also, from bit 8 on, the reason code of an erroneous entry. */
+  /** See {@link attributesOf}. Erroneous entries are there in caching mode only. */
   readonly #attributes: Int32Array
   /** Slots in use by level. */
   readonly #inUse = new Int32Array(4)
@@ -64,7 +64,7 @@ export class Iotlb {
     return page + this.#delta[slot]!
   }
 
-  /** The rights of READ and WRITE; with the reason code of an erroneous entry, which has none, from bit 8 on. */
+  /** READ and WRITE as the walk granted them; from bit 8 on the reason code of an erroneous entry. */
   attributesOf(slot: number): number {
     return this.#attributes[slot]!
   }
@@ -102,7 +102,7 @@ export class Iotlb {
     this.#inUse[level]!++
     this.#tag[slot] = tag
     this.#unit[slot] = unit
-    this.#delta[slot] = frame - this.firstPageOf(slot)
+    this.#delta[slot] = frame - unit * (PAGES_WITHIN[level]! + 1)
     this.#attributes[slot] = rights | (fault << 8)
     return replaced !== INVALID
   }

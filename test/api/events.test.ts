@@ -1,5 +1,10 @@
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { EventStream } from '../../src/api/event-stream.ts'
+import { Trace } from '../../src/engine/index.ts'
 import { type TestServer, testServer } from './server.ts'
 
 interface SentEvent {
@@ -104,6 +109,12 @@ describe('the event stream of a platform', () => {
     expect((await following).at(-1)!.event).toBe('end')
   })
 
+  it('ends when the platform is deleted', async () => {
+    const following = follow(seen => seen.some(event => event.event === 'end'))
+    setTimeout(() => server.request('DELETE', '/v1/platforms/p'), 50)
+    expect((await following).at(-1)!.data).toContain('gone')
+  })
+
   it('is refused for what is not an event id or not a platform', async () => {
     expect((await fetch(url, { headers: { 'last-event-id': 'x' } })).status).toBe(422)
     expect((await fetch(url.replace('/p/', '/q/'))).status).toBe(404)
@@ -113,5 +124,52 @@ describe('the event stream of a platform', () => {
     const answer = await server.request('GET', '/v1/platforms/p/events?after=1&limit=2')
     expect(answer.body.items.map((item: { sequence: number }) => item.sequence)).toEqual([2, 3])
     expect(answer.body.next).toBeTypeOf('string')
+  })
+})
+
+describe('a client that takes nothing', () => {
+  /** A connection whose buffer is full from the first write on. */
+  class FullConnection extends EventEmitter {
+    readonly written: string[] = []
+    destroyed = false
+    readonly writableEnded = false
+    writeHead(): void {}
+    flushHeaders(): void {}
+    write(text: string): boolean {
+      this.written.push(text)
+      return false
+    }
+    destroy(): void {
+      this.destroyed = true
+      this.emit('close')
+    }
+  }
+
+  function follow(stalledMs: number) {
+    const trace = new Trace(() => 0)
+    const connection = new FullConnection()
+    trace.emit('dma', 'first')
+    new EventStream(connection as unknown as ServerResponse, trace, 0, { heartbeatMs: 5, stalledMs })
+    return { trace, connection }
+  }
+
+  it('gets nothing more, not even heartbeats, until it has taken what it got', async () => {
+    const { trace, connection } = follow(60_000)
+    await sleep(30)
+    trace.emit('dma', 'second')
+    await sleep(30)
+    expect(connection.written).toHaveLength(1)
+    connection.emit('drain')
+    await sleep(30)
+    expect(connection.written.join('')).toContain('second')
+    connection.destroy()
+  })
+
+  it('is dropped after a while', async () => {
+    const { connection } = follow(40)
+    await sleep(10)
+    expect(connection.destroyed).toBe(false)
+    await sleep(200)
+    expect(connection.destroyed).toBe(true)
   })
 })

@@ -53,7 +53,7 @@ const commandLine =
     const flags = Object.entries(input)
       .filter(([name]) => !positional.includes(name))
       .flatMap(([name, value]) => [
-        `--${name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`,
+        `--${name.replace('MiB', 'Mib').replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`,
         typeof value === 'string' ? value : JSON.stringify(value),
       ])
     const said: string[] = []

@@ -134,6 +134,8 @@ describe('errors', () => {
       memoryMiB: 64,
     })
     expect(answer).toMatchObject({ status: 422, body: { issues: [{ path: '/platform' }] } })
+    const query = await server.request('POST', '/v1/topologies?name=other', MINIMAL)
+    expect(query).toMatchObject({ status: 422, body: { issues: [{ path: '/name' }] } })
   })
 })
 

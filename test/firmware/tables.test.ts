@@ -191,6 +191,7 @@ describe('DMAR', () => {
       const table = tablesOf(booted).get('DMAR')
       const dmar = table === undefined ? undefined : decodeDmar(table)
       let checked = 0
+      forwardByAri(booted)
       for (const fn of platform.fabric.functions()) {
         const expected = dmar && unitByTable(dmar, booted, fn.segment, fn.rid)
         const rids = [fn.rid, ...virtualRids(booted, fn.rid, fn.segment)]
@@ -205,13 +206,25 @@ describe('DMAR', () => {
     },
   )
 
+  /** Lets every port forward by ARI function numbers that can. */
+  function forwardByAri({ platform, read, write }: Booted): void {
+    for (const { rid, segment, definition } of platform.fabric.functions()) {
+      if (segment !== 0 || !['rootPort', 'downstreamPort'].includes(definition.kind)) continue
+      let at = read(rid, 0x34) & 0xfc
+      while (at !== 0 && (read(rid, at) & 0xff) !== 0x10) at = (read(rid, at) >>> 8) & 0xfc
+      if (at !== 0 && read(rid, at + 0x24) & 0x20) write(rid, at + 0x28, 0x20, 0xffff)
+    }
+  }
+
   /** Enables two VFs of a PF, and says where they are. */
   function virtualRids({ read, write }: Booted, rid: number, segment: number): RequesterId[] {
     if (segment !== 0) return []
-    for (let at = 0x100; at >= 0x100; at = read(rid, at) >>> 20) {
+    for (let at = 0x100; at >= 0x100 && read(rid, at) !== 0xffff_ffff; at = read(rid, at) >>> 20) {
       if ((read(rid, at) & 0xffff) !== 0x10) continue
       write(rid, at + 0x10, 2, 0xffff)
-      write(rid, at + 0x08, 9, 0xffff)
+      // ARI Capable Hierarchy, then VF Enable and VF Memory Space Enable as well.
+      write(rid, at + 0x08, 0x10, 0xffff)
+      write(rid, at + 0x08, 0x19, 0xffff)
       const [offset, stride] = [read(rid, at + 0x14) & 0xffff, read(rid, at + 0x14) >>> 16]
       return [0, 1].map(n => requesterId(0, rid + offset + n * stride))
     }
@@ -252,10 +265,17 @@ describe('Firmware', () => {
           strangers.push('processors')
           return port.processors
         },
-        readDword: address => (check(address), port.readDword(address)),
-        writeDword: (address, value, lanes) => (check(address), port.writeDword(address, value, lanes)),
+        readDword: address => {
+          check(address)
+          return port.readDword(address)
+        },
+        writeDword: (address, value, lanes) => {
+          check(address)
+          port.writeDword(address, value, lanes)
+        },
         readBytes: (address, target) => port.readBytes(address, target),
         writeBytes: (address, source) => port.writeBytes(address, source),
+        zeroPages: (first, count) => port.zeroPages(first, count),
         inPort: () => strangers.push('in'),
         outPort: () => void strangers.push('out'),
       }

@@ -5,6 +5,7 @@ import { runFirmware } from '../../src/firmware/index.ts'
 import { HostKernel, type HostOptions } from '../../src/host/index.ts'
 import { STATUS, TARGET } from '../../src/pcie/index.ts'
 import { Platform, parseTopology, type TopologyDocument } from '../../src/platform/index.ts'
+import { bootVfs } from '../../src/system/boot-vfs.ts'
 
 export interface Booted {
   readonly platform: Platform
@@ -31,7 +32,8 @@ export function boot(document: TopologyDocument, options: Partial<HostOptions> =
   platform.powerOn()
   engine.run(runFirmware(platform.port))
   const { commandLine, kernel } = topology.host
-  const host = new HostKernel(platform.port, { engine, commandLine, kernel, ...options })
+  const vfs = bootVfs(platform)
+  const host = new HostKernel(platform.port, { engine, commandLine, kernel, bootVfs: vfs, ...options })
   engine.run(host.boot())
   return {
     platform,
@@ -57,7 +59,9 @@ export function boot(document: TopologyDocument, options: Partial<HostOptions> =
   }
 }
 
-type Unit = NonNullable<Extract<TopologyDocument['iommu'], { kind: 'intel-vtd' }>['units'][number]['capabilities']>
+type Unit = NonNullable<
+  Extract<TopologyDocument['iommu'], { kind: 'intel-vtd' }>['units'][number]['capabilities']
+>
 
 /** An 82576 behind a root port, a multifunction pair without ACS, and a second NIC behind a switch without ACS. */
 export const machine = (capabilities: Unit = {}, more: Partial<TopologyDocument> = {}): TopologyDocument => ({
@@ -78,8 +82,16 @@ export const machine = (capabilities: Unit = {}, more: Partial<TopologyDocument>
               at: '00.0',
               model: 'switch-upstream-port',
               devices: [
-                { at: '00.0', model: 'switch-downstream-port', devices: [{ at: '00.0', model: 'intel-82574l' }] },
-                { at: '01.0', model: 'switch-downstream-port', devices: [{ at: '00.0', model: 'nvme-sriov' }] },
+                {
+                  at: '00.0',
+                  model: 'switch-downstream-port',
+                  devices: [{ at: '00.0', model: 'intel-82574l' }],
+                },
+                {
+                  at: '01.0',
+                  model: 'switch-downstream-port',
+                  devices: [{ at: '00.0', model: 'nvme-sriov' }],
+                },
               ],
             },
           ],

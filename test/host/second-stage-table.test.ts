@@ -14,6 +14,7 @@ function ram(): { memory: PhysicalMemory; tables: TableMemory; allocator: PageAl
     writeDword: (address: number, value: number) => void memory.writeDword(address, value),
     readBytes: (address: number, target: Uint8Array) => memory.read(address, target),
     writeBytes: (address: number, source: Uint8Array) => memory.write(address, source),
+    zeroPages: (first: number, count: number) => memory.zeroPages(first, count),
   } as unknown as MachinePort
   const allocator = new PageAllocator([{ first: 0x100, pages: 0x1000 }])
   return { memory, allocator, tables: new TableMemory(port, allocator) }
@@ -95,44 +96,49 @@ describe('second-stage tables', () => {
     })
     const shape = fc.record({ levels: fc.constantFrom(3, 4), largestLeaf: fc.constantFrom(1, 2, 3) })
     fc.assert(
-      fc.property(fc.array(region, { minLength: 1, maxLength: 6 }), shape, fc.nat(2000), (regions, how, start) => {
-        const { memory, allocator, tables } = ram()
-        const before = { memory: memory.save(), free: allocator.save() }
-        const table = new SecondStageTable(tables, how.levels, how.largestLeaf)
-        const mapped: { first: number; host: number; pages: number; rights: bigint }[] = []
-        let at = start
-        for (const { gap, pages, host, read } of regions) {
-          at += gap
-          const rights = { read, write: true }
-          const reserved = table.reserve(at, host, pages)
-          table.map(at, host, pages, rights, reserved)
-          expect(reserved).toEqual([])
-          mapped.push({ first: at, host, pages, rights: read ? 3n : 2n })
-          at += pages
-        }
-        for (const [i, { drop }] of [...regions].entries()) {
-          if (!drop) continue
-          const { first, pages } = mapped[i]!
-          table.giveBack(table.unmap(first, pages))
-          mapped[i] = { ...mapped[i]!, pages: 0 }
-        }
-        for (let page = Math.max(0, start - 3); page < at + 3; page += 1 + (page % 7)) {
-          const expected = mapped.find(({ first, pages }) => page >= first && page < first + pages)
-          const found = walk(memory, table.root, how.levels, BigInt(page))
-          if (expected === undefined) expect(found).toBeUndefined()
-          else {
-            expect(found?.page).toBe(BigInt(expected.host + page - expected.first))
-            expect(found?.rights).toBe(expected.rights)
-            expect(found?.leaf).toBeLessThanOrEqual(how.largestLeaf)
+      fc.property(
+        fc.array(region, { minLength: 1, maxLength: 6 }),
+        shape,
+        fc.nat(2000),
+        (regions, how, start) => {
+          const { memory, allocator, tables } = ram()
+          const before = { memory: memory.save(), free: allocator.save() }
+          const table = new SecondStageTable(tables, how.levels, how.largestLeaf)
+          const mapped: { first: number; host: number; pages: number; rights: bigint }[] = []
+          let at = start
+          for (const { gap, pages, host, read } of regions) {
+            at += gap
+            const rights = { read, write: true }
+            const reserved = table.reserve(at, host, pages)
+            table.map(at, host, pages, rights, reserved)
+            expect(reserved).toEqual([])
+            mapped.push({ first: at, host, pages, rights: read ? 3n : 2n })
+            at += pages
           }
-        }
-        for (const { first, pages } of mapped) if (pages > 0) table.giveBack(table.unmap(first, pages))
-        expect(table.tables).toBe(1)
-        table.destroy()
-        expect(allocator.save()).toEqual(before.free)
-        expect(memory.save()).toEqual(before.memory)
-      }),
-      { numRuns: 60 },
+          for (const [i, { drop }] of [...regions].entries()) {
+            if (!drop) continue
+            const { first, pages } = mapped[i]!
+            table.giveBack(table.unmap(first, pages))
+            mapped[i] = { ...mapped[i]!, pages: 0 }
+          }
+          for (let page = Math.max(0, start - 3); page < at + 3; page += 13 + (page % 7)) {
+            const expected = mapped.find(({ first, pages }) => page >= first && page < first + pages)
+            const found = walk(memory, table.root, how.levels, BigInt(page))
+            if (expected === undefined) expect(found).toBeUndefined()
+            else {
+              expect(found?.page).toBe(BigInt(expected.host + page - expected.first))
+              expect(found?.rights).toBe(expected.rights)
+              expect(found?.leaf).toBeLessThanOrEqual(how.largestLeaf)
+            }
+          }
+          for (const { first, pages } of mapped) if (pages > 0) table.giveBack(table.unmap(first, pages))
+          expect(table.tables).toBe(1)
+          table.destroy()
+          expect(allocator.save()).toEqual(before.free)
+          expect(memory.save()).toEqual(before.memory)
+        },
+      ),
+      { numRuns: 30 },
     )
   })
 })

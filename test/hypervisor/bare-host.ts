@@ -32,6 +32,7 @@ export function bareHost(processorCount = 2) {
     writeDword: (address, value, lanes) => map.writeDword(address, value, lanes),
     readBytes: (address, target) => memory.read(address, target),
     writeBytes: (address, source) => memory.write(address, source),
+    zeroPages: (first, count) => memory.zeroPages(first, count),
     inPort: () => 0xffff_ffff,
     outPort: () => {},
   }

@@ -91,7 +91,7 @@ test('random maps and unmaps translate as a plain table of pages does, and give 
       expect(allocator.freePages).toBe(free)
       expect([...memory.contents()]).toEqual([])
     }),
-    { numRuns: 60 },
+    { numRuns: 30 },
   )
 })
 

@@ -19,6 +19,7 @@ export function memoryMachine(mebibytes: number) {
     writeDword: (address, value, lanes) => void memory.writeDword(address, value, lanes),
     readBytes: (address, target) => memory.read(address, target),
     writeBytes: (address, source) => memory.write(address, source),
+    zeroPages: (first, count) => memory.zeroPages(first, count),
     inPort: unused,
     outPort: unused,
   }

@@ -68,6 +68,17 @@ describe('physical memory', () => {
     expect(pages.map(page => memory.readDword(page * 4096))).toEqual(pages.map((_, i) => i + 1))
   })
 
+  it('clears whole pages, the touched ones only, and none if one is not RAM', () => {
+    const memory = make()
+    const pages = [5, 6, 1023, 1024, 0x100000, 0x100001]
+    for (const page of pages) memory.writeDword(page * 4096 + 4, 9)
+    expect(memory.zeroPages(0x7ffff, 2)).toBe(false)
+    expect(memory.zeroPages(6, 1018)).toBe(true)
+    expect(memory.zeroPages(0x100001, 0x1000_0000)).toBe(true)
+    expect(pages.filter(page => memory.readDword(page * 4096 + 4) === 9)).toEqual([5, 1024, 0x100000])
+    expect(memory.populatedPages).toBe(pages.length)
+  })
+
   it('is restored from what it saved', () => {
     const memory = make()
     memory.writeDword(5 * GiB + 8, 0xdead_beef)

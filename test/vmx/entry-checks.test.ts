@@ -303,19 +303,21 @@ describe('an entry that is in order', () => {
     ],
     [
       'an unrestricted guest in real mode',
-      [
-        ...LEGACY,
-        [0x401e, UNRESTRICTED],
-        [0x6800, 0x30],
-        [0x4816, 0x93],
-        [0x4802, 0xffff],
-      ],
+      [...LEGACY, [0x401e, UNRESTRICTED], [0x6800, 0x30], [0x4816, 0x93], [0x4802, 0xffff]],
     ],
     ['a guest in HLT', [[0x4826, 1]]],
     ['an injected #GP with its error code', inject(0xb00 | 13, 0, 8)],
     ['an injected INT n with its length', inject(0x400 | 0x80, 2)],
     ['unusable data segments', [4, 6, 0].map(n => [0x4814 + n, 0x1_0000] as const)],
-    ['I/O and MSR bitmaps', [[0x4002, USE_IO_BITMAPS | USE_MSR_BITMAPS], [0x2000, IO_BITMAP_A], [0x2002, 0x5000], [0x2004, 0x6000]]],
+    [
+      'I/O and MSR bitmaps',
+      [
+        [0x4002, USE_IO_BITMAPS | USE_MSR_BITMAPS],
+        [0x2000, IO_BITMAP_A],
+        [0x2002, 0x5000],
+        [0x2004, 0x6000],
+      ],
+    ],
   ])('%s enters', (_, changes) => {
     const { rig } = attempt(changes)
     expect(rig.cpu.brokenEntryRules()).toEqual([])

@@ -32,7 +32,9 @@ describe('random VMCS contents', () => {
           case 'done':
             expect(broken).toEqual([])
             expect(rig.cpu.view().mode).toBe('nonRoot')
-            expect(['done', 'vmExit', 'halted', 'shutdown']).toContain(rig.run({ op: 'vmcall', number: 0 }).outcome)
+            expect(['done', 'vmExit', 'halted', 'shutdown']).toContain(
+              rig.run({ op: 'vmcall', number: 0 }).outcome,
+            )
             break
           case 'vmFailValid':
             expect([7, 8]).toContain(error)
@@ -56,7 +58,8 @@ describe('random VMCS contents', () => {
       }),
       { numRuns: 3000 },
     )
-    for (const outcome of ['done 0', 'vmFailValid 7', 'vmFailValid 8', 'vmExit 0']) expect(seen).toContain(outcome)
+    for (const outcome of ['done 0', 'vmFailValid 7', 'vmFailValid 8', 'vmExit 0'])
+      expect(seen).toContain(outcome)
   })
 
   it('in the region itself, where software may not write, do no worse', () => {
@@ -71,9 +74,15 @@ describe('random VMCS contents', () => {
           { op: 'read', address: 0x5000, width: 8 },
           { op: 'vmcall', number: 0 },
         ] as const) {
-          expect(['done', 'vmExit', 'exception', 'halted', 'shutdown', 'vmFailInvalid', 'vmFailValid']).toContain(
-            rig.run(operation).outcome,
-          )
+          expect([
+            'done',
+            'vmExit',
+            'exception',
+            'halted',
+            'shutdown',
+            'vmFailInvalid',
+            'vmFailValid',
+          ]).toContain(rig.run(operation).outcome)
         }
       }),
       { numRuns: 300 },

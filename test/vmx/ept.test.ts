@@ -33,7 +33,7 @@ describe('guest memory', () => {
 
   it.each([
     ['2 MiB', [[PD + 8, 0x120_0000 | 0xb7]], 0x20_5008, 0x120_5008],
-    ['1 GiB', [[PDPT + 8, 0x4000_0000 - 0x4000_0000 + 0xb7]], 0x4123_4560, 0x0123_4560],
+    ['1 GiB', [[PDPT + 8, 0xb7]], 0x4123_4560, 0x0123_4560],
   ] as const)('of a %s page', (_, entries, guest, host) => {
     const rig = withEntry(...entries)
     rig.run({ op: 'write', address: guest, width: 4, value: [0xcafe, 0] })
@@ -83,14 +83,17 @@ describe('an EPT violation', () => {
     ['a write of a read-execute page', WRITE, 5, 0x182 | 0x28],
     ['a fetch of a read-write page', FETCH, 3, 0x184 | 0x18],
     ['a read of an execute-only page', READ, 4, 0x181 | 0x20],
-  ] as const)('%s exits 48 with access and rights in the qualification', (_, operation, rights, qualification) => {
-    const rig = withEntry([PTE, rights === 0 ? 0 : LEAF | 0x30 | rights])
-    expect(rig.run(operation).outcome).toBe('vmExit')
-    expect(exitOf(rig)).toMatchObject({ reason: 48, qualification })
-    expect(rig.run({ op: 'vmread', field: 0x2400 })).toMatchObject({ low: 0x5000, high: 0 })
-    expect(rig.run({ op: 'vmread', field: 0x640a })).toMatchObject({ low: 0x5000, high: 0 })
-    expect(rig.vmread(0x6820)).toBe(0x1_0202)
-  })
+  ] as const)(
+    '%s exits 48 with access and rights in the qualification',
+    (_, operation, rights, qualification) => {
+      const rig = withEntry([PTE, rights === 0 ? 0 : LEAF | 0x30 | rights])
+      expect(rig.run(operation).outcome).toBe('vmExit')
+      expect(exitOf(rig)).toMatchObject({ reason: 48, qualification })
+      expect(rig.run({ op: 'vmread', field: 0x2400 })).toMatchObject({ low: 0x5000, high: 0 })
+      expect(rig.run({ op: 'vmread', field: 0x640a })).toMatchObject({ low: 0x5000, high: 0 })
+      expect(rig.vmread(0x6820)).toBe(0x1_0202)
+    },
+  )
 
   it('combines the rights of all levels', () => {
     const rig = withEntry([PD, PT | 1])
@@ -100,7 +103,9 @@ describe('an EPT violation', () => {
 
   it('of an access that crosses pages names the page refused, and nothing is written', () => {
     const rig = withEntry([PT + 6 * 8, 0])
-    expect(rig.run({ op: 'write', address: 0x5ffe, width: 4, value: [0xffff_ffff, 0] }).outcome).toBe('vmExit')
+    expect(rig.run({ op: 'write', address: 0x5ffe, width: 4, value: [0xffff_ffff, 0] }).outcome).toBe(
+      'vmExit',
+    )
     expect(rig.vmread(0x2400)).toBe(0x6000)
     expect(rig.dword(GUEST_MEMORY + 0x5ffc)).toBe(0)
   })

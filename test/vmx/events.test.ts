@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { enableApic, endOfInterrupt, exitOf, guestRig, makeRig, PIN, PRIMARY, type Rig, readyRig } from './rig.ts'
+import {
+  enableApic,
+  endOfInterrupt,
+  exitOf,
+  guestRig,
+  makeRig,
+  PIN,
+  PRIMARY,
+  type Rig,
+  readyRig,
+} from './rig.ts'
 
 const INTERRUPT_WINDOW = 1 << 2
 const HLT_EXITING = 1 << 7

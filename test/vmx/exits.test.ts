@@ -155,12 +155,15 @@ describe('I/O', () => {
     [{ op: 'in', port: 0xcfc, width: 4 }, 0x0cfc_000b],
     [{ op: 'out', port: 0xcf8, width: 4, value: 1 }, 0x0cf8_0003],
     [{ op: 'out', port: 0x80, width: 2, value: 1 }, 0x0080_0001],
-  ] as const)('unconditional exiting, %j: exit 30 with size, direction and port', (operation, qualification) => {
-    const rig = guestRig()
-    expect(rig.run(operation).outcome).toBe('vmExit')
-    expect(exitOf(rig)).toMatchObject({ reason: 30, qualification, length: 1 })
-    expect(rig.ports.writes).toEqual([])
-  })
+  ] as const)(
+    'unconditional exiting, %j: exit 30 with size, direction and port',
+    (operation, qualification) => {
+      const rig = guestRig()
+      expect(rig.run(operation).outcome).toBe('vmExit')
+      expect(exitOf(rig)).toMatchObject({ reason: 30, qualification, length: 1 })
+      expect(rig.ports.writes).toEqual([])
+    },
+  )
 
   it('without controls the ports are reached', () => {
     const rig = guestRig(primary(PRIMARY & ~UNCONDITIONAL_IO))
@@ -172,7 +175,7 @@ describe('I/O', () => {
   it('the bitmaps decide port by port, and unconditional exiting is ignored', () => {
     const rig = guestRig(withIoBitmaps)
     setByte(rig, IO_BITMAP_A + (0x63 >> 3), 1 << 3)
-    setByte(rig, IO_BITMAP_B, 1)
+    setByte(rig, IO_BITMAP_B, 1 << 1)
     const exits = (port: number, width: 1 | 2 | 4): boolean => {
       const { outcome } = rig.run({ op: 'in', port, width })
       if (outcome === 'vmExit') rig.run({ op: 'vmresume' })
@@ -183,8 +186,9 @@ describe('I/O', () => {
     expect(exits(0x60, 4)).toBe(true)
     expect(exits(0x64, 4)).toBe(false)
     expect(exits(0x7fff, 1)).toBe(false)
-    expect(exits(0x7fff, 2)).toBe(true)
-    expect(exits(0x8000, 1)).toBe(true)
+    expect(exits(0x7fff, 2)).toBe(false)
+    expect(exits(0x7fff, 4)).toBe(true)
+    expect(exits(0x8001, 1)).toBe(true)
     expect(exits(0xffff, 1)).toBe(false)
     expect(exits(0xffff, 2)).toBe(true)
   })
@@ -217,15 +221,22 @@ describe('RDMSR and WRMSR', () => {
     expect(rig.vmread(0x4402)).toBe(direction === 'read' ? 31 : 32)
   })
 
-  it.each([0x2000, 0xbfff_ffff, 0xc000_2000])('outside both ranges (%i) exit in spite of the bitmaps', msr => {
-    expect(guestRig(withMsrBitmaps).run({ op: 'rdmsr', msr }).outcome).toBe('vmExit')
-  })
+  it.each([0x2000, 0xbfff_ffff, 0xc000_2000])(
+    'outside both ranges (%i) exit in spite of the bitmaps',
+    msr => {
+      expect(guestRig(withMsrBitmaps).run({ op: 'rdmsr', msr }).outcome).toBe('vmExit')
+    },
+  )
 })
 
 describe('exceptions of the guest', () => {
   it('go to the guest if their bit in the exception bitmap is 0', () => {
     const rig = guestRig(withMsrBitmaps)
-    expect(rig.run({ op: 'rdmsr', msr: 0x1999 })).toMatchObject({ outcome: 'exception', vector: 13, error: 0 })
+    expect(rig.run({ op: 'rdmsr', msr: 0x1999 })).toMatchObject({
+      outcome: 'exception',
+      vector: 13,
+      error: 0,
+    })
     expect(rig.cpu.view().mode).toBe('nonRoot')
   })
 

@@ -15,13 +15,19 @@ describe('VMXON', () => {
       error: 0,
     })
     rig.run({ op: 'wrmsr', msr: 0x3a, value: [1, 0] })
-    expect(rig.run({ op: 'vmxon', address: VMXON_REGION })).toMatchObject({ outcome: 'exception', vector: 13 })
+    expect(rig.run({ op: 'vmxon', address: VMXON_REGION })).toMatchObject({
+      outcome: 'exception',
+      vector: 13,
+    })
   })
 
   it('locks IA32_FEATURE_CONTROL: a second WRMSR raises #GP(0)', () => {
     const rig = makeRig()
     rig.run({ op: 'wrmsr', msr: 0x3a, value: [5, 0] })
-    expect(rig.run({ op: 'wrmsr', msr: 0x3a, value: [5, 0] })).toMatchObject({ outcome: 'exception', vector: 13 })
+    expect(rig.run({ op: 'wrmsr', msr: 0x3a, value: [5, 0] })).toMatchObject({
+      outcome: 'exception',
+      vector: 13,
+    })
     expect(rig.run({ op: 'rdmsr', msr: 0x3a }).low).toBe(5)
   })
 
@@ -51,7 +57,10 @@ describe('VMXON', () => {
     enterVmx(rig)
     expect(rig.run({ op: 'vmxon', address: VMXON_REGION }).outcome).toBe('vmFailInvalid')
     rig.run({ op: 'vmptrld', address: VMCS_REGION })
-    expect(rig.run({ op: 'vmxon', address: VMXON_REGION })).toMatchObject({ outcome: 'vmFailValid', error: 15 })
+    expect(rig.run({ op: 'vmxon', address: VMXON_REGION })).toMatchObject({
+      outcome: 'vmFailValid',
+      error: 15,
+    })
   })
 })
 
@@ -246,7 +255,10 @@ describe('capability MSRs', () => {
 
   it('are read-only, and unassigned ones do not exist', () => {
     const rig = makeRig()
-    expect(rig.run({ op: 'wrmsr', msr: 0x480, value: [0, 0] })).toMatchObject({ outcome: 'exception', vector: 13 })
+    expect(rig.run({ op: 'wrmsr', msr: 0x480, value: [0, 0] })).toMatchObject({
+      outcome: 'exception',
+      vector: 13,
+    })
     expect(rig.run({ op: 'rdmsr', msr: 0x491 })).toMatchObject({ outcome: 'exception', vector: 13 })
   })
 })

@@ -150,7 +150,8 @@ export function writeEpt(rig: Rig): void {
   rig.map.writeDword(PML4, PDPT | 7)
   rig.map.writeDword(PDPT, PD | 7)
   rig.map.writeDword(PD, PT | 7)
-  for (let page = 0; page < 512; page++) rig.map.writeDword(PT + page * 8, (GUEST_MEMORY + page * 4096) | 0x37)
+  for (let page = 0; page < 512; page++)
+    rig.map.writeDword(PT + page * 8, (GUEST_MEMORY + page * 4096) | 0x37)
 }
 
 /** VMCLEAR, VMPTRLD and every field: ready for VMLAUNCH. */
@@ -174,7 +175,8 @@ export function guestRig(change: (rig: Rig) => void = () => undefined): Rig {
   const rig = readyRig()
   change(rig)
   const { outcome } = rig.run({ op: 'vmlaunch' })
-  if (outcome !== 'done') throw new Error(`VMLAUNCH: ${outcome} ${JSON.stringify(rig.cpu.brokenEntryRules())}`)
+  if (outcome !== 'done')
+    throw new Error(`VMLAUNCH: ${outcome} ${JSON.stringify(rig.cpu.brokenEntryRules())}`)
   return rig
 }
 

@@ -53,6 +53,23 @@ describe('the IOTLB', () => {
     expect(t.record()).toMatchObject({ reason: 0x05, set: true })
   })
 
+  test('an entry that was replaced no longer answers, however often it did', () => {
+    const t = new TestUnit({ caches: { iotlbSets: 1, iotlbWays: 1 } }).enableTranslation()
+    t.store(F.L1 + 8 * 8, 0x1_2000_0003)
+    for (let i = 0; i < 3; i++) expect(t.dma(F.IOVA)).toBe(F.TARGET)
+    t.store(leaf, MOVED + 3)
+    expect(t.dma(F.IOVA)).toBe(F.TARGET)
+    t.dma(F.IOVA + 0x1000)
+    expect(t.dma(F.IOVA)).toBe(MOVED)
+  })
+
+  test('zero-length reads of a write-only page, however many, do not permit others', () => {
+    const t = new TestUnit().enableTranslation()
+    t.store(leaf, F.TARGET + 2)
+    for (let i = 0; i < 3; i++) expect(t.dma(F.IOVA, { length: 0 })).toBe(F.TARGET)
+    expect(t.dma(F.IOVA)).toBe(-0x06)
+  })
+
   test('functions of one domain share translations', () => {
     const t = stale()
     t.store(F.CONTEXT + 0x19 * 16, F.L4 + 1)
@@ -222,7 +239,8 @@ describe('caching mode', () => {
     expect(t.dma(F.IOVA)).toBe(-0x0c)
     t.store(leaf, F.TARGET + 3)
     expect(t.dma(F.IOVA)).toBe(-0x0c)
-    expect(t.unit.caches().iotlb).toMatchObject([{ fault: '0x0c', read: false, write: false }])
+    expect(t.request.iotlbHit).toBe(true)
+    expect(t.unit.caches().iotlb).toMatchObject([{ fault: '0x0c' }])
     iotlb(t, DOMAIN, F.DOMAIN)
     expect(t.dma(F.IOVA)).toBe(F.TARGET)
   })

@@ -39,6 +39,11 @@ export class DefaultDomains {
     return domain
   }
 
+  /** Whether a new group below a unit would go into a domain that exists. */
+  has(unit: RemappingUnitDriver): boolean {
+    return this.#identity.has(unit)
+  }
+
   /** Whether other groups may be in the domain too: it outlives each of them. */
   isShared(domain: TranslationDomain): boolean {
     return [...this.#identity.values()].includes(domain)

@@ -1,11 +1,13 @@
 /** Every translation domain of the kernel, by number. */
+import { NumberPool } from '../number-pool.ts'
 import type { TableMemory } from '../table-memory.ts'
-import { TranslationDomain } from './domain.ts'
+import { type TableShape, TranslationDomain } from './domain.ts'
 import type { RemappingUnitDriver } from './remapping-unit-driver.ts'
 
 export class DomainTable {
   readonly #memory: TableMemory
   readonly #domains = new Map<number, TranslationDomain>()
+  readonly #numbers = new NumberPool(1)
 
   constructor(memory: TableMemory) {
     this.#memory = memory
@@ -17,7 +19,7 @@ export class DomainTable {
    */
   create(units: readonly RemappingUnitDriver[]): TranslationDomain {
     const shapes = units.map(unit => unit.shape)
-    const domain = new TranslationDomain(this.#freeNumber(), this.#memory, {
+    const domain = this.#add({
       levels: Math.min(...shapes.map(({ levels }) => levels)),
       largestLeaf: Math.min(...shapes.map(({ largestLeaf }) => largestLeaf)),
     })
@@ -25,22 +27,20 @@ export class DomainTable {
       for (const unit of units) domain.join(unit, 0)
     } catch (error) {
       for (const unit of units) if (domain.idIn(unit) !== undefined) domain.leave(unit, 0)
-      domain.destroy()
+      this.destroy(domain)
       throw error
     }
-    this.#domains.set(domain.number, domain)
     return domain
   }
 
   /** A new domain whose requesters reach memory by physical addresses. */
   createPassThrough(): TranslationDomain {
-    const domain = new TranslationDomain(this.#freeNumber(), this.#memory)
-    this.#domains.set(domain.number, domain)
-    return domain
+    return this.#add()
   }
 
   destroy(domain: TranslationDomain): void {
     this.#domains.delete(domain.number)
+    this.#numbers.release(domain.number)
     domain.destroy()
   }
 
@@ -48,7 +48,15 @@ export class DomainTable {
     return [...this.#domains.values()].sort((a, b) => a.number - b.number).map(domain => domain.save())
   }
 
-  #freeNumber(): number {
-    for (let number = 1; ; number++) if (!this.#domains.has(number)) return number
+  #add(shape?: TableShape): TranslationDomain {
+    const number = this.#numbers.take()!
+    try {
+      const domain = new TranslationDomain(number, this.#memory, shape)
+      this.#domains.set(number, domain)
+      return domain
+    } catch (error) {
+      this.#numbers.release(number)
+      throw error
+    }
   }
 }

@@ -3,6 +3,7 @@
  * the order in which functions are added, as in the kernel: a whole bus first, then the buses below it.
  */
 import { assert } from '../../core/index.ts'
+import { NumberPool } from '../number-pool.ts'
 import type { GroupReason } from '../types.ts'
 import {
   dmaAliases,
@@ -27,6 +28,7 @@ interface Joint<F extends GroupingFunction> {
 
 export class Grouping<F extends GroupingFunction = GroupingFunction> {
   readonly #groups = new Map<number, Group<F>>()
+  readonly #ids = new NumberPool(0)
   readonly #groupOf = new Map<GroupingFunction, Group<F>>()
   /** Every function there is, grouped or not, by bus and then in the order of discovery. */
   readonly #buses = new Map<number, GroupingFunction[]>()
@@ -52,7 +54,7 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
   add(fn: F): Group<F> {
     assert(!this.#groupOf.has(fn), 'a function joins one group, once')
     const joint = this.#findGroup(fn)
-    const group: Group<F> = joint?.group ?? { id: this.#lowestFreeId(), members: [], why: [] }
+    const group: Group<F> = joint?.group ?? { id: this.#ids.take()!, members: [], why: [] }
     this.#groups.set(group.id, group)
     this.#groupOf.set(fn, group)
     group.members.push(fn)
@@ -81,11 +83,9 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
     const at = group.members.indexOf(fn)
     group.members.splice(at, 1)
     group.why.splice(at, 1)
-    if (group.members.length === 0) this.#groups.delete(group.id)
-  }
-
-  #lowestFreeId(): number {
-    for (let id = 0; ; id++) if (!this.#groups.has(id)) return id
+    if (group.members.length > 0) return
+    this.#groups.delete(group.id)
+    this.#ids.release(group.id)
   }
 
   #findGroup(fn: GroupingFunction): Joint<F> | undefined {

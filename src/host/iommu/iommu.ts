@@ -155,7 +155,9 @@ export class Iommu {
   checkRoom(physical: HostPciFunction, rids: readonly RequesterId[]): void {
     const unit = this.unitOf(physical)
     if (unit === undefined) return
-    const founds = this.#grouping.wouldFound({ ...plainVirtualFunction(physical), rid: rids[0]! })
+    const founds =
+      !this.#defaults.has(unit) &&
+      this.#grouping.wouldFound({ ...plainVirtualFunction(physical), rid: rids[0]! })
     if (founds) unit.checkDomainIds(rids.length)
     this.#options.memory.checkRoom(unit.missingContextTables(rids) + (founds ? rids.length : 0))
   }

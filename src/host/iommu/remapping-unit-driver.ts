@@ -3,6 +3,7 @@ import { assert, type DomainId, domainId, NorthbridgeError, type RequesterId } f
 import type { Software } from '../../engine/index.ts'
 import type { MachinePort } from '../../platform/machine-port.ts'
 import { ADDRESS_WIDTHS, GSTS, RTADDR } from '../../vtd/formats/index.ts'
+import { NumberPool } from '../number-pool.ts'
 import type { TableMemory } from '../table-memory.ts'
 import { ContextTables } from './context-tables.ts'
 import type { TableShape, TranslationDomain } from './domain.ts'
@@ -22,8 +23,8 @@ export class RemappingUnitDriver {
   readonly #queue: InvalidationQueue | RegisterInvalidation
   #contexts: ContextTables | undefined
   #interrupts: InterruptTable | undefined
-  /** Domain ids in use; 0 is kept free, a unit in caching mode tags what is not present with it. */
-  readonly #domainIds = new Set<number>([0])
+  /** 0 is kept free: a unit in caching mode tags what is not present with it. */
+  readonly #domainIds: NumberPool
 
   constructor(
     machine: MachinePort,
@@ -38,6 +39,7 @@ export class RemappingUnitDriver {
     this.registers = new UnitRegisters(machine, base)
     this.faults = new FaultLog(name, segment)
     this.#memory = memory
+    this.#domainIds = new NumberPool(1, this.#domainIdLimit)
     this.#queue = this.registers.ecap.QI
       ? new InvalidationQueue(memory, this.registers)
       : new RegisterInvalidation(this.registers)
@@ -93,6 +95,10 @@ export class RemappingUnitDriver {
     return this.#interrupts
   }
 
+  get #domainIdLimit(): number {
+    return 2 ** (4 + 2 * this.registers.cap.ND)
+  }
+
   // Bringing it up, in the order that the specification asks for.
 
   *start(): Software {
@@ -130,32 +136,23 @@ export class RemappingUnitDriver {
 
   /** Throws `outOfResources` if all ids that CAP.ND allows are in use. */
   takeDomainId(): DomainId {
-    const limit = 2 ** (4 + 2 * this.registers.cap.ND)
-    for (let id = 0; id < limit; id++) {
-      if (this.#domainIds.has(id)) continue
-      this.#domainIds.add(id)
-      return domainId(id)
-    }
-    throw new NorthbridgeError(
-      'outOfResources',
-      `all ${limit} domain ids of ${this.name} (CAP.ND) are in use`,
-    )
+    this.checkDomainIds(1)
+    return domainId(this.#domainIds.take()!)
   }
 
   /** Throws `outOfResources` unless so many more domains can be told apart. */
   checkDomainIds(count: number): void {
-    const limit = 2 ** (4 + 2 * this.registers.cap.ND)
-    if (this.#domainIds.size + count > limit) {
-      throw new NorthbridgeError(
-        'outOfResources',
-        `${this.name} has ${limit} domain ids (CAP.ND), of which ${limit - this.#domainIds.size} are free, not ${count}`,
-        { errno: 'ENOSPC' },
-      )
-    }
+    const free = this.#domainIdLimit - 1 - this.#domainIds.used
+    if (count <= free) return
+    throw new NorthbridgeError(
+      'outOfResources',
+      `${this.name} has ${this.#domainIdLimit} domain ids (CAP.ND), of which ${free} are free, not ${count}`,
+      { errno: 'ENOSPC' },
+    )
   }
 
   giveDomainId(id: DomainId): void {
-    this.#domainIds.delete(id)
+    this.#domainIds.release(id)
   }
 
   /** Context tables that {@link prepare} would have to make. */
@@ -211,7 +208,7 @@ export class RemappingUnitDriver {
   } {
     return {
       name: this.name,
-      domainIds: [...this.#domainIds].sort((a, b) => a - b),
+      domainIds: this.#domainIds.save(),
       interrupts: this.#interrupts?.save() ?? [],
     }
   }

@@ -1,0 +1,87 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parseCommandLine } from '../../src/host/command-line.ts'
+import {
+  BOOT_PARAMETERS_SIZE,
+  decodeBootParameters,
+  encodeBootParameters,
+} from '../../src/platform/formats/boot-parameters.ts'
+
+describe('boot parameters', () => {
+  it('carry the memory map where the zero page has it: e820_entries at 1E8h, e820_table at 2D0h', () => {
+    const bytes = encodeBootParameters({
+      rsdp: 0xe_0000,
+      memoryMap: [{ base: 0x1_0000_0000, size: 0x8000_0000, type: 1 }],
+      hostBridges: [],
+    })
+    const view = new DataView(bytes.buffer)
+    expect(view.getUint8(0x1e8)).toBe(1)
+    expect(view.getBigUint64(0x2d0, true)).toBe(0x1_0000_0000n)
+    expect(view.getBigUint64(0x2d8, true)).toBe(0x8000_0000n)
+    expect(view.getUint32(0x2e0, true)).toBe(1)
+    expect(view.getBigUint64(0x70, true)).toBe(0xe_0000n)
+  })
+
+  it('come out of the page as they went in', () => {
+    const address = fc.integer({ min: 0, max: 2 ** 52 - 1 })
+    const range = fc.record({ base: address, size: address })
+    const parameters = fc.record({
+      rsdp: address,
+      memoryMap: fc.array(fc.record({ base: address, size: address, type: fc.integer({ min: 1, max: 4 }) }), {
+        maxLength: 128,
+      }),
+      hostBridges: fc.array(
+        fc.record({
+          segment: fc.integer({ min: 0, max: 0xffff }),
+          bus: fc.integer({ min: 0, max: 255 }),
+          lastBus: fc.integer({ min: 0, max: 255 }),
+          numaNode: fc.integer({ min: -1, max: 63 }),
+          windows: fc.record({ io: range, memory32: range, memory64: range }),
+        }),
+        { maxLength: 256 },
+      ),
+    })
+    fc.assert(
+      fc.property(parameters, given => {
+        const page = new Uint8Array(BOOT_PARAMETERS_SIZE)
+        page.set(encodeBootParameters(given))
+        expect(decodeBootParameters(page)).toEqual(given)
+      }),
+      { numRuns: 30 },
+    )
+  })
+})
+
+describe('the kernel command line', () => {
+  const OFF = {
+    iommu: false,
+    passThrough: false,
+    interruptRemapping: true,
+    x2apic: true,
+    allowUnsafeInterrupts: false,
+    disableAcsRedirection: [],
+  }
+
+  it.each([
+    ['', {}],
+    ['console=ttyS0 quiet', {}],
+    ['intel_iommu=on', { iommu: true }],
+    ['intel_iommu=on,sm_on', { iommu: true }],
+    ['intel_iommu=on iommu=off', {}],
+    ['amd_iommu=on', { iommu: true }],
+    ['intel_iommu=on iommu=pt', { iommu: true, passThrough: true }],
+    ['intremap=off nox2apic', { interruptRemapping: false, x2apic: false }],
+    ['vfio_iommu_type1.allow_unsafe_interrupts=1', { allowUnsafeInterrupts: true }],
+    ['vfio_iommu_type1.allow_unsafe_interrupts=0', {}],
+    [
+      'pci=realloc,disable_acs_redir=02:01.0;0001:00:03.0',
+      { disableAcsRedirection: ['0000:02:01.0', '0001:00:03.0'] },
+    ],
+  ])('"%s"', (text, expected) => {
+    expect(parseCommandLine(text)).toEqual({ ...OFF, ...expected })
+  })
+
+  it('is refused if it names a port that cannot be', () => {
+    expect(() => parseCommandLine('pci=disable_acs_redir=nonsense')).toThrow(/names "nonsense"/)
+  })
+})
