@@ -28,8 +28,20 @@ export function report(results: Map<string, number>): void {
   const width = Math.max(...[...results.keys()].map(name => name.length))
   for (const [name, time] of results) {
     const rate = 1e9 / time
-    const perSecond = rate >= 1e6 ? `${(rate / 1e6).toFixed(1)} M/s` : rate >= 1e3 ? `${(rate / 1e3).toFixed(1)} k/s` : `${rate.toFixed(1)} /s`
-    const shown = time >= 1e6 ? `${(time / 1e6).toFixed(2)} ms` : time >= 1e4 ? `${(time / 1e3).toFixed(1)} µs` : `${time.toFixed(1)} ns`
-    console.log(`${name.padEnd(width)}  ${shown.padStart(10)}  ${perSecond.padStart(11)}  × ${(time / base!).toFixed(2)}`)
+    const perSecond =
+      rate >= 1e6
+        ? `${(rate / 1e6).toFixed(1)} M/s`
+        : rate >= 1e3
+          ? `${(rate / 1e3).toFixed(1)} k/s`
+          : `${rate.toFixed(1)} /s`
+    const shown =
+      time >= 1e6
+        ? `${(time / 1e6).toFixed(2)} ms`
+        : time >= 1e4
+          ? `${(time / 1e3).toFixed(1)} µs`
+          : `${time.toFixed(1)} ns`
+    console.log(
+      `${name.padEnd(width)}  ${shown.padStart(10)}  ${perSecond.padStart(11)}  × ${(time / base!).toFixed(2)}`,
+    )
   }
 }

@@ -61,24 +61,34 @@ export function readFirmwareTables(machine: MachinePort): FirmwareTables {
   }
 }
 
-/** The pages that the kernel may use: usable by the map, above the first megabyte, which firmware and loader use. */
-export function usablePages(
-  memoryMap: readonly MemoryMapEntry[],
-): { readonly first: PageNumber; readonly pages: number }[] {
-  const usable = memoryMap
+interface PageRun {
+  readonly first: PageNumber
+  readonly pages: number
+}
+
+/** All memory that firmware calls usable. */
+export const memoryPages = (memoryMap: readonly MemoryMapEntry[]): PageRun[] => pagesFrom(memoryMap, 0)
+
+/**
+ * The pages that the kernel hands out: usable memory from 16 MiB on. What is below is kept for ISA devices (Linux's
+ * DMA zone): every ISA bridge can reach it, so that no guest's memory may lie there. Throws `outOfMemory`.
+ */
+export function allocatablePages(memoryMap: readonly MemoryMapEntry[]): PageRun[] {
+  const runs = pagesFrom(memoryMap, DMA_ZONE_END)
+  if (runs.length > 0) return runs
+  throw new NorthbridgeError('outOfMemory', 'the firmware lists no usable memory above 16 MiB')
+}
+
+const DMA_ZONE_END = 0x100_0000 / PAGE_SIZE
+
+const pagesFrom = (memoryMap: readonly MemoryMapEntry[], lowest: PageNumber): PageRun[] =>
+  memoryMap
     .filter(({ type }) => type === MEMORY_TYPE.usable)
     .map(({ base, size }) => {
-      const first = Math.max(Math.ceil(base / PAGE_SIZE), FIRST_MEGABYTE)
+      const first = Math.max(Math.ceil(base / PAGE_SIZE), lowest)
       return { first, pages: Math.floor((base + size) / PAGE_SIZE) - first }
     })
     .filter(({ pages }) => pages > 0)
-  if (usable.length === 0) {
-    throw new NorthbridgeError('outOfMemory', 'the memory map of the firmware lists no usable memory')
-  }
-  return usable
-}
-
-const FIRST_MEGABYTE = 0x10_0000 / PAGE_SIZE
 
 /** Where the boot parameters say, or else by searching, as the specification has it. */
 function findRsdp(machine: MachinePort, hint: number): Uint8Array | undefined {

@@ -6,7 +6,7 @@ import type { MachinePort } from '../platform/machine-port.ts'
 import { type KernelParameters, parseCommandLine } from './command-line.ts'
 import { DriverCore } from './driver-core.ts'
 import { driverNamed } from './driver-table.ts'
-import { readFirmwareTables, usablePages } from './firmware-tables.ts'
+import { allocatablePages, memoryPages, readFirmwareTables } from './firmware-tables.ts'
 import { HostInterrupts } from './interrupts.ts'
 import { enableFaultInterrupt } from './iommu/fault-interrupt.ts'
 import { Iommu } from './iommu/iommu.ts'
@@ -53,11 +53,10 @@ export class HostKernel {
   constructor(machine: MachinePort, options: HostOptions) {
     const { trace } = options.engine
     const tables = readFirmwareTables(machine)
-    const usable = usablePages(tables.memoryMap)
     this.#options = options
     this.#parameters = parseCommandLine(options.commandLine ?? DEFAULT_COMMAND_LINE)
     this.#hostBridges = tables.hostBridges
-    this.memory = new PageAllocator(usable)
+    this.memory = new PageAllocator(allocatablePages(tables.memoryMap))
     this.#scanner = new PciScanner(machine, tables.ecam)
     const iommu = new Iommu({
       machine,
@@ -65,7 +64,7 @@ export class HostKernel {
       dmar: tables.dmar,
       parameters: this.#parameters,
       trace,
-      usable,
+      usable: memoryPages(tables.memoryMap),
       unitNames: options.unitNames ?? new Map(),
     })
     const interrupts = new HostInterrupts(machine)

@@ -135,7 +135,7 @@ export class SriovControl {
       fn.above?.below.push(vf)
       yield* iommu.add(vf)
       if (autoprobe) yield* drivers.probe(vf)
-      if (index % 64 === 63) yield* pause()
+      yield* pause()
     }
   }
 

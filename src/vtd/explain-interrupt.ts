@@ -6,7 +6,7 @@ import {
   type Explanation,
   type ExplanationStep,
   faultEnding,
-} from './explain.ts'
+} from './explanation.ts'
 import { isRecorded } from './fault-recording.ts'
 import { FAULT } from './formats/fault-reasons.ts'
 import { GSTS } from './formats/registers.ts'

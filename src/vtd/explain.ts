@@ -2,97 +2,26 @@
  * Replays a request through the same code that serves requests, without committing anything, and tells each check in
  * order: what was read, where from, and whether it passed.
  */
-import { formatRequesterId, hex, hex64, type PageNumber, type RequesterId } from '../core/index.ts'
+import { hex, type PageNumber } from '../core/index.ts'
 import { INTERRUPT_FIRST_PAGE, INTERRUPT_LAST_PAGE } from '../interrupts/formats/message.ts'
 import { ADDRESS_TYPE } from '../pcie/index.ts'
-import type { ContextCache } from './context-cache.ts'
 import { ABORTED, type DmaRemapping } from './dma-remapping.ts'
 import { explainInterrupt } from './explain-interrupt.ts'
+import {
+  address64,
+  type ExplainedRequest,
+  type ExplainedUnit,
+  type Explanation,
+  type ExplanationStep,
+  faultEnding,
+} from './explanation.ts'
 import { isRecorded } from './fault-recording.ts'
-import { FAULT, faultReason } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-reasons.ts'
 import { GSTS, PMEN } from './formats/registers.ts'
 import { CONTEXT_ENTRY, ROOT_ENTRY, SECOND_STAGE_ENTRY, TRANSLATION_TYPE } from './formats/structures.ts'
-import type { InterruptEntryCache } from './interrupt-entry-cache.ts'
-import type { InterruptRemapping } from './interrupt-remapping.ts'
-import type { Iotlb } from './iotlb.ts'
 import { isProtected, protectionEnabled } from './protected-memory.ts'
 import { READ, WRITE } from './second-stage.ts'
-import { type FieldsView, fieldsView, iotlbEntryView, rawView } from './views.ts'
-
-export interface ExplanationStep {
-  readonly check: string
-  /** Title of the section of the VT-d specification. */
-  readonly section?: string
-  readonly entryAddress?: string
-  readonly raw?: string
-  readonly fields?: FieldsView
-  /** `memory`, or the cache that answered. */
-  readonly from?: 'memory' | 'contextCache' | 'iotlb' | 'interruptEntryCache'
-  readonly outcome: 'passed' | 'failed'
-}
-
-export interface Explanation {
-  readonly steps: readonly ExplanationStep[]
-  /** `blocked`: refused without a fault (protected memory, abort-DMA mode). */
-  readonly outcome: 'translated' | 'passedThrough' | 'notTranslated' | 'interrupt' | 'fault' | 'blocked'
-  readonly physicalAddress?: string
-  readonly fault?: {
-    /** Reason code, `0x…` */
-    readonly reason: string
-    readonly name: string
-    readonly source: string
-    readonly address: string
-    /** Whether it would be recorded: Fault Processing Disable suppresses some. */
-    readonly recorded: boolean
-  }
-  /** What would let the request pass, in one sentence. */
-  readonly repair?: string
-}
-
-export interface ExplainedRequest {
-  readonly sourceId: number
-  readonly page: PageNumber
-  readonly offset: number
-  readonly write: boolean
-}
-
-/** The parts of a unit that explaining looks at. */
-export interface ExplainedUnit {
-  readonly words: Uint32Array
-  readonly dma: DmaRemapping
-  readonly contexts: ContextCache
-  readonly iotlb: Iotlb
-  readonly interrupts: InterruptRemapping
-  readonly interruptEntries: InterruptEntryCache
-}
-
-const address64 = (page: PageNumber, offset: number): string =>
-  hex64(((page % 0x10_0000) * 4096 + offset) >>> 0, Math.floor(page / 0x10_0000))
-
-/** The end of an explanation whose last step failed with a reason code. */
-export function faultEnding(
-  steps: readonly ExplanationStep[],
-  reason: number,
-  request: ExplainedRequest,
-  recorded: boolean,
-): Explanation {
-  const row = faultReason(reason)
-  const fromCache = steps.at(-1)?.from !== 'memory' && steps.at(-1)?.from !== undefined
-  return {
-    steps,
-    outcome: 'fault',
-    fault: {
-      reason: hex(reason, 2),
-      name: row?.name ?? 'unknown',
-      source: formatRequesterId(request.sourceId as RequesterId),
-      address: address64(request.page, request.offset),
-      recorded,
-    },
-    ...(row === undefined
-      ? {}
-      : { repair: fromCache ? `${row.repair} Then invalidate the cached entry.` : row.repair }),
-  }
-}
+import { fieldsView, iotlbEntryView, rawView } from './views.ts'
 
 export function explain(unit: ExplainedUnit, request: ExplainedRequest): Explanation {
   const { words, dma } = unit

@@ -7,7 +7,7 @@ export {
   SERVER_CAPABILITIES,
   type UnitCapabilities,
 } from './capabilities.ts'
-export type { Explanation, ExplanationStep } from './explain.ts'
+export type { Explanation, ExplanationStep } from './explanation.ts'
 export {
   RemappingUnit,
   type RemappingUnitEnvironment,

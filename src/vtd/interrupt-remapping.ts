@@ -130,14 +130,3 @@ export class InterruptRemapping {
     message.vector = (word0 & IRTE.V.mask) >>> IRTE.V.shift
   }
 }
-
-/** "Compatibility Format": the message is in the request itself. */
-export function composeCompatibility(message: InterruptMessage, address: number, data: number): void {
-  message.extended = false
-  message.destination = (address >>> 12) & 0xff
-  message.logical = (address & 4) !== 0
-  message.redirectionHint = (address & 8) !== 0
-  message.levelTriggered = (data & 0x8000) !== 0
-  message.deliveryMode = (data >>> 8) & 7
-  message.vector = data & 0xff
-}

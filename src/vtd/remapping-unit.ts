@@ -5,19 +5,20 @@
 import { NorthbridgeError, type PageNumber, type Saved } from '../core/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { INTERRUPT_FIRST_PAGE, INTERRUPT_LAST_PAGE } from '../interrupts/formats/message.ts'
-import type { InterruptMessage, InterruptSink } from '../interrupts/index.ts'
+import { decodeCompatibility, type InterruptMessage, type InterruptSink } from '../interrupts/index.ts'
 import type { MmioTarget, PhysicalMemory } from '../memory/index.ts'
 import { ADDRESS_TYPE, type InterruptOutcome, type MemoryRequest, STATUS } from '../pcie/index.ts'
 import { registerSizeOf, resolveCapabilities, type UnitCapabilities } from './capabilities.ts'
 import { ContextCache } from './context-cache.ts'
 import { ABORTED, DmaRemapping } from './dma-remapping.ts'
 import { EventInterrupt } from './event-interrupt.ts'
-import { type Explanation, explain } from './explain.ts'
+import { explain } from './explain.ts'
+import type { Explanation } from './explanation.ts'
 import { FaultRecorder, isRecorded } from './fault-recording.ts'
 import { FAULT } from './formats/fault-reasons.ts'
 import * as R from './formats/registers.ts'
 import { InterruptEntryCache } from './interrupt-entry-cache.ts'
-import { composeCompatibility, InterruptRemapping } from './interrupt-remapping.ts'
+import { InterruptRemapping } from './interrupt-remapping.ts'
 import { type DeviceTlbPort, Invalidation } from './invalidation.ts'
 import { InvalidationQueue } from './invalidation-queue.ts'
 import { Iotlb } from './iotlb.ts'
@@ -232,7 +233,7 @@ export class RemappingUnit implements MmioTarget {
     outcome.irteIndex = -1
     outcome.processor = -1
     if ((status & IRES.mask) === 0) {
-      composeCompatibility(message, addressLow, data)
+      decodeCompatibility(addressLow, data, message)
     } else {
       const interrupts = this.#interrupts
       const reason = interrupts.resolve(sourceId, addressLow, addressHigh, data, (status & CFIS.mask) !== 0)
@@ -246,7 +247,7 @@ export class RemappingUnit implements MmioTarget {
         return reason
       }
       if (interrupts.remapped) interrupts.compose(message)
-      else composeCompatibility(message, addressLow, data)
+      else decodeCompatibility(addressLow, data, message)
     }
     outcome.destination = message.destination
     outcome.logical = message.logical

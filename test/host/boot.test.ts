@@ -67,6 +67,10 @@ describe('a booted host kernel', () => {
     expect(dma('0000:00:1f.2', true, 0x1000)).toMatchObject({ ended: 'fault' })
   })
 
+  it('hands out no memory that ISA bridges reach', () => {
+    expect(boot(machine()).host.memory.allocate(1)).toBeGreaterThanOrEqual(0x1000)
+  })
+
   it('passes addresses through with iommu=pt, by translation type or by identity tables', () => {
     const host = { commandLine: 'intel_iommu=on iommu=pt' }
     for (const PT of [1, 0]) {

@@ -3,11 +3,12 @@
  * as data. A row matches by vendor and, if given, device ids and PCI Express types.
  */
 
-/** ACS capability and control bits ("ACS Capability Register", "ACS Control Register"). */
-export const ACS = { SV: 0x01, TB: 0x02, RR: 0x04, CR: 0x08, UF: 0x10, EC: 0x20, DT: 0x40 } as const
+import { ACS_BIT, PORT_TYPE } from '../../pcie/formats/index.ts'
+
+const { SV, TB, RR, CR, UF, DT } = ACS_BIT
 
 /** Bits that Linux requires before it calls a path isolated. */
-export const REQUIRED_ACS = ACS.SV | ACS.RR | ACS.CR | ACS.UF
+export const REQUIRED_ACS = SV | RR | CR | UF
 
 interface AcsQuirk {
   readonly vendor: number
@@ -20,10 +21,10 @@ interface AcsQuirk {
 }
 
 /** No peer-to-peer between functions of the device, by its maker's word. */
-const NO_INTERNAL_PEER_TO_PEER = ACS.SV | ACS.TB | ACS.RR | ACS.CR | ACS.UF | ACS.DT
-const ENDPOINT_TYPES = [0x0, 0x1] as const
-const ROOT_COMPLEX_INTEGRATED_ENDPOINT = [0x9] as const
-const PORT_TYPES = [0x4, 0x6] as const
+const NO_INTERNAL_PEER_TO_PEER = SV | TB | RR | CR | UF | DT
+const ENDPOINT_TYPES = [PORT_TYPE.endpoint, PORT_TYPE.legacyEndpoint] as const
+const ROOT_COMPLEX_INTEGRATED_ENDPOINT = [PORT_TYPE.integratedEndpoint] as const
+const PORT_TYPES = [PORT_TYPE.rootPort, PORT_TYPE.downstreamPort] as const
 
 export const ACS_QUIRKS: readonly AcsQuirk[] = [
   // Intel network controllers: 82571, 82575, 82576, 82580, I350, 82598, 82599, I219.

@@ -3,11 +3,10 @@ import { assert, type DomainId, hex, NorthbridgeError, type PageNumber } from '.
 import { pause, type Software } from '../../engine/index.ts'
 import type { TableMemory } from '../table-memory.ts'
 import { addressMaskFor, type Invalidation } from './invalidation.ts'
-import type { RemappingUnitDriver } from './remapping-unit-driver.ts'
 import { type Rights, SecondStageTable } from './second-stage-table.ts'
 
-/** Pages written between two pauses of a long mapping. */
-const SLICE = 2 ** 16
+/** Pages mapped between two pauses of a long mapping: those of the largest leaf, so that no slice cuts one. */
+const SLICE = 2 ** 18
 
 interface Region {
   readonly page: PageNumber
@@ -24,12 +23,28 @@ export interface TableShape {
   readonly largestLeaf: number
 }
 
+/** What a domain asks of the units that walk its tables. */
+export interface TranslatingUnit {
+  readonly name: string
+  /** Position in the DMAR table. */
+  readonly index: number
+  /** "Caching Mode": entries that were not present may be cached. */
+  readonly cachesNotPresent: boolean
+  /** Largest exponent of a page-selective invalidation; -1 if there is none. */
+  readonly largestAddressMask: number
+  /** Throws `outOfResources`. */
+  takeDomainId(): DomainId
+  giveDomainId(id: DomainId): void
+  invalidate(requests: readonly Invalidation[]): Software
+  flushWriteBuffer(): Software
+}
+
 export class TranslationDomain {
   /** Names the domain in this kernel. */
   readonly number: number
   /** Absent if addresses pass unchanged. */
   readonly table: SecondStageTable | undefined
-  readonly #units = new Map<RemappingUnitDriver, { readonly id: DomainId; requesters: number }>()
+  readonly #units = new Map<TranslatingUnit, { readonly id: DomainId; requesters: number }>()
   /** By first page. */
   readonly #regions = new Map<PageNumber, Region>()
 
@@ -41,7 +56,7 @@ export class TranslationDomain {
   }
 
   /** The domain's id in a unit, taken for `requesters` more context entries. Throws `outOfResources`. */
-  join(unit: RemappingUnitDriver, requesters: number): DomainId {
+  join(unit: TranslatingUnit, requesters: number): DomainId {
     const use = this.#units.get(unit)
     if (use !== undefined) {
       use.requesters += requesters
@@ -53,7 +68,7 @@ export class TranslationDomain {
   }
 
   /** After context entries of a unit have left and its caches have forgotten them. */
-  leave(unit: RemappingUnitDriver, requesters: number): void {
+  leave(unit: TranslatingUnit, requesters: number): void {
     const use = this.#units.get(unit)
     assert(use !== undefined && use.requesters >= requesters, 'requesters leave the domain that they joined')
     use.requesters -= requesters
@@ -62,7 +77,7 @@ export class TranslationDomain {
     unit.giveDomainId(use.id)
   }
 
-  idIn(unit: RemappingUnitDriver): DomainId | undefined {
+  idIn(unit: TranslatingUnit): DomainId | undefined {
     return this.#units.get(unit)?.id
   }
 
@@ -81,9 +96,11 @@ export class TranslationDomain {
     this.#checkRange(table, page, pages)
     const reserved = table.reserve(page, hostPage, pages)
     this.#regions.set(page, { page, hostPage, pages, rights: { ...rights }, references: 1 })
-    for (let done = 0; done < pages; done += SLICE) {
-      table.map(page + done, hostPage + done, Math.min(SLICE, pages - done), rights, reserved)
-      if (done + SLICE < pages) yield* pause()
+    for (let done = 0; done < pages; ) {
+      const slice = Math.min(SLICE - ((page + done) % SLICE), pages - done)
+      table.map(page + done, hostPage + done, slice, rights, reserved)
+      done += slice
+      if (done < pages) yield* pause()
     }
     table.giveBack(reserved)
     // "Caching Mode": what was not present may be cached, and a write buffer may hold what was written.
@@ -156,7 +173,7 @@ export class TranslationDomain {
     }
   }
 
-  #forget(unit: RemappingUnitDriver, page: PageNumber, pages: number, leavesOnly: boolean): Invalidation {
+  #forget(unit: TranslatingUnit, page: PageNumber, pages: number, leavesOnly: boolean): Invalidation {
     const domain = this.#units.get(unit)!.id
     const addressMask = addressMaskFor(page, pages)
     if (addressMask > unit.largestAddressMask) return { cache: 'iotlb', scope: 'domain', domain }
@@ -171,7 +188,7 @@ export class TranslationDomain {
     }
   }
 
-  #inOrder(): RemappingUnitDriver[] {
+  #inOrder(): TranslatingUnit[] {
     return [...this.#units.keys()].sort((a, b) => a.index - b.index)
   }
 }

@@ -32,7 +32,7 @@ export interface IommuOptions {
   readonly dmar: Dmar | undefined
   readonly parameters: KernelParameters
   readonly trace: Trace
-  /** Memory that the kernel may use. */
+  /** All usable memory. */
   readonly usable: readonly ReservedPages[]
   /** What units are called, by register base. */
   readonly unitNames: ReadonlyMap<number, string>

@@ -1,5 +1,6 @@
 /** Whether a function keeps its peers apart: what Linux asks of Access Control Services before it splits groups. */
-import { ACS, quirkAcs, REQUIRED_ACS } from './acs-quirks.ts'
+import { ACS_BIT, PORT_TYPE } from '../../pcie/formats/index.ts'
+import { quirkAcs, REQUIRED_ACS } from './acs-quirks.ts'
 
 /** A function as grouping sees it: nothing but what config space and its place in the tree say. */
 export interface GroupingFunction {
@@ -26,23 +27,11 @@ export interface GroupingFunction {
   readonly quirkAliases: readonly number[]
 }
 
-export const EXPRESS_TYPE = {
-  endpoint: 0x0,
-  legacyEndpoint: 0x1,
-  rootPort: 0x4,
-  upstreamPort: 0x5,
-  downstreamPort: 0x6,
-  expressToPciBridge: 0x7,
-  pciToExpressBridge: 0x8,
-  rootComplexIntegratedEndpoint: 0x9,
-  rootComplexEventCollector: 0xa,
-} as const
-
 const NAMED_BITS = [
-  [ACS.SV, 'SV'],
-  [ACS.RR, 'RR'],
-  [ACS.CR, 'CR'],
-  [ACS.UF, 'UF'],
+  [ACS_BIT.SV, 'SV'],
+  [ACS_BIT.RR, 'RR'],
+  [ACS_BIT.CR, 'CR'],
+  [ACS_BIT.UF, 'UF'],
 ] as const
 
 /**
@@ -54,12 +43,12 @@ export function missingIsolation(fn: GroupingFunction): readonly string[] {
   if (required === 0) return []
   switch (fn.expressType) {
     case -1:
-    case EXPRESS_TYPE.expressToPciBridge:
-    case EXPRESS_TYPE.pciToExpressBridge:
-    case EXPRESS_TYPE.rootComplexEventCollector:
+    case PORT_TYPE.pcieToPciBridge:
+    case PORT_TYPE.pciToPcieBridge:
+    case PORT_TYPE.eventCollector:
       return ['ACS']
-    case EXPRESS_TYPE.rootPort:
-    case EXPRESS_TYPE.downstreamPort:
+    case PORT_TYPE.rootPort:
+    case PORT_TYPE.downstreamPort:
       break
     default:
       if (!fn.multifunction) return []
@@ -93,11 +82,11 @@ export function dmaAliases(fn: GroupingFunction): readonly DmaAlias[] {
   const aliases: DmaAlias[] = [fn.rid, ...fn.quirkAliases].map(rid => ({ rid, stampedBy: fn }))
   for (let bridge = fn.above; bridge !== undefined; bridge = bridge.above) {
     switch (bridge.expressType) {
-      case EXPRESS_TYPE.rootPort:
-      case EXPRESS_TYPE.upstreamPort:
-      case EXPRESS_TYPE.downstreamPort:
+      case PORT_TYPE.rootPort:
+      case PORT_TYPE.upstreamPort:
+      case PORT_TYPE.downstreamPort:
         continue
-      case EXPRESS_TYPE.expressToPciBridge:
+      case PORT_TYPE.pcieToPciBridge:
         aliases.push({ rid: bridge.secondaryBus << 8, stampedBy: bridge })
         continue
       default:

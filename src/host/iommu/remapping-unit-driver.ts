@@ -6,7 +6,7 @@ import { ADDRESS_WIDTHS, GSTS, RTADDR } from '../../vtd/formats/index.ts'
 import { NumberPool } from '../number-pool.ts'
 import type { TableMemory } from '../table-memory.ts'
 import { ContextTables } from './context-tables.ts'
-import type { TableShape, TranslationDomain } from './domain.ts'
+import type { TableShape, TranslatingUnit, TranslationDomain } from './domain.ts'
 import { FaultLog } from './fault-log.ts'
 import { InterruptTable } from './interrupt-table.ts'
 import type { Invalidation } from './invalidation.ts'
@@ -14,7 +14,7 @@ import { InvalidationQueue } from './invalidation-queue.ts'
 import { RegisterInvalidation } from './register-invalidation.ts'
 import { UnitRegisters } from './unit-registers.ts'
 
-export class RemappingUnitDriver {
+export class RemappingUnitDriver implements TranslatingUnit {
   readonly name: string
   readonly index: number
   readonly registers: UnitRegisters
