@@ -100,6 +100,8 @@ export class SimulatedPlatform {
       engine: this.engine,
       commandLine: this.topology.host.commandLine,
       kernel: this.topology.host.kernel,
+      // The DMAR table has no names: the kernel shows the board's, so that people find one name everywhere.
+      unitNames: new Map(port.board.remapping.units.map(unit => [unit.registerBase, unit.id])),
       bootVfs: bootVfs(this.hardware),
     })
     yield* host.boot()
