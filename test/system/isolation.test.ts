@@ -15,6 +15,9 @@ import { type ModelUnit, translate } from '../vtd/reference-model.ts'
  * reads the tables as they stand in memory, and a mark that every owner left in each of its own pages.
  */
 
+/** Random sequences per topology; `npm run hunt` takes many more. */
+const RUNS = Number(process.env['RUNS'] ?? 6)
+
 const TOPOLOGIES = ['one-socket-82576', 'switch-without-acs', 'legacy-bridge', 'imported/nested-switch']
 
 /** Bytes at the start of a page that name its owner; DMA is aimed behind them. */
@@ -277,7 +280,7 @@ describe('isolation', () => {
           }
         }
       }),
-      { numRuns: 6, endOnFailure: true },
+      { numRuns: RUNS, endOnFailure: true },
     )
     // A run that reached nothing, or in which nothing was ever refused, would have shown nothing.
     expect(reached).toBeGreaterThan(50)
