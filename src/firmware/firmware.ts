@@ -26,7 +26,7 @@ const LEGACY_LINES = [10, 10, 11, 11] as const
  */
 export function* runFirmware(machine: MachinePort): Software<FirmwareReport> {
   const { roots, functions, buses, notes } = yield* enumerate(machine)
-  const remarks = [...notes, ...assignAddresses(roots, machine.board.hostBridges)]
+  const remarks = [...notes, ...(yield* assignAddresses(roots, machine.board.hostBridges))]
   for (const one of roots.flat()) yield* enable(one)
   const tables = placeTables(machine)
   return { functions, buses, tables, notes: remarks }

@@ -50,10 +50,16 @@ export function place(blocks: readonly Block[], { base, limit }: Range): (number
   order.sort(
     (a, b) => blocks[b]!.alignment - blocks[a]!.alignment || blocks[b]!.size - blocks[a]!.size || a - b,
   )
-  for (const i of order) {
+  let address = 0
+  let slot = 0
+  for (const [turn, i] of order.entries()) {
     const { size, alignment } = blocks[i]!
-    let address = alignUp(base, alignment)
-    let slot = 0
+    const before = blocks[order[turn - 1] ?? -1]
+    // What had no room for a block like this one has none now: alike blocks go on where the last one was put.
+    if (before?.size !== size || before.alignment !== alignment) {
+      address = alignUp(base, alignment)
+      slot = 0
+    }
     for (; slot < taken.length && taken[slot]!.base < address + size; slot++) {
       address = Math.max(address, alignUp(taken[slot]!.end, alignment))
     }

@@ -7,6 +7,7 @@
  * depends on it, and reported.
  */
 import { hex, NorthbridgeError } from '../core/index.ts'
+import { pause, type Software } from '../engine/index.ts'
 import {
   IO_UPPER,
   IO_WINDOW,
@@ -49,10 +50,10 @@ const FIRST_FREE_PORT = 0x1000
  * Lays out everything below all host bridges. Host bridges either share their windows or have each its own.
  * Returns remarks for the report; throws `outOfResources`.
  */
-export function assignAddresses(
+export function* assignAddresses(
   roots: readonly (readonly FoundFunction[])[],
   hostBridges: readonly BoardHostBridge[],
-): string[] {
+): Software<string[]> {
   const shared = new Map<string, { windows: BoardHostBridge['windows']; functions: FoundFunction[] }>()
   for (const [i, { windows }] of hostBridges.entries()) {
     const key = JSON.stringify(windows)
@@ -60,12 +61,22 @@ export function assignAddresses(
     group.functions.push(...roots[i]!)
     shared.set(key, group)
   }
-  return [...shared.values()].flatMap(({ functions, windows }) => assignWithin(functions, windows))
+  const notes: string[] = []
+  for (const { functions, windows } of shared.values())
+    notes.push(...(yield* assignWithin(functions, windows)))
+  return notes
 }
 
-function assignWithin(functions: readonly FoundFunction[], windows: BoardHostBridge['windows']): string[] {
+function* assignWithin(
+  functions: readonly FoundFunction[],
+  windows: BoardHostBridge['windows'],
+): Software<string[]> {
   const notes: string[] = []
-  const demands = functions.flatMap(one => demandsOf(one, true))
+  const demands: Demand[] = []
+  for (const one of functions) {
+    demands.push(...demandsOf(one, true))
+    yield* pause()
+  }
   const io = rangeOf(windows.io)
   const low = rangeOf(windows.memory32)
   const high = rangeOf(windows.memory64)
@@ -103,6 +114,7 @@ function assignWithin(functions: readonly FoundFunction[], windows: BoardHostBri
         )
       }
       chosen[i]!.assign(address)
+      yield* pause()
     }
   }
   return notes

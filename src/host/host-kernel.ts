@@ -104,7 +104,10 @@ export class HostKernel {
     for (const root of this.#hostBridges) {
       for (const fn of yield* this.#scanner.scan(root)) this.#functions.set(fn.address, fn)
     }
-    for (const fn of this.#functions.values()) this.#sriov.placeBars(fn)
+    for (const fn of this.#functions.values()) {
+      this.#sriov.placeBars(fn)
+      yield* pause()
+    }
     yield* this.#iommu.remapInterrupts()
     this.#interrupts.enable(this.#iommu.extendedMode)
     for (const unit of this.#iommu.units) {
@@ -115,6 +118,7 @@ export class HostKernel {
     const unredirected = new Set(this.#parameters.disableAcsRedirection)
     for (const fn of functions) {
       enableAccessControl(fn, requested, unredirected.has(fn.address), KERNEL_RULES[kernel])
+      yield* pause()
     }
     yield* this.#iommu.remapDma(functions)
     for (const fn of functions) {

@@ -32,6 +32,8 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
   readonly #groupOf = new Map<GroupingFunction, Group<F>>()
   /** Every function there is, grouped or not, by bus and then in the order of discovery. */
   readonly #buses = new Map<number, GroupingFunction[]>()
+  /** Those of them that may be seen under another's requester id: few, on most machines none. */
+  readonly #aliased = new Map<number, GroupingFunction[]>()
 
   /** Ascending by id. */
   groups(): readonly Group<F>[] {
@@ -45,9 +47,8 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
   /** Makes a function known as a possible peer. Functions that no remapping unit translates are never grouped. */
   discover(fn: GroupingFunction): void {
     const key = busKey(fn)
-    const bus = this.#buses.get(key)
-    if (bus === undefined) this.#buses.set(key, [fn])
-    else bus.push(fn)
+    append(this.#buses, key, fn)
+    if (fn.quirkAliases.length > 0) append(this.#aliased, key, fn)
   }
 
   /** Puts a function into the group it has to share, or founds a new one. */
@@ -75,8 +76,10 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
 
   /** Takes a function away (VFs disabled, card pulled); an empty group disappears. */
   remove(fn: F): void {
-    const bus = this.#buses.get(busKey(fn))
-    if (bus !== undefined) bus.splice(bus.indexOf(fn), 1)
+    for (const buses of [this.#buses, this.#aliased]) {
+      const bus = buses.get(busKey(fn)) ?? []
+      if (bus.includes(fn)) bus.splice(bus.indexOf(fn), 1)
+    }
     const group = this.#groupOf.get(fn)
     if (group === undefined) return
     this.#groupOf.delete(fn)
@@ -117,7 +120,8 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
     visited.add(seenAs)
     const own = this.#groupOf.get(seenAs)
     if (own !== undefined) return { group: own, reason: aliasReason(fn, seenAs) }
-    for (const other of this.#peers(seenAs)) {
+    const peers = seenAs.quirkAliases.length > 0 ? this.#peers(seenAs) : this.#aliased.get(busKey(seenAs))
+    for (const other of peers ?? []) {
       if (other === seenAs) continue
       if (!other.quirkAliases.includes(seenAs.rid) && !seenAs.quirkAliases.includes(other.rid)) continue
       const joint = this.#amongAliases(fn, other, visited) ?? this.#amongFunctions(fn, other, visited)
@@ -144,6 +148,12 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
   #peers(fn: GroupingFunction): readonly GroupingFunction[] {
     return this.#buses.get(busKey(fn)) ?? []
   }
+}
+
+function append(buses: Map<number, GroupingFunction[]>, key: number, fn: GroupingFunction): void {
+  const bus = buses.get(key)
+  if (bus === undefined) buses.set(key, [fn])
+  else bus.push(fn)
 }
 
 const busKey = (fn: GroupingFunction): number => fn.segment * 256 + (fn.rid >>> 8)

@@ -114,7 +114,10 @@ export class Iommu {
     for (const fn of functions) this.#grouping.discover(fn)
     if (this.#translates) for (const unit of this.units) yield* unit.installRootTable()
     else this.#foreign = this.#options.parameters.iommu ? functions.find(isForeignIommu) : undefined
-    for (const fn of functions) if (this.#isTranslated(fn)) this.#join(fn)
+    for (const fn of functions) {
+      if (this.#isTranslated(fn)) this.#join(fn)
+      yield* pause()
+    }
     for (const group of this.#grouping.groups()) {
       const state = this.#found(group)
       if (state.defaultDomain === undefined) continue
