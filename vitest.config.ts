@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
@@ -6,6 +7,8 @@ export default defineConfig({
     // A slow shared runner must not turn a passing test into a failing one: timings never decide a test.
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    reporters: process.env['CI'] ? ['default'] : ['default'],
+    maxWorkers: availableParallelism(),
+    // Below the faces there is no state outside of objects, so files may share the modules that they load.
+    isolate: false,
   },
 })

@@ -6,9 +6,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { cruise, type ICruiseResult, type IForbiddenRuleType } from 'dependency-cruiser'
 
-const HARDWARE = ['memory', 'pcie', 'interrupts', 'vtd', 'vmx', 'net', 'devices', 'platform']
+const HARDWARE = ['memory', 'pcie', 'interrupts', 'vtd', 'gart', 'vmx', 'net', 'devices', 'platform']
 const SOFTWARE = ['firmware', 'host', 'hypervisor', 'guest', 'policy']
-const COMMON = ['interop', 'system', 'experiments', 'store', 'operations']
+const COMMON = ['interop', 'system', 'conformance', 'experiments', 'store', 'operations']
 const FACES = ['api', 'cli', 'testing']
 
 /** Top floor first: a room imports only from itself and from rooms before it. */

@@ -16,6 +16,7 @@ import {
   CODE_NUMBERS,
   execute,
   type InputOf,
+  inputOfStep,
   installation,
   isOperationId,
   OPERATIONS,
@@ -82,7 +83,7 @@ export const operationsOf = (context: OperationContext): ExperimentOperations =>
   has: isOperationId,
   execute(id, input) {
     if (!isOperationId(id)) throw new NorthbridgeError('notFound', `There is no operation "${id}"`)
-    return execute(context, id, input as InputOf<typeof id>)
+    return execute(context, id, inputOfStep(id, input) as InputOf<typeof id>)
   },
   tell: (id, output, input) =>
     isOperationId(id) ? (OPERATIONS[id] as unknown as Operation).tell?.(output, input) : undefined,

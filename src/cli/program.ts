@@ -1,6 +1,7 @@
 /** The command line: parse, call, render. */
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../core/index.ts'
+import { addConformCommands } from './conform-commands.ts'
 import { addDocumentCommands } from './document-commands.ts'
 import type { CommandEnvironment } from './environment.ts'
 import { addExperimentCommands } from './experiment-commands.ts'
@@ -44,6 +45,7 @@ export function program(environment: CommandEnvironment): Command {
   addServeCommand(root, environment)
   addExperimentCommands(root, environment)
   addDocumentCommands(root, environment)
+  addConformCommands(root, environment)
   addOperationCommands(root, environment)
   return root
 }

@@ -3,6 +3,17 @@
 /** Below this a loop is faster than a call into the engine's own copy. */
 const LOOP_LIMIT = 32
 
+/** Copies `count` dwords: for small blocks several times faster than either way of copying bytes. */
+export function copyWords(
+  source: Uint32Array,
+  sourceStart: number,
+  target: Uint32Array,
+  targetStart: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) target[targetStart + i] = source[sourceStart + i]!
+}
+
 /** Copies `length` bytes. Both ranges lie in their arrays. */
 export function copyBytes(
   source: Uint8Array,

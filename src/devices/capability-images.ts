@@ -11,8 +11,10 @@ import {
   EXTENDED_CAPABILITY,
   MSI,
   MSI_X,
+  PASID,
   PM,
   PORT_TYPE,
+  PRI,
 } from '../pcie/formats/index.ts'
 import type { DataSheetCapability } from './data-sheet.ts'
 import type { ImageWriter } from './image-writer.ts'
@@ -73,6 +75,19 @@ const WRITERS: { readonly [Name in DataSheetCapability['capability']]: Writer<Na
     image.write(base, ATS.CONTROL, {
       QUEUE_DEPTH: sheet.queueDepth % 32,
       PAGE_ALIGNED: Number(sheet.pageAligned),
+    })
+  },
+  pageRequests: (image, base, sheet) => {
+    image.extended(base, EXTENDED_CAPABILITY.PRI, 1)
+    image.write(base, PRI.CONTROL, { STOPPED: 1, PASID_REQUIRED: Number(sheet.responsePasid) })
+    image.dword(base + PRI.CAPACITY, sheet.capacity)
+  },
+  pasid: (image, base, sheet) => {
+    image.extended(base, EXTENDED_CAPABILITY.PASID, 1)
+    image.write(base, PASID.CONTROL, {
+      EXECUTE_CAPABLE: Number(sheet.execute),
+      PRIVILEGED_CAPABLE: Number(sheet.privileged),
+      WIDTH: sheet.widthBits,
     })
   },
 }

@@ -116,6 +116,21 @@ const capabilitySchema = z.discriminatedUnion('capability', [
     pageAligned: z.boolean(),
     source,
   }),
+  z.strictObject({
+    capability: z.literal('pageRequests'),
+    at: extendedAt,
+    capacity: z.int().min(1).max(512).describe('Outstanding page requests'),
+    responsePasid: z.boolean().default(true).describe('Responses carry the PASID of the request'),
+    source,
+  }),
+  z.strictObject({
+    capability: z.literal('pasid'),
+    at: extendedAt,
+    widthBits: z.int().min(1).max(20),
+    execute: z.boolean().default(false).describe('Execute permission can be requested'),
+    privileged: z.boolean().default(false).describe('Privileged mode can be requested'),
+    source,
+  }),
 ])
 
 const routing = z.strictObject({ offset: z.int().min(1).max(0xffff), stride: z.int().min(0).max(0xffff) })
@@ -145,6 +160,12 @@ const functionSchema = z.strictObject({
   romSizeBytes: z.union([z.literal(0), powerOfTwo(2048, 2 ** 24)]).default(0),
   wideWindows: z.boolean().default(true).describe('Bridges: 64-bit prefetchable window'),
   capabilities: z.array(capabilitySchema).default([]),
+  deviceTlbEntries: z
+    .int()
+    .min(1)
+    .max(4096)
+    .optional()
+    .describe('Translations that the function, and each virtual one, keeps; needs "ats"'),
   sriov: sriovSchema.optional(),
   internalPeerToPeer: z
     .boolean()

@@ -4,6 +4,8 @@
  */
 import { NorthbridgeError, PAGE_SIZE, type PageNumber } from '../core/index.ts'
 import {
+  ADDRESS_TYPE,
+  GROUP,
   MemoryRequest,
   type PcieFunction,
   type SignalOutcome,
@@ -34,6 +36,19 @@ export interface DmaPart {
   readonly tableReads: number
   readonly iotlbHit: boolean
   readonly hops: number
+  /** How the access itself was made, `ADDRESS_TYPE`: translated if the device-TLB had its address. */
+  readonly addressType: number
+}
+
+/** How a transfer is made, where it differs from untranslated requests without PASID. */
+export interface DmaOptions {
+  /** Process address space, 20 bits. */
+  readonly pasid?: number | undefined
+  /** Privileged mode and execute permission requested; both need a PASID. */
+  readonly privileged?: boolean | undefined
+  readonly execute?: boolean | undefined
+  /** Go through the device-TLB, if software has enabled ATS. */
+  readonly useAts?: boolean | undefined
 }
 
 /** The parts of a transfer, ascending by address; records and list are reused by the engine's next transfer. */
@@ -45,7 +60,11 @@ export interface InterruptResult {
   readonly request: MemoryRequest
 }
 
-type Writable<Record> = { -readonly [Key in keyof Record]: Record[Key] }
+type Writable<Of> = { -readonly [Key in keyof Of]: Of[Key] }
+/** A part, and where its bytes are in the data of the transfer. */
+type Record = Writable<DmaPart> & { dataStart: number }
+
+const DEFAULT: DmaOptions = Object.freeze({})
 
 /** Pages of a 64-bit address space. */
 const PAGES = 2 ** 52
@@ -53,8 +72,11 @@ const PAGES = 2 ** 52
 export class DmaEngine {
   readonly function: PcieFunction
   readonly #request = new MemoryRequest()
-  readonly #records: Writable<DmaPart>[] = []
+  readonly #records: Record[] = []
   readonly #parts: DmaPart[] = []
+  /** Page request groups of the last transfer's parts; -1 for a part that waits for none. */
+  readonly #groups: number[] = []
+  #options: DmaOptions = DEFAULT
   readonly #interrupt: Writable<InterruptResult> = { signal: 'noCapability', request: this.#request }
 
   constructor(fn: PcieFunction) {
@@ -68,7 +90,13 @@ export class DmaEngine {
    * @param page bits 63:12 of the address. @param offset bits 11:0. Throws `invalidArgument` for an empty transfer
    * and for one that leaves the 64-bit address space.
    */
-  dma(write: boolean, page: PageNumber, offset: number, data: Uint8Array): DmaResult {
+  dma(
+    write: boolean,
+    page: PageNumber,
+    offset: number,
+    data: Uint8Array,
+    options: DmaOptions = DEFAULT,
+  ): DmaResult {
     if (data.length === 0) throw new NorthbridgeError('invalidArgument', 'a DMA transfers at least one byte')
     if (page + Math.ceil((offset + data.length) / PAGE_SIZE) > PAGES) {
       throw new NorthbridgeError('invalidArgument', 'the DMA runs beyond the last 64-bit address')
@@ -77,29 +105,91 @@ export class DmaEngine {
     request.write = write
     request.data = data
     request.addressType = 0
-    request.pasid = -1
+    request.pasid = options.pasid ?? -1
+    request.privileged = options.privileged === true
+    request.execute = options.execute === true
+    this.#options = options
+    this.#groups.length = 0
     this.#parts.length = 0
     for (let done = 0; done < data.length; ) {
       request.page = page + Math.floor((offset + done) / PAGE_SIZE)
       request.offset = (offset + done) % PAGE_SIZE
       request.length = Math.min(PAGE_SIZE - request.offset, data.length - done)
       request.dataStart = done
-      this.function.issue(request)
+      if (options === DEFAULT) this.function.issue(request)
+      else this.#groups[this.#parts.length] = this.#issue(options)
       this.#note()
       done += request.length
     }
     return this.#parts
   }
 
+  /** Whether parts of the last transfer wait for pages that software has been asked for. */
+  get waiting(): boolean {
+    return this.#parts.some(({ status }) => status === STATUS.pageRequested)
+  }
+
+  /**
+   * Makes the waiting parts of the last transfer, if their page requests have been answered with success; a part whose
+   * request was refused is denied. Returns all parts.
+   */
+  retry(): DmaResult {
+    const request = this.#request
+    const interface_ = this.function.translation?.pageRequests
+    for (const [index, part] of this.#records.slice(0, this.#parts.length).entries()) {
+      if (part.status !== STATUS.pageRequested) continue
+      const group = this.#groups[index]!
+      // Without a group, the function was at the limit of its outstanding requests.
+      const state = group < 0 || interface_ === undefined ? GROUP.served : interface_.take(group)
+      if (state === GROUP.outstanding) continue
+      if (state !== GROUP.served) {
+        part.status = STATUS.translationDenied
+        continue
+      }
+      request.page = part.page
+      request.offset = part.offset
+      request.length = part.length
+      request.dataStart = part.dataStart
+      this.#groups[index] = this.#issue(this.#options)
+      this.#fill(part)
+    }
+    return this.#parts
+  }
+
+  /** Sends the request in a process address space or by ATS. Returns the page request group opened, or -1. */
+  #issue({ pasid = -1, privileged = false, execute = false, useAts = false }: DmaOptions): number {
+    const request = this.#request
+    const { translation } = this.function
+    const modes = pasid >= 0 || privileged || execute
+    if (modes && (pasid < 0 || translation?.permitsPasid(privileged, execute) !== true)) {
+      request.begin()
+      request.segment = this.function.segment
+      request.requesterId = this.function.rid
+      request.status = STATUS.pasidDisabled
+      return -1
+    }
+    request.addressType = ADDRESS_TYPE.untranslated
+    if (useAts && translation !== undefined) return translation.issue(request)
+    this.function.issue(request)
+    return -1
+  }
+
   /** Signals an interrupt vector, counted from 0. */
   fire(vector: number): InterruptResult {
+    this.#request.privileged = false
+    this.#request.execute = false
     this.#interrupt.signal = this.function.signal(vector, this.#request)
     return this.#interrupt
   }
 
   #note(): void {
-    const request = this.#request
     const record = (this.#records[this.#parts.length] ??= emptyPart())
+    this.#fill(record)
+    this.#parts.push(record)
+  }
+
+  #fill(record: Record): void {
+    const request = this.#request
     record.segment = request.segment
     record.requesterId = request.requesterId
     record.page = request.page
@@ -113,11 +203,12 @@ export class DmaEngine {
     record.tableReads = request.tableReads
     record.iotlbHit = request.iotlbHit
     record.hops = request.hops
-    this.#parts.push(record)
+    record.addressType = request.addressType
+    record.dataStart = request.dataStart
   }
 }
 
-const emptyPart = (): Writable<DmaPart> => ({
+const emptyPart = (): Record => ({
   segment: 0,
   requesterId: 0,
   page: 0,
@@ -131,4 +222,6 @@ const emptyPart = (): Writable<DmaPart> => ({
   tableReads: 0,
   iotlbHit: false,
   hops: 0,
+  addressType: 0,
+  dataStart: 0,
 })

@@ -41,6 +41,7 @@ export function definitionFromDataSheet(sheet: DataSheet, number = 0): FunctionD
         image: virtualImage(fn),
       } satisfies SriovDefinition,
     }),
+    ...(fn.deviceTlbEntries !== undefined && { deviceTlbEntries: fn.deviceTlbEntries }),
     ...(fn.internalPeerToPeer !== undefined && { internalPeerToPeer: fn.internalPeerToPeer }),
   }
 }

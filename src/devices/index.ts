@@ -6,6 +6,12 @@ export {
   dataSheetSchema,
 } from './data-sheet.ts'
 export { defaultVfImage, type VirtualMsiX } from './default-vf-image.ts'
-export { DmaEngine, type DmaPart, type DmaResult, type InterruptResult } from './dma-engine.ts'
+export {
+  DmaEngine,
+  type DmaOptions,
+  type DmaPart,
+  type DmaResult,
+  type InterruptResult,
+} from './dma-engine.ts'
 export { definitionFromDataSheet, definitionsFromDataSheet } from './function-images.ts'
 export { dataSheetNames, loadDataSheet } from './load-data-sheet.ts'

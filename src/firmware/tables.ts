@@ -3,6 +3,7 @@ import { assert, NorthbridgeError, PAGE_SIZE } from '../core/index.ts'
 import type { Board, BoardRemappingUnit, BoardScope } from '../platform/board.ts'
 import {
   AFFINITY_ENABLED,
+  ATSR_FLAGS,
   type DeviceScope,
   DMAR_FLAGS,
   type DmarStructure,
@@ -18,6 +19,7 @@ import {
   type MadtEntry,
   RSDP_SEARCH,
   RSDP_SIZE,
+  SATC_FLAGS,
   SCOPE_TYPE,
   type SratEntry,
   type TableHeader,
@@ -80,6 +82,7 @@ export function placeTables(machine: MachinePort): PlacedTable[] {
     rsdp: RSDP_SEARCH.base,
     memoryMap: memoryMap(board),
     hostBridges: board.hostBridges,
+    aperture: board.remapping.apertureBase,
   })
   assert(machine.writeBytes(BOOT_PARAMETERS_ADDRESS, parameters), 'conventional memory is RAM')
   return placed
@@ -165,7 +168,8 @@ function srat({ processors, memoryAffinity }: Board): Uint8Array {
 
 /** The wiring of the remapping units, structures in ascending order of their types. */
 function dmar({ remapping }: Board): Uint8Array {
-  const { units, reservedMemory, hostAddressWidth, interruptRemapping } = remapping
+  const { units, reservedMemory, atsPorts, integratedCaches } = remapping
+  const { hostAddressWidth, interruptRemapping } = remapping
   // An INCLUDE_PCI_ALL unit is listed behind all others of its segment.
   const lastOf = (segment: number): number => units.findLastIndex(unit => unit.segment === segment)
   const position = (unit: BoardRemappingUnit): number =>
@@ -187,6 +191,12 @@ function dmar({ remapping }: Board): Uint8Array {
       limit,
       scopes: scopes.map(deviceScope),
     })),
+    ...atsPorts.map(({ segment, allPorts, scopes }) => ({
+      kind: 'ATSR' as const,
+      flags: allPorts ? ATSR_FLAGS.ALL_PORTS : 0,
+      segment,
+      scopes: scopes.map(deviceScope),
+    })),
     ...units
       .filter(({ numaNode }) => numaNode >= 0)
       .map(({ registerBase, numaNode }) => ({
@@ -194,6 +204,12 @@ function dmar({ remapping }: Board): Uint8Array {
         registerBase,
         proximityDomain: numaNode,
       })),
+    ...integratedCaches.map(({ segment, required, scopes }) => ({
+      kind: 'SATC' as const,
+      flags: required ? SATC_FLAGS.ATC_REQUIRED : 0,
+      segment,
+      scopes: scopes.map(deviceScope),
+    })),
   ]
   const flags = interruptRemapping ? DMAR_FLAGS.INTR_REMAP : 0
   return encodeDmar({ header: header('DMAR', 1), hostAddressWidth, flags, structures })

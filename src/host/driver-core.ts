@@ -7,6 +7,7 @@ import { type DriverRow, driverFor, driverNamed } from './driver-table.ts'
 import { FunctionInterrupts } from './function-interrupts.ts'
 import { type HostInterrupts, VECTORS } from './interrupts.ts'
 import type { Iommu } from './iommu/iommu.ts'
+import type { KernelDma } from './kernel-dma.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 
 const { IOSE, MSE, BME } = COMMAND_STATUS.f
@@ -15,6 +16,7 @@ export interface DriverCoreOptions {
   readonly machine: MachinePort
   readonly interrupts: HostInterrupts
   readonly iommu: Iommu
+  readonly dma: KernelDma
   readonly trace: Trace
   readonly missingDrivers: readonly string[]
   readonly overrides: Readonly<Record<string, string | null>>
@@ -83,6 +85,7 @@ export class DriverCore {
     this.#armed.delete(fn)
     if (!fn.bridge) setBusMaster(fn, false)
     if (armed !== undefined) yield* armed.disable()
+    yield* this.#options.dma.release(fn)
     fn.driver = null
     fn.owner = { kind: 'none' }
     if (fn.virtualization !== undefined) fn.vfLimit = fn.virtualization.totalVfs

@@ -90,6 +90,17 @@ export const DRIVERS: readonly DriverRow[] = [
   },
   { name: 'i801_smbus', ids: intel(0x2930), kernelDma: true, vectors: 0 },
   { name: 'lpc_ich', ids: intel(0x2918), kernelDma: true, vectors: 0 },
+  // The simulator's own accelerator (devices/ats-accelerator.json) and its VFs.
+  {
+    name: 'accelerator',
+    ids: [
+      [0x1b36, 0x00a5],
+      [0x1b36, 0x00a6],
+    ],
+    kernelDma: true,
+    vectors: 16,
+    sriov: {},
+  },
   { name: 'nvme', class: 0x010802, kernelDma: true, vectors: 64, sriov: {} },
   { name: 'ahci', class: 0x010601, kernelDma: true, vectors: 1 },
   { name: 'xhci_hcd', class: 0x0c0330, kernelDma: true, vectors: 8 },

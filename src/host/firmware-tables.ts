@@ -34,6 +34,8 @@ export interface FirmwareTables {
   /** APIC ids of enabled processors. */
   readonly apicIds: readonly number[]
   readonly dmar: Dmar | undefined
+  /** Registers of an address-range unit. */
+  readonly aperture: number | undefined
 }
 
 export function readFirmwareTables(machine: MachinePort): FirmwareTables {
@@ -58,6 +60,7 @@ export function readFirmwareTables(machine: MachinePort): FirmwareTables {
     ),
     apicIds: madt === undefined ? [] : apicIdsOf(decodeMadt(madt)),
     dmar: dmar === undefined ? undefined : decodeDmar(dmar),
+    aperture: boot.aperture,
   }
 }
 

@@ -3,13 +3,15 @@ import { assert, NorthbridgeError, type Saved } from '../core/index.ts'
 import { pause, type Software } from '../engine/index.ts'
 import type { HostBridgeResources } from '../platform/formats/boot-parameters.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
+import { ApertureDriver } from './aperture.ts'
 import { type KernelParameters, parseCommandLine } from './command-line.ts'
 import { DriverCore } from './driver-core.ts'
 import { driverNamed } from './driver-table.ts'
 import { allocatablePages, memoryPages, readFirmwareTables } from './firmware-tables.ts'
 import { HostInterrupts } from './interrupts.ts'
-import { enableFaultInterrupt } from './iommu/fault-interrupt.ts'
 import { Iommu } from './iommu/iommu.ts'
+import { enableFaultInterrupt, enablePageRequestInterrupt } from './iommu/unit-interrupts.ts'
+import { KernelDma } from './kernel-dma.ts'
 import { KERNEL_RULES } from './kernel-rules.ts'
 import { PageAllocator } from './page-allocator.ts'
 import { enableAccessControl } from './pci/access-control.ts'
@@ -20,6 +22,7 @@ import { SriovControl } from './sriov.ts'
 import { TableMemory } from './table-memory.ts'
 import type {
   AssignedFunction,
+  DmaBuffer,
   HostFault,
   HostFunction,
   HostOptions,
@@ -41,6 +44,8 @@ export class HostKernel {
   readonly #functions = new Map<string, HostPciFunction>()
   readonly #scanner: PciScanner
   readonly #iommu: Iommu
+  readonly #dma: KernelDma
+  readonly #openAperture: () => void
   readonly #interrupts: HostInterrupts
   readonly #drivers: DriverCore
   readonly #sriov: SriovControl
@@ -58,20 +63,35 @@ export class HostKernel {
     this.#hostBridges = tables.hostBridges
     this.memory = new PageAllocator(allocatablePages(tables.memoryMap))
     this.#scanner = new PciScanner(machine, tables.ecam)
+    const memory = new TableMemory(machine, this.memory)
+    const names = options.unitNames ?? new Map<number, string>()
+    const { aperture } = tables
+    const apertureName = aperture === undefined ? undefined : (names.get(aperture) ?? 'gart')
     const iommu = new Iommu({
       machine,
-      memory: new TableMemory(machine, this.memory),
+      memory,
       dmar: tables.dmar,
       parameters: this.#parameters,
       trace,
       usable: memoryPages(tables.memoryMap),
-      unitNames: options.unitNames ?? new Map(),
+      unitNames: names,
+      aperture: apertureName,
     })
+    // Under a hypervisor every invalidation is a detour through it anyway: Linux does not batch them there.
+    const strict = this.#parameters.strict || iommu.units.some(unit => unit.cachesNotPresent)
+    const dma = new KernelDma({ iommu, memory, strict })
+    this.#dma = dma
+    this.#openAperture = () => {
+      if (aperture === undefined || !this.#parameters.aperture) return
+      dma.aperture = new ApertureDriver(apertureName!, memory, aperture, this.#parameters.apertureOrder)
+      trace.emit('host', `${apertureName} is enabled: one table for all devices`, { unit: apertureName })
+    }
     const interrupts = new HostInterrupts(machine)
     const drivers = new DriverCore({
       machine,
       interrupts,
       iommu,
+      dma,
       trace,
       missingDrivers: options.missingDrivers ?? [],
       overrides: options.driverOverrides ?? {},
@@ -112,6 +132,7 @@ export class HostKernel {
     this.#interrupts.enable(this.#iommu.extendedMode)
     for (const unit of this.#iommu.units) {
       enableFaultInterrupt(unit, this.#interrupts, engine.trace, faultInterrupts)
+      enablePageRequestInterrupt(unit, this.#interrupts)
     }
     const functions = [...this.#functions.values()]
     const requested = this.#iommu.wantsAccessControl(functions)
@@ -121,6 +142,7 @@ export class HostKernel {
       yield* pause()
     }
     yield* this.#iommu.remapDma(functions)
+    this.#openAperture()
     for (const fn of functions) {
       yield* this.#drivers.probe(fn)
       yield* pause()
@@ -216,6 +238,38 @@ export class HostKernel {
     return this.#interrupts.takeAll()
   }
 
+  /** Answers what devices asked for by page requests. Returns the number of answers. */
+  *answerPageRequests(): Software<number> {
+    return yield* this.#iommu.answerPageRequests()
+  }
+
+  /**
+   * Memory for the driver of a function, at an address where the function reaches it. Throws `functionInUse` if no
+   * driver of this kernel has the function; `outOfMemory`, `outOfResources`, with nothing changed.
+   */
+  *allocateBuffer(
+    address: string,
+    pages: number,
+    access: { readonly read: boolean; readonly write: boolean },
+  ): Software<DmaBuffer> {
+    return yield* this.#dma.allocate(this.#find(address), pages, access)
+  }
+
+  /** Takes a buffer back, by the address at which the function reaches it. Throws `notFound`. */
+  *freeBuffer(address: string, ioAddress: number): Software {
+    yield* this.#dma.free(this.#find(address), ioAddress)
+  }
+
+  /** Buffers of a function, ascending by address. */
+  buffers(address: string): readonly DmaBuffer[] {
+    return this.#dma.buffers(this.#find(address))
+  }
+
+  /** Makes every unit forget the buffers that were taken back in deferred mode. */
+  *flushDeferred(): Software {
+    yield* this.#dma.flush()
+  }
+
   /** The newest faults of a unit that its driver has read, oldest first; none while fault interrupts are masked. */
   faults(unit: string): readonly HostFault[] {
     const found = this.#iommu.units.find(({ name }) => name === unit)
@@ -233,6 +287,7 @@ export class HostKernel {
       iommu: this.#iommu.save(),
       interrupts: this.#interrupts.save(),
       drivers: this.#drivers.save(),
+      dma: this.#dma.save(),
       assigned: this.#vfio.save() as unknown as Saved,
     }
   }

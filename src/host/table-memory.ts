@@ -50,6 +50,10 @@ export class TableMemory {
     return this.machine.readDword(table * PAGE_SIZE + (index * words + word) * 4)
   }
 
+  writeWord(table: PageNumber, index: number, words: number, word: number, value: number): void {
+    this.machine.writeDword(table * PAGE_SIZE + (index * words + word) * 4, value >>> 0)
+  }
+
   /** Writes an entry so that its lowest word, which holds the present bit, comes last; first, if it takes it away. */
   write(table: PageNumber, index: number, entry: ArrayLike<number>): void {
     const at = table * PAGE_SIZE + index * entry.length * 4

@@ -122,6 +122,17 @@ export interface HostFault {
   readonly write: boolean
 }
 
+/** Memory that a driver of the host shares with its function. */
+export interface DmaBuffer {
+  /** Where the function reaches it, in bytes. */
+  readonly address: number
+  readonly hostPage: PageNumber
+  readonly pages: number
+  /** What the function may do. */
+  readonly read: boolean
+  readonly write: boolean
+}
+
 /** A device memory region that may be mapped into a guest. */
 export interface DeviceRegion {
   /** BAR index, 0 to 5. */
@@ -171,6 +182,27 @@ export interface AssignedFunction {
   ): Software
   /** Unmaps ranges that were mapped through this handle, wholly. Returns when no stale translation is left. */
   unmap(iova: number, pages: number): Software
+
+  /**
+   * Whether the units note which pages the function's group writes. Throws `unsupported` unless they can (scalable mode
+   * with second-stage accessed and dirty bits), with nothing changed.
+   */
+  trackDirty(on: boolean): Software
+  /**
+   * Pages written since the last call, or since tracking began: bit n of the result (bit n % 8 of byte n / 8) stands
+   * for page n from `iova` on. Throws `invalidArgument` while nothing is tracked.
+   */
+  dirtyPages(iova: number, pages: number): Software<Uint8Array>
+
+  /**
+   * Lets the function ask for pages that are not mapped: `handler` maps one, at the I/O virtual address given, and
+   * returns true, or returns false. `undefined` ends it. Throws `unsupported` if unit or function cannot.
+   */
+  servePageRequests(
+    handler:
+      | ((iova: number, access: { readonly read: boolean; readonly write: boolean }) => Software<boolean>)
+      | undefined,
+  ): Software
 
   /** Config space as the guest may see it. `width` 1, 2 or 4. */
   readConfig(offset: number, width: number): number

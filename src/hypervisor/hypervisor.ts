@@ -175,6 +175,7 @@ export class Hypervisor {
   *settle(): Software {
     for (;;) {
       this.#context.host.serviceInterrupts()
+      yield* this.#context.host.answerPageRequests()
       const woken = this.#vcpus.find(vcpu => vcpu.wakes)
       if (woken === undefined) return
       yield* woken.wake()

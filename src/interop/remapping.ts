@@ -1,14 +1,17 @@
 /** The remapping units of a capture: from its DMAR which functions they serve, from sysfs what they can do. */
 import { busOf, devfnOf, hex } from '../core/index.ts'
 import {
+  ATSR_FLAGS,
   type DeviceScope,
   DMAR_FLAGS,
   type Dmar,
   DRHD_FLAGS,
   decodeDmar,
+  SATC_FLAGS,
   SCOPE_TYPE,
 } from '../platform/formats/acpi/index.ts'
 import type { TopologyDocument } from '../platform/index.ts'
+import { CAP, ECAP } from '../vtd/formats/index.ts'
 import { capabilitiesFromWords, SERVER_CAPABILITIES, type UnitCapabilities } from '../vtd/index.ts'
 import type { CaptureFiles } from './capture-files.ts'
 import type { CapturedFunction } from './captured-function.ts'
@@ -29,12 +32,11 @@ const AMD = 0x1022
 const IOMMU_CLASS = 0x0806
 /** Where register pages of this platform can lie. */
 const UNIT_PAGES = { first: 0xfed1_0000, end: 0xfee0_0000 } as const
-/** Capabilities that legacy mode uses; the others belong to features that are not modelled. */
-// biome-ignore format: a list
-const LEGACY_CAPABILITIES = [
-  'ND', 'CM', 'SAGAW', 'MGAW', 'ZLR', 'FRO', 'SSLPS', 'PSI', 'NFR', 'MAMV', 'DWD', 'DRD', 'C', 'QI', 'IR', 'EIM', 'PT',
-  'SC', 'IRO', 'MHMV',
-] as const
+/** Every field of CAP and ECAP. */
+const CAPABILITIES = [...Object.keys(CAP.f), ...Object.keys(ECAP.f)] as (
+  | keyof typeof CAP.f
+  | keyof typeof ECAP.f
+)[]
 
 export function readRemapping(
   { tables, texts }: CaptureFiles,
@@ -88,6 +90,7 @@ export function readRemapping(
           ...(Object.keys(capabilities).length > 0 && { capabilities }),
         }
       }),
+      ...readDeviceTlbs(dmar, paths),
     },
     hostAddressWidth: dmar.hostAddressWidth,
     reservedMemory: readReservedMemory(dmar, paths, ram, notes),
@@ -127,7 +130,7 @@ function readUnits(text = ''): Map<number, Partial<UnitCapabilities>> {
     units.set(
       Number.parseInt(address, 16),
       Object.fromEntries(
-        LEGACY_CAPABILITIES.filter(name => found[name] !== SERVER_CAPABILITIES[name]).map(name => [
+        CAPABILITIES.filter(name => found[name] !== SERVER_CAPABILITIES[name]).map(name => [
           name,
           found[name],
         ]),
@@ -163,6 +166,43 @@ function readReservedMemory(
     }
     return [{ ...(segment > 0 && { segment }), base: hex(base), limit: hex(limit), functions }]
   })
+}
+
+type DeviceTlbDocument = Pick<
+  Extract<TopologyDocument['iommu'], { kind: 'intel-vtd' }>,
+  'atsPorts' | 'integratedCaches'
+>
+
+/** ATSR and SATC structures, as far as they name functions of root buses that were dumped. */
+function readDeviceTlbs({ structures }: Dmar, paths: ReadonlySet<string>): DeviceTlbDocument {
+  const namedIn = (segment: number, scopes: readonly DeviceScope[]): string[] =>
+    scopes
+      .filter(scope => isFunction(scope) && scope.path.length === 1)
+      .map(({ startBus, path }) => pathText(startBus, path))
+      .filter(path => paths.has(pathKey(segment, path)))
+  const atsPorts = structures.flatMap((structure): NonNullable<DeviceTlbDocument['atsPorts']> => {
+    if (structure.kind !== 'ATSR') return []
+    const { segment, flags, scopes } = structure
+    const place = segment > 0 ? { segment } : {}
+    if (flags & ATSR_FLAGS.ALL_PORTS) return [{ ...place, allPorts: true }]
+    const functions = namedIn(segment, scopes)
+    return functions.length > 0 ? [{ ...place, functions }] : []
+  })
+  const integratedCaches = structures.flatMap(
+    (structure): NonNullable<DeviceTlbDocument['integratedCaches']> => {
+      if (structure.kind !== 'SATC') return []
+      const { segment, flags, scopes } = structure
+      const functions = namedIn(segment, scopes)
+      const required = (flags & SATC_FLAGS.ATC_REQUIRED) !== 0
+      return functions.length > 0
+        ? [{ ...(segment > 0 && { segment }), ...(required && { required }), functions }]
+        : []
+    },
+  )
+  return {
+    ...(atsPorts.length > 0 && { atsPorts }),
+    ...(integratedCaches.length > 0 && { integratedCaches }),
+  }
 }
 
 const twoDigits = (value: number): string => value.toString(16).padStart(2, '0')

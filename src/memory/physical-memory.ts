@@ -30,17 +30,26 @@ const BLOCK_COPY = 256
 /** Pages of a 4-MiB leaf of the directory, and leaves of a 4-GiB region. */
 const FAN_OUT = 1024
 const REGION_PAGES = FAN_OUT * FAN_OUT
+/** Below 8 TiB a page number is a small integer, whose leaf a shift finds. */
+const LAST_LEAF_LIMIT = 0x8000_0000
 
-type Leaf = (Page | undefined)[]
+/** Pages of a region by leaf, and the words of the same pages, so that table walks load no page object on the way. */
+class Region {
+  readonly pages: ((Page | undefined)[] | undefined)[] = []
+  readonly words: ((Uint32Array | undefined)[] | undefined)[] = []
+}
 
 export class PhysicalMemory {
   readonly ranges: readonly RamRange[]
   /** First and last page of each range, flat, ascending: tested without touching objects. */
   readonly #bounds: Float64Array
   /** Region number (page / 2^20) to leaves. Few regions exist; the last one used is kept at hand. */
-  readonly #regions = new Map<number, (Leaf | undefined)[]>()
+  readonly #regions = new Map<number, Region>()
   #lastRegionNumber = -1
-  #lastRegion: (Leaf | undefined)[] = []
+  #lastRegion = new Region()
+  /** The leaf (page / 2^10) in which a table was found last. */
+  #lastLeafNumber = -1
+  #lastWords: (Uint32Array | undefined)[] = []
   #pages = 0
 
   constructor(ranges: readonly RamRange[]) {
@@ -61,19 +70,37 @@ export class PhysicalMemory {
 
   /** The page for reading; undefined where there is no RAM. Do not write to it: see {@link pageForWrite}. */
   page(page: PageNumber): Page | undefined {
-    const leaves = this.#region(page)
+    const leaves = this.#region(page)?.pages
     const found = leaves?.[(page >>> 10) & (FAN_OUT - 1)]?.[page & (FAN_OUT - 1)]
     return found ?? (this.isRam(page) ? ZEROS : undefined)
   }
 
+  /** The words of a page for reading, as of {@link page}: what table walks use. */
+  words(page: PageNumber): Uint32Array | undefined {
+    if (page < LAST_LEAF_LIMIT && page >>> 10 === this.#lastLeafNumber) {
+      const found = this.#lastWords[page & (FAN_OUT - 1)]
+      if (found !== undefined) return found
+    }
+    return this.#findWords(page)
+  }
+
+  #findWords(page: PageNumber): Uint32Array | undefined {
+    const leaf = this.#region(page)?.words[(page >>> 10) & (FAN_OUT - 1)]
+    if (leaf !== undefined && page < LAST_LEAF_LIMIT) {
+      this.#lastLeafNumber = page >>> 10
+      this.#lastWords = leaf
+    }
+    return leaf?.[page & (FAN_OUT - 1)] ?? (this.isRam(page) ? ZEROS.words : undefined)
+  }
+
   /** The page for writing, made if need be; undefined where there is no RAM. */
   pageForWrite(page: PageNumber): Page | undefined {
-    const found = this.#region(page)?.[(page >>> 10) & (FAN_OUT - 1)]?.[page & (FAN_OUT - 1)]
+    const found = this.#region(page)?.pages[(page >>> 10) & (FAN_OUT - 1)]?.[page & (FAN_OUT - 1)]
     if (found !== undefined) return found
     return this.isRam(page) ? this.#create(page, new Page()) : undefined
   }
 
-  #region(page: PageNumber): (Leaf | undefined)[] | undefined {
+  #region(page: PageNumber): Region | undefined {
     // Below 8 TiB a page number is a small integer, and a shift is several times cheaper.
     const number = page < 0x8000_0000 ? page >>> 20 : Math.floor(page / REGION_PAGES)
     if (number === this.#lastRegionNumber) return this.#lastRegion
@@ -88,9 +115,11 @@ export class PhysicalMemory {
   #create(page: PageNumber, created: Page): Page {
     const number = Math.floor(page / REGION_PAGES)
     let region = this.#regions.get(number)
-    if (region === undefined) this.#regions.set(number, (region = []))
-    const leaf = (region[(page >>> 10) & (FAN_OUT - 1)] ??= [])
-    leaf[page & (FAN_OUT - 1)] = created
+    if (region === undefined) this.#regions.set(number, (region = new Region()))
+    const leaf = (page >>> 10) & (FAN_OUT - 1)
+    const at = page & (FAN_OUT - 1)
+    ;(region.pages[leaf] ??= [])[at] = created
+    ;(region.words[leaf] ??= [])[at] = created.words
     this.#pages++
     return created
   }
@@ -161,7 +190,7 @@ export class PhysicalMemory {
       page = end
     }
     for (let page = first; page < first + count; ) {
-      const leaf = this.#region(page)?.[(page >>> 10) & (FAN_OUT - 1)]
+      const leaf = this.#region(page)?.pages[(page >>> 10) & (FAN_OUT - 1)]
       const next = page - (page % FAN_OUT) + FAN_OUT
       if (leaf !== undefined) {
         for (let at = page; at < Math.min(next, first + count); at++) leaf[at & (FAN_OUT - 1)]?.words.fill(0)
@@ -184,7 +213,7 @@ export class PhysicalMemory {
   *contents(): Generator<readonly [PageNumber, Page]> {
     for (const number of [...this.#regions.keys()].sort((a, b) => a - b)) {
       const region = this.#regions.get(number)!
-      for (const [leafIndex, leaf] of region.entries()) {
+      for (const [leafIndex, leaf] of region.pages.entries()) {
         if (leaf === undefined) continue
         for (const [index, page] of leaf.entries()) {
           if (page?.words.some(word => word !== 0)) {
@@ -199,7 +228,9 @@ export class PhysicalMemory {
   clear(): void {
     this.#regions.clear()
     this.#lastRegionNumber = -1
-    this.#lastRegion = []
+    this.#lastRegion = new Region()
+    this.#lastLeafNumber = -1
+    this.#lastWords = []
     this.#pages = 0
   }
 

@@ -1,6 +1,4 @@
 /** What operations work on: the catalogue of topologies, and running platforms. Narrow on purpose. */
-import { assert } from '../core/index.ts'
-import type { Engine, Software } from '../engine/index.ts'
 import type { Topology } from '../platform/index.ts'
 import type { SimulatedPlatform } from '../system/index.ts'
 import { Registry } from './registry.ts'
@@ -34,23 +32,3 @@ export const createContext = ({ topologies, platforms }: ContextLimits = LIMITS)
   topologies: new Registry('topology', 'topologies', topologies),
   platforms: new Registry('platform', 'platforms', platforms),
 })
-
-/** Events that may happen between two pauses. */
-const EVENTS_PER_PAUSE = 256
-
-/**
- * Runs software of one world so that whoever drives it need not know the world: waits are served by the world's own
- * event queue, and only bare pauses come out.
- */
-export function* within<Result>(engine: Engine, software: Software<Result>): Software<Result> {
-  for (let events = 0; ; ) {
-    const step = software.next()
-    if (step.done) return step.value
-    const condition = step.value
-    if (condition === undefined) yield undefined
-    while (condition !== undefined && !condition()) {
-      assert(engine.advance(), 'software never waits for something that no queued event can bring about')
-      if (++events % EVENTS_PER_PAUSE === 0) yield undefined
-    }
-  }
-}

@@ -1,9 +1,9 @@
 /** Operations on functions as the host kernel sees them, and on their IOMMU groups. */
 import { type Static, Type } from '@sinclair/typebox'
 import { bytesToHex, hex, NorthbridgeError, parseFunctionAddress } from '../core/index.ts'
+import { within } from '../engine/index.ts'
 import type { HostFunction } from '../host/index.ts'
 import type { SimulatedPlatform } from '../system/index.ts'
-import { within } from './context.ts'
 import { now, operation } from './operation.ts'
 import { poweredPlatform } from './platforms.ts'
 import { Count, Fields, Hex, HexBytes, Identifier, inPlatform, Nullable, Words } from './schemas.ts'

@@ -5,7 +5,6 @@ export {
   type OperationContext,
   type PlatformEntry,
   type TopologyEntry,
-  within,
 } from './context.ts'
 export { parseText, readDocument } from './documents.ts'
 export { EventView, eventView } from './events.ts'
@@ -16,6 +15,7 @@ export { DEFAULT_LIMIT, MOST_LIMIT, type Page, pageOf } from './pages.ts'
 export {
   execute,
   type InputOf,
+  inputOfStep,
   isOperationId,
   OPERATIONS,
   type OperationId,

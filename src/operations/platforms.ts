@@ -1,9 +1,10 @@
 /** Operations on platforms as a whole. */
 import { type Static, Type } from '@sinclair/typebox'
 import { NorthbridgeError } from '../core/index.ts'
-import { parseTopology, type Topology } from '../platform/index.ts'
+import { type Software, within } from '../engine/index.ts'
+import { readTopology, type Topology } from '../platform/index.ts'
 import { SimulatedPlatform } from '../system/index.ts'
-import { type OperationContext, type PlatformEntry, within } from './context.ts'
+import type { OperationContext, PlatformEntry } from './context.ts'
 import { now, operation } from './operation.ts'
 import { Count, Fields, inPlatform, Name, Words } from './schemas.ts'
 import { TopologyDocument } from './topologies.ts'
@@ -67,7 +68,7 @@ export const createPlatform = operation({
   output: PlatformView,
   errors: ['notFound', 'invalidDocument', 'topologyConflict', 'nameTaken', 'limitExceeded', 'outOfResources'],
   *run(context, { topology: wanted, name, seed = 1 }) {
-    const topology = resolveTopology(context, wanted)
+    const topology = yield* resolveTopology(context, wanted)
     const id = name ?? freeName(context, topology.name)
     context.platforms.reserve(id)
     try {
@@ -84,15 +85,15 @@ export const createPlatform = operation({
     `Platform "${id}" made of ${topology} is on: ${functions} functions.`,
 })
 
-function resolveTopology(context: OperationContext, wanted: unknown): Topology {
+function* resolveTopology(context: OperationContext, wanted: unknown): Software<Topology> {
   if (typeof wanted === 'string') return context.topologies.get(wanted).topology
-  return prefixIssues('/topology', () => parseTopology(wanted))
+  return yield* prefixIssues('/topology', readTopology(wanted))
 }
 
 /** A document inside an input: its wrong fields are named from the input's root. */
-function prefixIssues<Result>(prefix: string, parse: () => Result): Result {
+function* prefixIssues<Result>(prefix: string, reading: Software<Result>): Software<Result> {
   try {
-    return parse()
+    return yield* reading
   } catch (error) {
     if (!(error instanceof NorthbridgeError) || error.details.issues === undefined) throw error
     const issues = error.details.issues.map(issue => ({ ...issue, path: `${prefix}${issue.path}` }))

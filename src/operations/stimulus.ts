@@ -10,9 +10,9 @@ import {
   parseAddress64,
   type RequesterId,
 } from '../core/index.ts'
-import { STATUS, type Status, TARGET } from '../pcie/index.ts'
+import { within } from '../engine/index.ts'
+import { ADDRESS_TYPE, STATUS, type Status, TARGET } from '../pcie/index.ts'
 import type { DmaPart, InterruptReport, SimulatedPlatform } from '../system/index.ts'
-import { within } from './context.ts'
 import { faultReasonName } from './faults.ts'
 import { functionOf } from './functions.ts'
 import { invalid } from './judge.ts'
@@ -40,6 +40,9 @@ const CAUSES = {
   [STATUS.notIssued]: 'busMasterDisabled',
   [STATUS.acsBlocked]: 'acsBlocked',
   [STATUS.bridgeBusMasterDisabled]: 'bridgeBusMasterDisabled',
+  [STATUS.translationDenied]: 'translationDenied',
+  [STATUS.pageRequested]: 'pageRequested',
+  [STATUS.pasidDisabled]: 'pasidDisabled',
 } as const
 const CAUSE = Words('remappingFault', ...Object.values(CAUSES))
 
@@ -49,6 +52,9 @@ const PartView = Fields({
   outcome: PART_OUTCOME,
   target: Type.Optional(Words('memory', 'peer')),
   physicalAddress: Type.Optional(Hex),
+  translated: Type.Optional(
+    Type.Boolean({ description: 'Whether the function used an address from its device-TLB' }),
+  ),
   fault: Type.Optional(FaultView),
   cause: Type.Optional(CAUSE),
 })
@@ -77,8 +83,16 @@ function faultOf(platform: SimulatedPlatform, part: DmaPart): Static<typeof Faul
 function outcomeOf(status: Status, interrupt: boolean): PartOutcome {
   if (status === STATUS.successful) return interrupt ? 'interrupt' : 'completed'
   if (status === STATUS.remappingFault) return 'fault'
-  return status === STATUS.notIssued ? 'notIssued' : 'aborted'
+  return NOT_ISSUED.has(status) ? 'notIssued' : 'aborted'
 }
+
+/** Nothing of the access itself left the function. */
+const NOT_ISSUED: ReadonlySet<Status> = new Set([
+  STATUS.notIssued,
+  STATUS.translationDenied,
+  STATUS.pageRequested,
+  STATUS.pasidDisabled,
+])
 
 const causeOf = (status: Status) => CAUSES[status as keyof typeof CAUSES]
 
@@ -93,6 +107,7 @@ function partView(platform: SimulatedPlatform, part: DmaPart): Static<typeof Par
       ? {
           target: target === TARGET.memory ? ('memory' as const) : ('peer' as const),
           physicalAddress: hex(part.physicalPage * 4096 + part.offset),
+          ...(part.addressType === ADDRESS_TYPE.translated ? { translated: true } : {}),
         }
       : {}),
     ...(status === STATUS.remappingFault ? { fault: faultOf(platform, part) } : {}),
@@ -113,6 +128,14 @@ export const dma = operation({
     address: Hex,
     data: Type.Optional(HexBytes),
     length: Type.Optional(Count(MOST_BYTES, 1)),
+    pasid: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 0xf_ffff, title: 'process address space that the requests name' }),
+    ),
+    ats: Type.Optional(
+      Type.Boolean({ title: 'true: use the device-TLB of the function, if ATS is enabled in it' }),
+    ),
+    privileged: Type.Optional(Type.Boolean({ title: 'true: privileged mode requested; needs a PASID' })),
+    execute: Type.Optional(Type.Boolean({ title: 'true: execute permission requested; needs a PASID' })),
   }),
   output: DmaView,
   errors: ['notFound', 'poweredOff', 'invalidArgument'],
@@ -125,7 +148,13 @@ export const dma = operation({
     if (page + Math.ceil((offset + bytes.length) / 4096) > 2 ** 52) {
       throw invalid([{ path: '/address', message: 'plus the length is wider than 64 bits' }])
     }
-    const { parts } = yield* within(platform.engine, platform.dma(fn.address, write, page, offset, bytes))
+    const { pasid, ats, privileged, execute } = input
+    const special = pasid !== undefined || ats === true || privileged === true || execute === true
+    const options = special ? { pasid, useAts: ats, privileged, execute } : undefined
+    const { parts } = yield* within(
+      platform.engine,
+      platform.dma(fn.address, write, page, offset, bytes, options),
+    )
     const views = parts.map(part => partView(platform, part))
     const first = views[0]!.outcome
     const outcome = views.every(view => view.outcome === first) ? first : ('partial' as const)
@@ -151,9 +180,21 @@ export const dma = operation({
 })
 
 /** The bytes to write, or room for those to read. Throws `invalidArgument` if the fields contradict. */
-function payload(input: { direction: 'read' | 'write'; data?: string; length?: number }): Uint8Array {
+function payload(input: {
+  direction: 'read' | 'write'
+  data?: string
+  length?: number
+  pasid?: number
+  privileged?: boolean
+  execute?: boolean
+}): Uint8Array {
   const { direction, data, length } = input
   const issues: Issue[] = []
+  for (const mode of ['privileged', 'execute'] as const) {
+    if (input[mode] === true && input.pasid === undefined) {
+      issues.push({ path: `/${mode}`, message: 'needs a pasid' })
+    }
+  }
   if (direction === 'read') {
     if (data !== undefined) issues.push({ path: '/data', message: 'does not belong to a read' })
     if (length === undefined) issues.push({ path: '/length', message: 'is required for a read' })
@@ -173,6 +214,11 @@ const InterruptView = Fields(
     outcome: Words('delivered', 'pending', 'blocked', 'notIssued'),
     remapped: Type.Boolean({ description: 'Whether an interrupt remapping table entry was used' }),
     irteIndex: Type.Optional(Type.Integer()),
+    posted: Type.Optional(
+      Type.Boolean({
+        description: 'Entered into a posted interrupt descriptor; the vector is the notification’s',
+      }),
+    ),
     destination: Type.Optional(Hex),
     hostVector: Type.Optional(Count(255)),
     vm: Type.Optional(Type.String()),
@@ -193,7 +239,7 @@ function interruptView(
   }
   if (signal !== 'sent') return { outcome: 'notIssued', remapped: false, cause: SIGNAL_CAUSES[signal] }
   const { status, interrupt } = request
-  const remapped = interrupt.remapped
+  const { remapped, posted } = interrupt
   const index = interrupt.irteIndex < 0 ? {} : { irteIndex: interrupt.irteIndex }
   if (status === STATUS.remappingFault) {
     return {
@@ -211,11 +257,15 @@ function interruptView(
   }
   if (request.target !== TARGET.interrupt)
     return { outcome: 'notIssued', remapped, cause: 'notAnInterruptMessage' }
+  if (posted && !interrupt.notified) {
+    return { outcome: 'pending', remapped, ...index, posted, cause: 'postedWithoutNotification' }
+  }
   const accepted = interrupt.processor >= 0
   return {
     outcome: !accepted ? 'blocked' : route?.pending ? 'pending' : 'delivered',
     remapped,
     ...index,
+    ...(posted ? { posted } : {}),
     destination: hex(interrupt.destination),
     hostVector: interrupt.vector,
     ...(accepted ? {} : { cause: 'noProcessorAccepted' }),

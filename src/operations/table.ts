@@ -4,6 +4,7 @@
  */
 import type { Static } from '@sinclair/typebox'
 import type { Software } from '../engine/index.ts'
+import { allocateBuffer, buffers, flushBuffers, freeBuffer } from './buffers.ts'
 import type { OperationContext } from './context.ts'
 import { events } from './events.ts'
 import { functions, groups, oneFunction, readConfig, resetFunction, setNumVfs } from './functions.ts'
@@ -19,6 +20,7 @@ import {
   topology,
   validateTopology,
 } from './topologies.ts'
+import { caches, tables } from './unit-tables.ts'
 import { explain, faults, registers, units } from './units.ts'
 import { runVcpu, vcpu } from './vcpus.ts'
 import { attach, createVm, deleteVm, detach, readMemory, vm, vms, writeMemory } from './vms.ts'
@@ -42,11 +44,17 @@ export const OPERATIONS = {
   resetFunction,
   dma,
   interrupt,
+  buffers,
+  allocateBuffer,
+  freeBuffer,
+  flushBuffers,
   groups,
   units,
   registers,
   faults,
   explain,
+  caches,
+  tables,
   vms,
   createVm,
   vm,
@@ -69,6 +77,14 @@ export const operationEntries = (): readonly (readonly [OperationId, Operation])
   Object.entries(OPERATIONS) as unknown as readonly (readonly [OperationId, Operation])[]
 
 export const isOperationId = (text: string): text is OperationId => Object.hasOwn(OPERATIONS, text)
+
+/** A step of an experiment is about its platform unless it names another; a few operations are about none. */
+export function inputOfStep(
+  id: OperationId,
+  { platform, ...rest }: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  return 'platform' in OPERATIONS[id].input.properties ? { platform, ...rest } : rest
+}
 
 /** Judges the input, then runs an operation. Pauses come out; waits are served inside. */
 export function* execute<Id extends OperationId>(

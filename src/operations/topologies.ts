@@ -1,7 +1,7 @@
 /** Operations on the catalogue of topologies. */
 import { type Static, Type } from '@sinclair/typebox'
 import { NorthbridgeError } from '../core/index.ts'
-import { parseTopology, type Topology, topologyJsonSchema } from '../platform/index.ts'
+import { readTopology, type Topology, topologyJsonSchema } from '../platform/index.ts'
 import type { TopologyEntry } from './context.ts'
 import { now, operation } from './operation.ts'
 import { Count, Document, Fields, Identifier } from './schemas.ts'
@@ -36,7 +36,7 @@ function summary({ shipped, topology }: TopologyEntry): Static<typeof TopologySu
     processors: topology.processors.reduce((sum, socket) => sum + socket.logicalProcessors, 0),
     memoryMiB: topology.memory.reduce((sum, node) => sum + node.sizeMiB, 0),
     iommu: iommu.kind,
-    remappingUnits: iommu.kind === 'intel-vtd' ? iommu.units.length : 0,
+    remappingUnits: iommu.kind === 'intel-vtd' ? iommu.units.length : iommu.kind === 'gart' ? 1 : 0,
   }
 }
 
@@ -72,13 +72,12 @@ export const createTopology = operation({
   input: Fields({ document: TopologyDocument }),
   output: TopologySummary,
   errors: ['invalidDocument', 'nameTaken', 'limitExceeded'],
-  run: (context, { document }) =>
-    now(() => {
-      const entry = { shipped: false, topology: parseTopology(document) }
-      context.topologies.reserve(entry.topology.name)
-      context.topologies.set(entry.topology.name, entry)
-      return summary(entry)
-    }),
+  *run(context, { document }) {
+    const entry = { shipped: false, topology: yield* readTopology(document) }
+    context.topologies.reserve(entry.topology.name)
+    context.topologies.set(entry.topology.name, entry)
+    return summary(entry)
+  },
 })
 
 export const topology = operation({
@@ -98,20 +97,19 @@ export const replaceTopology = operation({
   input: Fields({ name: Identifier, document: TopologyDocument }),
   output: TopologySummary,
   errors: ['invalidDocument', 'nameTaken', 'limitExceeded'],
-  run: (context, { name, document }) =>
-    now(() => {
-      const parsed = parseTopology(document)
-      if (parsed.name !== name) {
-        const message = `is "${parsed.name}" but the topology is stored under "${name}"`
-        throw new NorthbridgeError('invalidDocument', `topology: /name ${message}`, {
-          issues: [{ path: '/name', message }],
-        })
-      }
-      if (context.topologies.has(name)) rejectShipped(context.topologies.get(name))
-      const entry = { shipped: false, topology: parsed }
-      context.topologies.set(name, entry)
-      return summary(entry)
-    }),
+  *run(context, { name, document }) {
+    const parsed = yield* readTopology(document)
+    if (parsed.name !== name) {
+      const message = `is "${parsed.name}" but the topology is stored under "${name}"`
+      throw new NorthbridgeError('invalidDocument', `topology: /name ${message}`, {
+        issues: [{ path: '/name', message }],
+      })
+    }
+    if (context.topologies.has(name)) rejectShipped(context.topologies.get(name))
+    const entry = { shipped: false, topology: parsed }
+    context.topologies.set(name, entry)
+    return summary(entry)
+  },
 })
 
 export const deleteTopology = operation({
@@ -136,10 +134,9 @@ export const validateTopology = operation({
   input: Fields({ document: TopologyDocument }),
   output: Fields({ valid: Type.Literal(true), topology: TopologySummary }),
   errors: ['invalidDocument'],
-  run: (_context, { document }) =>
-    now(() => ({
-      valid: true as const,
-      topology: summary({ shipped: false, topology: parseTopology(document) }),
-    })),
+  *run(_context, { document }) {
+    const topology = yield* readTopology(document)
+    return { valid: true as const, topology: summary({ shipped: false, topology }) }
+  },
   tell: ({ topology }) => `Topology "${topology.name}" is valid: ${topology.functions} functions.`,
 })

@@ -1,20 +1,20 @@
 /** Operations that look into remapping units: read-only inspection. */
 import { type Static, Type } from '@sinclair/typebox'
-import {
-  formatAddress64,
-  formatFunctionAddress,
-  hex,
-  NorthbridgeError,
-  parseAddress64,
-  parseFunctionAddress,
-} from '../core/index.ts'
-import type { SimulatedPlatform } from '../system/index.ts'
+import { formatAddress64, hex, parseAddress64, parseFunctionAddress } from '../core/index.ts'
+import { ApertureUnit } from '../gart/index.ts'
 import type { RemappingUnit } from '../vtd/index.ts'
 import { faultReasonName } from './faults.ts'
 import { now, operation } from './operation.ts'
 import { poweredPlatform } from './platforms.ts'
 import { Count, Facts, Fields, FunctionAddress, Hex, Identifier, inPlatform, Words } from './schemas.ts'
-import { hostNameOf, unitIdOf } from './unit-names.ts'
+import {
+  describedUnit,
+  hostNameOf,
+  sourceIn,
+  translatingUnit,
+  translatingUnits,
+  unitIdOf,
+} from './unit-names.ts'
 
 const UnitView = Fields(
   {
@@ -23,32 +23,28 @@ const UnitView = Fields(
     includeAll: Type.Boolean(),
     numaNode: Type.Integer({ minimum: -1 }),
     functions: Type.Array(Type.String(), { description: 'Functions whose requests it translates' }),
+    kind: Words('intel-vtd', 'gart'),
+    version: Type.Optional(Type.String({ description: 'Of the architecture, as VER says' })),
+    capabilities: Type.Record(Type.String(), Type.Integer(), {
+      description: 'Fields of CAP and ECAP that are not 0, in their encodings',
+    }),
   },
   { $id: 'RemappingUnit' },
 )
-
-/** A unit by its id. Throws `notFound`. */
-function unitOf(platform: SimulatedPlatform, id: string): RemappingUnit {
-  const unit = platform.hardware.units.find(candidate => candidate.id === id)
-  if (unit === undefined) throw new NorthbridgeError('notFound', `There is no remapping unit "${id}"`)
-  return unit
-}
-
-/** What the topology says of a unit. */
-function boardUnit({ topology: { iommu } }: SimulatedPlatform, { id }: RemappingUnit) {
-  const unit = iommu.kind === 'intel-vtd' ? iommu.units.find(candidate => candidate.id === id) : undefined
-  return {
-    segment: unit?.segment ?? 0,
-    includeAll: unit?.includeAll ?? false,
-    numaNode: unit?.numaNode ?? -1,
-  }
-}
 
 /** A reason code as all faces show it: two digits. */
 const reasonText = (text: string): string => hex(Number.parseInt(text, 16), 2)
 /** An address as all faces show it: no leading zeros. */
 const addressText = (text: string): string => formatAddress64(parseAddress64(text))
 const segmentText = (segment: number): string => hex(segment, 4).slice(2)
+
+/** What a unit's capability registers say. */
+function whatItCan(unit: RemappingUnit | ApertureUnit) {
+  if (unit instanceof ApertureUnit) return { kind: 'gart' as const, capabilities: {} }
+  const { MAJOR, MINOR, ...fields } = unit.capabilities
+  const capabilities = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== 0))
+  return { kind: 'intel-vtd' as const, version: `${MAJOR}.${MINOR}`, capabilities }
+}
 
 const path = '/v1/platforms/{platform}/remapping-units'
 
@@ -61,19 +57,20 @@ export const units = operation({
   errors: ['notFound', 'poweredOff'],
   list: {
     key: (item: Static<typeof UnitView>) => item.id,
-    columns: ['id', 'segment', 'includeAll', 'numaNode', 'functions'],
+    columns: ['id', 'kind', 'segment', 'includeAll', 'numaNode', 'functions'],
   },
   run: (context, input) =>
     now(() => {
       const platform = poweredPlatform(context, input.platform)
-      return platform.hardware.units
+      const functions = platform.host.functions()
+      return translatingUnits(platform)
         .map(unit => ({
           id: unit.id,
-          ...boardUnit(platform, unit),
-          functions: platform.host
-            .functions()
-            .filter(fn => unitIdOf(platform, fn) === unit.id)
+          ...describedUnit(platform, unit.id),
+          functions: functions
+            .filter(fn => unit instanceof ApertureUnit || unitIdOf(platform, fn) === unit.id)
             .map(fn => fn.address),
+          ...whatItCan(unit),
         }))
         .sort((a, b) => (a.id < b.id ? -1 : 1))
     }),
@@ -97,7 +94,7 @@ export const registers = operation({
   },
   run: (context, { platform, unit }) =>
     now(() =>
-      unitOf(poweredPlatform(context, platform), unit)
+      translatingUnit(poweredPlatform(context, platform), unit)
         .registers()
         .map(register => ({ ...register, fields: { ...register.fields } }))
         .sort((a, b) => Number.parseInt(a.offset, 16) - Number.parseInt(b.offset, 16)),
@@ -137,8 +134,9 @@ export const faults = operation({
   run: (context, input) =>
     now(() => {
       const platform = poweredPlatform(context, input.platform)
-      const unit = unitOf(platform, input.unit)
-      const { segment } = boardUnit(platform, unit)
+      const unit = translatingUnit(platform, input.unit)
+      if (unit instanceof ApertureUnit) return []
+      const { segment } = describedUnit(platform, unit.id)
       const read = platform.host.faults(hostNameOf(platform, unit)).map(fault => ({
         state: 'read' as const,
         reason: hex(fault.reason, 2),
@@ -206,14 +204,14 @@ export const explain = operation({
   run: (context, input) =>
     now(() => {
       const platform = poweredPlatform(context, input.platform)
-      const unit = unitOf(platform, input.unit)
-      const { segment, rid } = parseFunctionAddress(input.source)
-      if (segment !== boardUnit(platform, unit).segment) {
-        const message = `${formatFunctionAddress(segment, rid)} is in another segment than unit ${unit.id}`
-        throw new NorthbridgeError('invalidArgument', message, { issues: [{ path: '/source', message }] })
-      }
+      const unit = translatingUnit(platform, input.unit)
+      const rid = sourceIn(platform, unit.id, input.source)
+      const { segment } = parseFunctionAddress(input.source)
       const { page, offset } = parseAddress64(input.address)
-      const found = unit.explain(rid, page, offset, input.access === 'write')
+      const found =
+        unit instanceof ApertureUnit
+          ? unit.explain(page, offset)
+          : unit.explain(rid, page, offset, input.access === 'write')
       const { steps, fault, physicalAddress, ...rest } = found
       return {
         ...rest,

@@ -1,8 +1,8 @@
 /** Operations on virtual processors. */
 import { type Static, Type } from '@sinclair/typebox'
 import { hex, hex64 } from '../core/index.ts'
+import { within } from '../engine/index.ts'
 import type { GuestResult, VcpuView as Vcpu, VcpuRun } from '../hypervisor/index.ts'
-import { within } from './context.ts'
 import { GuestOperation, guestStream } from './guest-stream.ts'
 import { now, operation } from './operation.ts'
 import { poweredPlatform } from './platforms.ts'

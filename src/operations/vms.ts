@@ -1,10 +1,10 @@
 /** Operations on virtual machines and the functions they hold. */
 import { type Static, Type } from '@sinclair/typebox'
 import { bytesToHex, hex, hexToBytes, NorthbridgeError, parsePhysical } from '../core/index.ts'
-import type { Software } from '../engine/index.ts'
+import { type Software, within } from '../engine/index.ts'
 import type { AttachedDevice, VirtualMachine } from '../hypervisor/index.ts'
 import type { SimulatedPlatform } from '../system/index.ts'
-import { type OperationContext, within } from './context.ts'
+import type { OperationContext } from './context.ts'
 import { functionOf } from './functions.ts'
 import { now, operation } from './operation.ts'
 import { poweredPlatform } from './platforms.ts'

@@ -13,6 +13,7 @@ export const EFFECT = {
   powerManagement: 7,
   advancedFeatures: 8,
   sriov: 9,
+  addressTranslation: 10,
 } as const
 export type Effect = (typeof EFFECT)[keyof typeof EFFECT]
 

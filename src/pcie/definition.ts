@@ -47,6 +47,8 @@ export interface FunctionDefinition {
   readonly romSize: number
   /** Present if the image has an SR-IOV capability. */
   readonly sriov?: SriovDefinition
+  /** Translations that its device-TLB holds; default 32. Nothing without an ATS capability. */
+  readonly deviceTlbEntries?: number
   /**
    * Whether functions of the same multi-function device reach each other's BARs inside the device, past the port
    * above, unless ACS redirects them. Default true: what cannot be ruled out.

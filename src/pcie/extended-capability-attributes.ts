@@ -76,7 +76,7 @@ export const EXTENDED_CAPABILITY_ATTRIBUTES: ReadonlyMap<number, CapabilityAttri
   [EXTENDED_CAPABILITY.AER, aer],
   [EXTENDED_CAPABILITY.ACS, acs],
   [EXTENDED_CAPABILITY.ARI, ari],
-  [EXTENDED_CAPABILITY.ATS, (builder, base) => builder.declare(base, ATS.CONTROL)],
+  [EXTENDED_CAPABILITY.ATS, ats],
   [EXTENDED_CAPABILITY.SRIOV, sriov],
   [EXTENDED_CAPABILITY.PRI, pri],
   [EXTENDED_CAPABILITY.PASID, pasid],
@@ -93,8 +93,14 @@ function ari(builder: AttributeBuilder, base: number): void {
   if (capability & ACS_CAPABLE.mask) builder.writable(at, ACS_GROUPS.mask | GROUP.mask)
 }
 
+function ats(builder: AttributeBuilder, base: number): void {
+  builder.declare(base, ATS.CONTROL)
+  builder.effect(base + ATS.CONTROL.offset, EFFECT.addressTranslation)
+}
+
 function pri(builder: AttributeBuilder, base: number): void {
   builder.declare(base, PRI.CONTROL)
+  builder.effect(base + PRI.CONTROL.offset, EFFECT.addressTranslation)
   builder.declare(base, PRI.ALLOCATION)
 }
 

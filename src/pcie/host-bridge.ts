@@ -21,6 +21,7 @@ export class HostBridge implements HostNode {
   readonly ingress: UpstreamSink
   readonly rootBus: Bus<PcieFunction>
   readonly messages = new MessageSender()
+  changes = 0
 
   /** @param ingress where requests go that no peer below took. */
   constructor({ segment, bus, lastBus }: HostBridgeOptions, ingress: UpstreamSink) {

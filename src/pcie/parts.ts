@@ -4,12 +4,15 @@
  */
 import type { MmioTarget } from '../memory/index.ts'
 import type { FunctionDefinition, FunctionKind, SriovDefinition } from './definition.ts'
+import type { PageRequest } from './page-request.ts'
 import type { MemoryRequest } from './request.ts'
 
 /** Where requests leave the fabric: the root complex above a host bridge. */
 export interface UpstreamSink {
   /** @param entry the function on the root bus through which the request came: a port, a bridge, or the requester. */
   request(request: MemoryRequest, entry: FunctionNode): void
+  /** A page request; one without this method answers none. */
+  pageRequest?(request: PageRequest, entry: FunctionNode): void
 }
 
 /** Receives the address ranges that a function decodes. `end` is the address behind the last byte. */
@@ -23,6 +26,8 @@ export interface HostNode {
   /** Bus number strapped to the root bus. */
   readonly bus: number
   readonly ingress: UpstreamSink
+  /** Counts what may change a routing id or the right to send requests, for those who keep either. */
+  changes: number
   readonly messages: {
     /** To be called when a mask was lifted or messages were enabled. */
     release(fn: FunctionNode): void

@@ -4,6 +4,7 @@
  */
 import { type RequesterId, requesterId, type Saved } from '../core/index.ts'
 import type { MmioTarget } from '../memory/index.ts'
+import { AddressTranslation } from './address-translation.ts'
 import { EFFECT } from './attribute-builder.ts'
 import { type BarBehaviour, BarRegion, ERASED_ROM } from './bar-region.ts'
 import { Bus } from './bus.ts'
@@ -48,8 +49,12 @@ export class PcieFunction implements FunctionNode {
   readonly physicalFunction: PcieFunction | undefined
   readonly sriov: Sriov<PcieFunction> | undefined
   readonly layout: ConfigLayout
+  /** ATS, page requests and PASIDs; undefined for a function without any of their capabilities. */
+  readonly translation: AddressTranslation | undefined
   /** Configuration space as dwords. */
   readonly words: Uint32Array
+  /** Number that the root complex gave to what it soldered to this function of a root bus; -1 for nothing. */
+  soldered = -1
   readonly #messages: MessageSignals
   readonly #regions: (BarRegion | undefined)[] = []
   readonly #pm: number
@@ -61,6 +66,9 @@ export class PcieFunction implements FunctionNode {
   #present = true
   /** {@link gate}, -1 while it has to be worked out again. */
   #gate = -1
+  /** Routing id for requests, -1 while it may send none: valid for one value of the host bridge's `changes`. */
+  #issueId = -1
+  #issueIdFrom = -1
 
   /** @param physicalFunction makes this virtual function number `devfn` of that function. */
   constructor(
@@ -85,6 +93,10 @@ export class PcieFunction implements FunctionNode {
     this.#acs = this.layout.findExtended(EXTENDED_CAPABILITY.ACS)
     this.#express = this.layout.find(CAPABILITY.EXPRESS)
     this.#messages = new MessageSignals(this.layout, this.words, () => bus.host.messages.release(this))
+    const shared = physicalFunction?.translation
+    if (shared !== undefined || AddressTranslation.in(this.layout)) {
+      this.translation = new AddressTranslation(this, shared)
+    }
     const sriov = this.layout.findExtended(EXTENDED_CAPABILITY.SRIOV)
     if (sriov > 0 && definition.sriov !== undefined && physicalFunction === undefined) {
       const virtual = virtualDefinition(definition, definition.sriov)
@@ -115,6 +127,7 @@ export class PcieFunction implements FunctionNode {
   }
 
   remove(): void {
+    this.bus.host.changes++
     this.#present = false
   }
 
@@ -130,6 +143,7 @@ export class PcieFunction implements FunctionNode {
     const at = offset >>> 2
     const before = this.words[at]
     if (before === undefined) return
+    this.bus.host.changes++
     this.#gate = -1
     const writable = this.layout.rw[at]! & lanes
     const effect = this.layout.effects[at]!
@@ -165,6 +179,9 @@ export class PcieFunction implements FunctionNode {
       case EFFECT.advancedFeatures:
         if (now & AF.CONTROL.f.INITIATE_FLR.mask) this.functionLevelReset()
         break
+      case EFFECT.addressTranslation:
+        this.translation?.controlWritten()
+        break
       case EFFECT.powerManagement:
         this.#changePowerState(at, before)
         break
@@ -186,6 +203,7 @@ export class PcieFunction implements FunctionNode {
 
   /** A Type 0 configuration write tells a function which bus it is on. */
   captureBus(bus: number): void {
+    this.bus.host.changes++
     this.#capturedBus = bus
   }
 
@@ -286,9 +304,18 @@ export class PcieFunction implements FunctionNode {
   issue(request: MemoryRequest): void {
     request.begin()
     request.segment = this.segment
-    request.requesterId = this.rid
-    if (this.busMasterEnabled && this.isPoweredUp) climb(this, request)
-    else request.status = STATUS.notIssued
+    const { changes } = this.bus.host
+    if (this.#issueIdFrom !== changes) {
+      this.#issueIdFrom = changes
+      this.#issueId = this.busMasterEnabled && this.isPoweredUp ? this.rid : -1
+    }
+    if (this.#issueId >= 0) {
+      request.requesterId = this.#issueId
+      climb(this, request)
+    } else {
+      request.requesterId = this.rid
+      request.status = STATUS.notIssued
+    }
   }
 
   /**
@@ -314,11 +341,13 @@ export class PcieFunction implements FunctionNode {
   }
 
   reset(kind: ResetKind): void {
+    this.bus.host.changes++
     this.sriov?.removeFunctions()
     this.layout.reset(this.words, kind)
     this.#gate = -1
     this.sriov?.updateRouting()
     this.#messages.reset()
+    this.translation?.reset()
     for (const region of this.#regions) region?.reset()
     if (kind !== 'functionLevel') this.#capturedBus = this.bus.kind === 'root' ? this.bus.host.bus : 0
     this.bus.decodingChanged()
@@ -335,6 +364,7 @@ export class PcieFunction implements FunctionNode {
       bus: this.#capturedBus,
       config: this.words.slice(),
       messages: this.#messages.save(),
+      translation: this.translation?.save() ?? [],
       regions: this.definition.bars.map(({ index }) => this.#regions[index]?.save() ?? []),
       virtualFunctions: this.virtualFunctions.map(fn => fn.save()),
     }
@@ -345,13 +375,16 @@ export class PcieFunction implements FunctionNode {
       bus: number
       config: Uint32Array
       messages: Saved
+      translation: Saved
       regions: Saved[]
       virtualFunctions: Saved[]
     }
+    this.bus.host.changes++
     this.#capturedBus = state.bus
     this.words.set(state.config)
     this.#gate = -1
     this.#messages.load(state.messages)
+    this.translation?.load(state.translation)
     for (const [i, { index }] of this.definition.bars.entries()) this.#region(index).load(state.regions[i]!)
     this.sriov?.restoreFunctions()
     for (const [i, fn] of this.virtualFunctions.entries()) fn.load(state.virtualFunctions[i]!)

@@ -23,8 +23,17 @@ export const STATUS = {
   acsBlocked: 7,
   /** Blocked because a bridge or port above has Bus Master Enable clear. */
   bridgeBusMasterDisabled: 8,
+  /** Not sent: the translation that the function asked for does not permit the access. */
+  translationDenied: 9,
+  /** Not sent yet: the function has asked software for the page. */
+  pageRequested: 10,
+  /** Not sent: PASIDs, or the execute or privileged mode asked for, are not enabled in the function. */
+  pasidDisabled: 11,
 } as const
 export type Status = (typeof STATUS)[keyof typeof STATUS]
+
+/** Permissions in the completion of a translation request. */
+export const PERMISSION = { read: 1, write: 2, execute: 4, privileged: 8 } as const
 
 /** Who completed a successful request. */
 export const TARGET = { none: 0, memory: 1, peer: 2, interrupt: 3 } as const
@@ -34,6 +43,10 @@ export type Target = (typeof TARGET)[keyof typeof TARGET]
 export class InterruptOutcome {
   /** Whether interrupt remapping was applied. */
   remapped = false
+  /** Whether it was posted: entered into a descriptor in memory, for a virtual processor. */
+  posted = false
+  /** Whether the posted interrupt was announced by a notification, whose destination and vector are below. */
+  notified = false
   /** Index of the IRTE used; -1 if none. */
   irteIndex = -1
   /** Where the message went, if it was not blocked. */
@@ -60,10 +73,19 @@ export class MemoryRequest {
   addressType = 0
   /** PASID of the request, -1 without PASID prefix. */
   pasid = -1
+  /** Privileged Mode Requested and Execute Requested of the PASID prefix. */
+  privileged = false
+  execute = false
+  /** A read that carries no data (all byte enables off); so is a read of length 0. */
+  zeroLength = false
+  /** An AtomicOp: reads and writes. */
+  atomic = false
 
   // The payload: source of a write, destination of a read.
   data: Uint8Array = NO_DATA
   dataStart = 0
+  #viewed: Uint8Array = NO_DATA
+  #view: Uint32Array | undefined
 
   // The completion.
   status: Status = STATUS.successful
@@ -75,6 +97,18 @@ export class MemoryRequest {
   /** Index of the remapping unit that translated or blocked the request; -1 if none was on the way. */
   unit = -1
   readonly interrupt = new InterruptOutcome()
+  // The completion of a translation request, whose `write` says that write permission is asked for (No Write clear).
+  /** Host page of the page asked for; the whole naturally aligned block of `size` pages around it is translated alike. */
+  translatedPage: PageNumber = 0
+  /** Pages, a power of two. */
+  size = 0
+  /** Union of {@link PERMISSION}; 0 if the page cannot be accessed. */
+  permissions = 0
+  /** N: accesses with this translation must be snooped (No Snoop clear). */
+  nonSnooped = false
+  /** U: the page may be accessed by untranslated requests only. */
+  untranslatedOnly = false
+  global = false
 
   // What it cost: filled on the way, turned into time by the engine if time is being simulated.
   /** Reads of remapping structures in memory. */
@@ -84,6 +118,21 @@ export class MemoryRequest {
   /** Links and ports crossed. */
   hops = 0
 
+  /**
+   * The payload as dwords of its array, where that can be. A view costs more than it saves once, so there is one only
+   * for an array that comes again.
+   */
+  get dataWords(): Uint32Array | undefined {
+    const { data } = this
+    if (this.#viewed !== data) {
+      this.#viewed = data
+      this.#view = undefined
+    } else if (this.#view === undefined && (data.byteOffset & 3) === 0) {
+      this.#view = new Uint32Array(data.buffer, data.byteOffset, data.length >>> 2)
+    }
+    return this.#view
+  }
+
   /** Clears completion and cost before the request is sent. The header and payload are the sender's to set. */
   begin(): void {
     this.status = STATUS.successful
@@ -91,6 +140,12 @@ export class MemoryRequest {
     this.physicalPage = 0
     this.faultReason = 0
     this.unit = -1
+    this.translatedPage = 0
+    this.size = 0
+    this.permissions = 0
+    this.nonSnooped = false
+    this.untranslatedOnly = false
+    this.global = false
     this.tableReads = 0
     this.iotlbHit = false
     this.hops = 0

@@ -6,6 +6,7 @@
 import type { MmioTarget } from '../memory/index.ts'
 import { ACS_BIT } from './formats/extended-capabilities.ts'
 import { GATE } from './gate.ts'
+import type { PageRequest } from './page-request.ts'
 import { type BusNode, CLAIM, type FunctionNode } from './parts.ts'
 import { ADDRESS_TYPE, type MemoryRequest, STATUS, TARGET } from './request.ts'
 
@@ -24,8 +25,9 @@ const location = new Location()
 
 /** Takes a request from its requester up toward the host bridge. The completion fields say how it ended. */
 export function climb(requester: FunctionNode, request: MemoryRequest): void {
-  // Wider than any physical address: no window can contain it.
-  const address = request.page < 2 ** 40 ? request.page * 4096 + request.offset : -1
+  // Wider than any physical address: no window can contain it. Translation requests are for the root complex alone.
+  const forPeers = request.page < 2 ** 40 && request.addressType !== ADDRESS_TYPE.translationRequest
+  const address = forPeers ? request.page * 4096 + request.offset : -1
   let fn = requester
   for (;;) {
     if (address >= 0 && turnsAt(fn, address, request)) return
@@ -38,6 +40,21 @@ export function climb(requester: FunctionNode, request: MemoryRequest): void {
     if (!passes(bridge, request)) return
     fn = bridge
   }
+}
+
+/** Takes a page request message up to the root complex. False if it does not arrive: bridges to PCI pass no messages. */
+export function climbWithPageRequest(requester: FunctionNode, request: PageRequest): boolean {
+  if (!requester.busMasterEnabled || !requester.isPoweredUp) return false
+  let fn = requester
+  for (let bridge = fn.bus.bridge; bridge !== undefined; bridge = fn.bus.bridge) {
+    const { gate } = bridge
+    if (gate & (GATE.reset | GATE.closed | GATE.alias)) return false
+    if (gate & GATE.validation && isOutside(bridge, request.sourceId >>> 8)) return false
+    fn = bridge
+  }
+  const { ingress } = fn.bus.host
+  ingress.pageRequest?.(request, fn.physicalFunction ?? fn)
+  return ingress.pageRequest !== undefined
 }
 
 /** Whether a bridge takes a request from its secondary side; if not, the status says why. */

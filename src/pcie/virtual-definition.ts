@@ -14,6 +14,7 @@ export function virtualDefinition(physical: FunctionDefinition, sriov: SriovDefi
       bars: sriov.bars,
       romSize: 0,
       internalPeerToPeer: false,
+      ...(physical.deviceTlbEntries !== undefined && { deviceTlbEntries: physical.deviceTlbEntries }),
     }
     definitions.set(sriov, definition)
   }

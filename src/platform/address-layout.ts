@@ -18,7 +18,7 @@ import type { Issue } from '../core/index.ts'
 import type { RamRange } from '../memory/index.ts'
 import { registerSizeOf, resolveCapabilities } from '../vtd/index.ts'
 import type { Topology } from './topology-schema.ts'
-import { unitsOf } from './wiring.ts'
+import { apertureOf, unitsOf } from './wiring.ts'
 
 const MIB = 2 ** 20
 const GIB = 2 ** 30
@@ -61,6 +61,8 @@ export interface AddressLayout {
   readonly memory64: Window
   /** By remapping unit of the document. */
   readonly units: readonly Window[]
+  /** Registers of an address-range unit. */
+  readonly aperture?: Window
 }
 
 const alignUp = (value: number, alignment: number): number => Math.ceil(value / alignment) * alignment
@@ -85,6 +87,7 @@ export function layOutAddresses(topology: Topology): AddressLayout {
     memory32: REGISTERS32,
     memory64: { base: base64, size: end64 - base64 },
     units: unitWindows(topology),
+    ...apertureWindow(topology),
   }
 }
 
@@ -126,6 +129,12 @@ function unitWindows(topology: Topology): Window[] {
   })
 }
 
+function apertureWindow(topology: Topology): Pick<AddressLayout, 'aperture'> {
+  const aperture = apertureOf(topology)
+  if (aperture === undefined) return {}
+  return { aperture: { base: Number(aperture.registerBase ?? UNITS_FIRST_BASE), size: REGISTER_PAGE } }
+}
+
 const overlap = (a: Window, b: Window): boolean => a.base < b.base + b.size && b.base < a.base + a.size
 
 /** What is wrong with where things come to lie. */
@@ -142,15 +151,19 @@ export function layoutIssues(topology: Topology, layout: AddressLayout): Issue[]
   const units = unitsOf(topology)
   for (const [i, window] of layout.units.entries()) {
     const path = `/iommu/units/${i}/registerBase`
-    if (window.base % REGISTER_PAGE !== 0) issues.push({ path, message: 'must be a multiple of 4 KiB' })
-    if (window.base < UNITS_RANGE.first || window.base + window.size > UNITS_RANGE.end) {
-      issues.push({
-        path,
-        message: `and the ${window.size} bytes from there must lie in 0xfed10000 to 0xfedfffff`,
-      })
-    }
+    issues.push(...registerIssues(path, window))
     const other = layout.units.findIndex((earlier, j) => j < i && overlap(earlier, window))
     if (other >= 0) issues.push({ path, message: `overlaps the registers of unit "${units[other]!.id}"` })
+  }
+  if (layout.aperture !== undefined) issues.push(...registerIssues('/iommu/registerBase', layout.aperture))
+  return issues
+}
+
+function registerIssues(path: string, { base, size }: Window): Issue[] {
+  const issues: Issue[] = []
+  if (base % REGISTER_PAGE !== 0) issues.push({ path, message: 'must be a multiple of 4 KiB' })
+  if (base < UNITS_RANGE.first || base + size > UNITS_RANGE.end) {
+    issues.push({ path, message: `and the ${size} bytes from there must lie in 0xfed10000 to 0xfedfffff` })
   }
   return issues
 }

@@ -1,5 +1,6 @@
 /** Soldering: from the plan of a platform to its parts, each connected to what it reaches. */
 import { type Engine, pause, type Software } from '../engine/index.ts'
+import { ApertureUnit } from '../gart/index.ts'
 import { ApicBus, IoApic } from '../interrupts/index.ts'
 import { PhysicalMemory, SystemAddressMap } from '../memory/index.ts'
 import { Fabric, HostBridge, type PcieFunction } from '../pcie/index.ts'
@@ -15,7 +16,7 @@ import { PlatformPorts } from './ports.ts'
 import { RegisterWindow } from './register-window.ts'
 import { RootComplex } from './root-complex.ts'
 import type { Topology } from './topology-schema.ts'
-import { unitIdOf, unitIdOfIoApic, unitsOf } from './wiring.ts'
+import { apertureOf, unitIdOf, unitIdOfIoApic, unitsOf } from './wiring.ts'
 
 /** The parts of a machine, wired. */
 export interface PlatformParts {
@@ -25,6 +26,8 @@ export interface PlatformParts {
   readonly fabric: Fabric
   readonly rootComplex: RootComplex
   readonly units: readonly RemappingUnit[]
+  /** Instead of units: the one address-range unit that all requests pass. */
+  readonly aperture: ApertureUnit | undefined
   readonly processors: readonly LogicalProcessor[]
   readonly ioApic: IoApic
   readonly ports: PlatformPorts
@@ -39,22 +42,26 @@ export function* assemble(plan: PlatformPlan, engine: Engine): Software<Platform
   const memory = new PhysicalMemory(layout.ram)
   const map = new SystemAddressMap(memory)
   const apics = new ApicBus()
+  const described = apertureOf(topology)
+  const aperture = described && new ApertureUnit(described, memory)
+  if (aperture !== undefined) map.add({ name: aperture.id, ...layout.aperture!, target: aperture })
+
+  const fabric = new Fabric()
+  const rootComplex = new RootComplex({ memory, apics, fabric, aperture })
   const units = unitsOf(topology).map(
-    ({ id, capabilities }, index) =>
+    ({ id, segment, capabilities, completionLatencyNs }, index) =>
       new RemappingUnit(
         {
           id,
           index,
           hostAddressWidth: topology.hostAddressWidth,
           ...(capabilities && { capabilities }),
+          completionLatency: completionLatencyNs ?? 0,
         },
-        { memory, interrupts: apics, engine },
+        { memory, interrupts: apics, engine, deviceTlbs: rootComplex.deviceTlbPort(segment) },
       ),
   )
   for (const [i, unit] of units.entries()) map.add({ name: unit.id, ...layout.units[i]!, target: unit })
-
-  const fabric = new Fabric()
-  const rootComplex = new RootComplex({ memory, apics, fabric })
   yield* plug(plan, fabric, rootComplex, units)
   for (const { segment, base } of layout.ecam) {
     const target = new EnhancedConfigurationAccess(fabric, segment)
@@ -80,7 +87,7 @@ export function* assemble(plan: PlatformPlan, engine: Engine): Software<Platform
     ({ apicId }, number) =>
       new LogicalProcessor({ number, apicId, capabilities }, { map, bus: apics, ports, engine }),
   )
-  return { topology, board, map, fabric, rootComplex, units, processors, ioApic, ports }
+  return { topology, board, map, fabric, rootComplex, units, aperture, processors, ioApic, ports }
 }
 
 /** Makes every function of the document, parents first, and wires those on root buses. */

@@ -53,6 +53,20 @@ export interface BoardReservedMemory {
   readonly scopes: readonly BoardScope[]
 }
 
+export interface BoardAtsPorts {
+  readonly segment: number
+  readonly allPorts: boolean
+  /** Empty with `allPorts`. */
+  readonly scopes: readonly BoardScope[]
+}
+
+export interface BoardIntegratedCaches {
+  readonly segment: number
+  /** Whether the functions do not work with their device-TLB disabled. */
+  readonly required: boolean
+  readonly scopes: readonly BoardScope[]
+}
+
 export interface BoardWindow {
   readonly base: number
   readonly limit: number
@@ -96,6 +110,12 @@ export interface Board {
     readonly interruptRemapping: boolean
     readonly units: readonly BoardRemappingUnit[]
     readonly reservedMemory: readonly BoardReservedMemory[]
+    /** Root ports below which address translation services may be used. */
+    readonly atsPorts: readonly BoardAtsPorts[]
+    /** Functions of the root complex with a device-TLB. */
+    readonly integratedCaches: readonly BoardIntegratedCaches[]
+    /** Register page of an address-range unit. */
+    readonly apertureBase?: number
   }
   /** RAM per proximity domain. */
   readonly memoryAffinity: readonly {

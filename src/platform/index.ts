@@ -2,7 +2,8 @@ export type { Board } from './board.ts'
 export { type PlacedNode, placedNodes } from './function-paths.ts'
 export type { MachinePort, ProcessorPort } from './machine-port.ts'
 export { Platform } from './platform.ts'
-export { parseTopology } from './topology.ts'
+export { RootComplex, type RootComplexEnvironment } from './root-complex.ts'
+export { parseTopology, readTopology } from './topology.ts'
 export {
   TOPOLOGY_LIMITS,
   type Topology,

@@ -45,7 +45,8 @@ export function makeBoard(
       hostAddressWidth: topology.hostAddressWidth,
       interruptRemapping: topology.iommu.kind === 'intel-vtd' && topology.iommu.interruptRemapping,
       units: remappingUnitsOf(topology, layout, functions, segment),
-      reservedMemory: reservedMemoryOf(topology, functions),
+      ...describedFunctions(topology, functions),
+      ...(layout.aperture && { apertureBase: layout.aperture.base }),
     },
     memoryAffinity: layout.memoryAffinity,
     presets: functions.flatMap(({ placed }) => presetOf(placed)),
@@ -105,21 +106,38 @@ const scopeOf = (placed: PlacedNode, { kind }: FunctionDefinition): BoardScope =
   path: boardPathOf(placed),
 })
 
-function reservedMemoryOf(
-  { reservedMemory }: Topology,
+/** What the document says of functions by their paths: reserved memory, ATS ports, integrated caches. */
+function describedFunctions(
+  { reservedMemory, iommu }: Topology,
   functions: readonly ResolvedFunction[],
-): Board['remapping']['reservedMemory'] {
-  if (reservedMemory.length === 0) return []
+): Pick<Board['remapping'], 'reservedMemory' | 'atsPorts' | 'integratedCaches'> {
+  const { atsPorts = [], integratedCaches = [] } = iommu.kind === 'intel-vtd' ? iommu : {}
   const scopes = new Map<string, BoardScope>()
-  for (const { placed, definition } of functions) {
-    scopes.set(`${placed.hostBridge.segment}/${pathText(boardPathOf(placed))}`, scopeOf(placed, definition))
+  if (reservedMemory.length + atsPorts.length + integratedCaches.length > 0) {
+    for (const { placed, definition } of functions) {
+      scopes.set(`${placed.hostBridge.segment}/${pathText(boardPathOf(placed))}`, scopeOf(placed, definition))
+    }
   }
-  return reservedMemory.map(({ segment, base, limit, functions: paths }) => ({
-    segment,
-    base: Number(base),
-    limit: Number(limit),
-    scopes: paths.map(path => scopes.get(`${segment}/${path.toLowerCase()}`)!),
-  }))
+  const named = (segment: number, paths: readonly string[] = []): BoardScope[] =>
+    paths.map(path => scopes.get(`${segment}/${path.toLowerCase()}`)!)
+  return {
+    reservedMemory: reservedMemory.map(({ segment, base, limit, functions: paths }) => ({
+      segment,
+      base: Number(base),
+      limit: Number(limit),
+      scopes: named(segment, paths),
+    })),
+    atsPorts: atsPorts.map(({ segment, allPorts, functions: paths }) => ({
+      segment,
+      allPorts,
+      scopes: named(segment, paths),
+    })),
+    integratedCaches: integratedCaches.map(({ segment, required, functions: paths }) => ({
+      segment,
+      required,
+      scopes: named(segment, paths),
+    })),
+  }
 }
 
 function presetOf(placed: PlacedNode): BoardPreset[] {

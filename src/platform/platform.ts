@@ -2,6 +2,7 @@
 import { assert, type RequesterId, type Saved } from '../core/index.ts'
 import { DmaEngine } from '../devices/index.ts'
 import type { Engine, Software } from '../engine/index.ts'
+import type { ApertureUnit } from '../gart/index.ts'
 import type { IoApic } from '../interrupts/index.ts'
 import type { SystemAddressMap } from '../memory/index.ts'
 import type { Fabric, PcieFunction } from '../pcie/index.ts'
@@ -22,6 +23,8 @@ export class Platform {
   readonly port: MachinePort
   readonly fabric: Fabric
   readonly units: readonly RemappingUnit[]
+  /** On machines with an address-range unit instead of remapping units. */
+  readonly aperture: ApertureUnit | undefined
   readonly processors: readonly LogicalProcessor[]
   readonly ioApic: IoApic
   readonly map: SystemAddressMap
@@ -35,6 +38,7 @@ export class Platform {
     this.topology = parts.topology
     this.fabric = parts.fabric
     this.units = parts.units
+    this.aperture = parts.aperture
     this.processors = parts.processors
     this.ioApic = parts.ioApic
     this.map = parts.map
@@ -84,6 +88,7 @@ export class Platform {
   #resetHardware(): void {
     this.fabric.conventionalReset()
     for (const unit of this.units) unit.reset()
+    this.aperture?.reset()
     this.ioApic.reset()
     for (const processor of this.processors) processor.reset()
     this.#ports.reset()
@@ -109,6 +114,7 @@ export class Platform {
       memory: this.memory.save(),
       fabric: this.fabric.save(),
       units: this.units.map(unit => unit.save()),
+      ...(this.aperture && { aperture: this.aperture.save() }),
       processors: this.processors.map(processor => processor.save()),
       ioApic: this.ioApic.save(),
       ports: this.#ports.save(),
@@ -122,6 +128,7 @@ export class Platform {
       memory: Saved
       fabric: Saved
       units: readonly Saved[]
+      aperture?: Saved
       processors: readonly Saved[]
       ioApic: Saved
       ports: Saved
@@ -134,6 +141,7 @@ export class Platform {
     this.memory.load(state.memory)
     this.fabric.load(state.fabric)
     for (const [i, unit] of this.units.entries()) unit.load(state.units[i]!)
+    if (state.aperture !== undefined) this.aperture?.load(state.aperture)
     for (const [i, processor] of this.processors.entries()) processor.load(state.processors[i]!)
     this.ioApic.load(state.ioApic)
     this.#ports.load(state.ports)

@@ -3,7 +3,8 @@
  * another root port, a peer. Which remapping unit a request passes is wiring.
  */
 
-import { copyBytes } from '../core/index.ts'
+import { copyBytes, copyWords, type RequesterId } from '../core/index.ts'
+import type { ApertureUnit } from '../gart/index.ts'
 import { INTERRUPT_FIRST_PAGE, INTERRUPT_LAST_PAGE } from '../interrupts/formats/message.ts'
 import { type ApicBus, decodeCompatibility, InterruptMessage } from '../interrupts/index.ts'
 import type { PhysicalMemory } from '../memory/index.ts'
@@ -12,12 +13,13 @@ import {
   type Fabric,
   InterruptOutcome,
   type MemoryRequest,
+  type PageRequest,
   type PcieFunction,
   STATUS,
   TARGET,
   type UpstreamSink,
 } from '../pcie/index.ts'
-import type { RemappingUnit } from '../vtd/index.ts'
+import type { DeviceTlbPort, RemappingUnit } from '../vtd/index.ts'
 
 /** What is behind the root complex. */
 export interface RootComplexEnvironment {
@@ -25,35 +27,46 @@ export interface RootComplexEnvironment {
   readonly apics: ApicBus
   /** Reached by peer-to-peer requests. */
   readonly fabric: Fabric
+  /** An address-range unit: on the way of every request that no remapping unit takes. */
+  readonly aperture?: ApertureUnit | undefined
 }
+
+/** Of a function that is not there, or has no device-TLB. */
+const NO_ANSWER = -1
+
+/** Up to this many bytes a loop over dwords is the fastest copy. */
+const WORD_COPY = 256
 
 export class RootComplex implements UpstreamSink {
   readonly #memory: PhysicalMemory
   readonly #apics: ApicBus
   readonly #fabric: Fabric
-  readonly #units = new Map<PcieFunction, RemappingUnit>()
+  readonly #aperture: ApertureUnit | undefined
+  /** By `PcieFunction.soldered`. */
+  readonly #units: RemappingUnit[] = []
   /** Reused per message. */
   readonly #message = new InterruptMessage()
   readonly #ioApicOutcome = new InterruptOutcome()
 
-  constructor({ memory, apics, fabric }: RootComplexEnvironment) {
+  constructor({ memory, apics, fabric, aperture }: RootComplexEnvironment) {
     this.#memory = memory
     this.#apics = apics
     this.#fabric = fabric
+    this.#aperture = aperture
   }
 
   /** Solders a root-bus function to a remapping unit. */
   wire(entry: PcieFunction, unit: RemappingUnit): void {
-    this.#units.set(entry, unit)
+    entry.soldered = this.#units.push(unit) - 1
   }
 
   /** The unit on the way of what enters by a root-bus function. */
   unitAt(entry: PcieFunction): RemappingUnit | undefined {
-    return this.#units.get(entry)
+    return entry.soldered < 0 ? undefined : this.#units[entry.soldered]
   }
 
   request(request: MemoryRequest, entry: PcieFunction): void {
-    const unit = this.#units.get(entry)
+    const unit = entry.soldered < 0 ? undefined : this.#units[entry.soldered]
     if (
       request.page >= INTERRUPT_FIRST_PAGE &&
       request.page <= INTERRUPT_LAST_PAGE &&
@@ -63,30 +76,54 @@ export class RootComplex implements UpstreamSink {
       this.#interruptRequest(request, unit)
       return
     }
-    if (unit === undefined) request.physicalPage = request.page
-    else if (!unit.translate(request)) return
+    if (unit !== undefined) {
+      if (!unit.translate(request)) return
+      if (request.addressType === ADDRESS_TYPE.translationRequest) return
+    } else if (request.addressType !== ADDRESS_TYPE.untranslated || request.pasid >= 0) {
+      // Nobody here translates for functions, nor knows process address spaces.
+      request.status = STATUS.unsupportedRequest
+      return
+    } else if (this.#aperture === undefined) request.physicalPage = request.page
+    else if (!this.#aperture.translate(request)) return
     this.#complete(request, entry)
+  }
+
+  pageRequest(request: PageRequest, entry: PcieFunction): void {
+    this.unitAt(entry)?.pageRequest(request)
+  }
+
+  /** What a unit tells functions of a segment goes down to whoever answers to the requester id there. */
+  deviceTlbPort(segment: number): DeviceTlbPort {
+    const translationOf = (sourceId: number) => {
+      const fn = this.#fabric.functionAt(segment, sourceId as RequesterId)
+      return fn?.isPoweredUp === true ? fn.translation : undefined
+    }
+    return {
+      invalidate: (sourceId, page, count, pasid) => {
+        const translation = translationOf(sourceId)
+        return translation?.supported === true ? translation.invalidate(page, count, pasid) : NO_ANSWER
+      },
+      pageGroupResponse: (sourceId, _pasid, groupIndex, code) =>
+        translationOf(sourceId)?.pageRequests?.answered(groupIndex, code),
+    }
   }
 
   /** The access itself, at `physicalPage`. */
   #complete(request: MemoryRequest, entry: PcieFunction): void {
-    const { physicalPage: page, offset, length, data, dataStart } = request
-    if (request.write) {
-      const bytes = this.#memory.pageForWrite(page)?.bytes
-      if (bytes !== undefined) {
-        request.target = TARGET.memory
-        copyBytes(data, dataStart, bytes, offset, length)
-        return
-      }
-    } else {
-      const bytes = this.#memory.page(page)?.bytes
-      if (bytes !== undefined) {
-        request.target = TARGET.memory
-        copyBytes(bytes, offset, data, dataStart, length)
-        return
-      }
+    const { physicalPage, offset, length, data, dataStart, write } = request
+    const page = write ? this.#memory.pageForWrite(physicalPage) : this.#memory.page(physicalPage)
+    if (page === undefined) {
+      this.#fabric.request(request, entry)
+      return
     }
-    this.#fabric.request(request, entry)
+    request.target = TARGET.memory
+    const inWords = length <= WORD_COPY && ((offset | length | dataStart) & 3) === 0
+    const words = inWords ? request.dataWords : undefined
+    if (words === undefined) {
+      if (write) copyBytes(data, dataStart, page.bytes, offset, length)
+      else copyBytes(page.bytes, offset, data, dataStart, length)
+    } else if (write) copyWords(words, dataStart >>> 2, page.words, offset >>> 2, length >>> 2)
+    else copyWords(page.words, offset >>> 2, words, dataStart >>> 2, length >>> 2)
   }
 
   /** "Interrupt Address Range": a DWORD write is a message, whatever else comes there is blocked. */
@@ -125,12 +162,15 @@ export class RootComplex implements UpstreamSink {
   ): number {
     const message = this.#message
     outcome.remapped = false
+    outcome.posted = false
     outcome.irteIndex = -1
     outcome.processor = -1
     if (unit === undefined) decodeCompatibility(addressLow, data, message)
     else {
       const reason = unit.remapInterrupt(sourceId, addressLow, 0, data, message, outcome)
       if (reason !== 0) return reason
+      // Posted to a processor that has been told already, or wishes not to be.
+      if (outcome.posted && !outcome.notified) return 0
     }
     outcome.destination = message.destination
     outcome.logical = message.logical

@@ -1,5 +1,6 @@
 /** The rules of a topology that tie fields together. Each names the field to change and the rule it breaks. */
 import { type Issue, NorthbridgeError } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
 import { resolveCapabilities } from '../vtd/index.ts'
 import { IO_APIC_REQUESTER_ID, layOutAddresses, layoutIssues, segmentsOf } from './address-layout.ts'
 import type { FunctionCatalogue } from './function-catalogue.ts'
@@ -13,13 +14,13 @@ const IO_APIC_BUS = IO_APIC_REQUESTER_ID >>> 8
 const IO_APIC_BUS_RULE = `must leave bus ${IO_APIC_BUS} to the I/O APIC`
 
 /** Every broken rule, in document order within each group of rules. Empty for a topology that can be built. */
-export function topologyIssues(topology: Topology, catalogue: FunctionCatalogue): Issue[] {
+export function* topologyIssues(topology: Topology, catalogue: FunctionCatalogue): Software<Issue[]> {
   const issues: Issue[] = []
   const report: Report = (path, message) => issues.push({ path, message })
   processorsAndMemory(topology, report)
   remappingUnits(topology, report)
   hostBridges(topology, report)
-  treeIssues(topology, catalogue, report)
+  yield* treeIssues(topology, catalogue, report)
   if (issues.length > 0) return issues
   // Where everything lies can only be said of machines that are sound so far.
   const layout = layOutAddresses(topology)

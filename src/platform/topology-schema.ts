@@ -179,6 +179,38 @@ const remappingUnitSchema = z.strictObject({
   registerBase: address.optional().describe('Register page, in 0xfed10000 to 0xfedfffff'),
   numaNode: numaNode.default(-1),
   capabilities: capabilitiesSchema.optional(),
+  completionLatencyNs: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .optional()
+    .describe('Time that each register command and queued invalidation takes; none by default'),
+})
+
+const functionPaths = z
+  .array(
+    z
+      .string()
+      .regex(
+        /^[0-9a-f]{2}:[01][0-9a-f]\.[0-7](?:\/[01][0-9a-f]\.[0-7]){0,30}$/,
+        'must be a path from a root bus, like "00:1c.0/00.0"',
+      ),
+  )
+  .min(1)
+  .max(64)
+
+const atsPortsSchema = z
+  .strictObject({
+    segment: segment.default(0),
+    allPorts: z.boolean().default(false).describe('Every root port of the segment'),
+    functions: functionPaths.optional().describe('Root ports, if not all of the segment'),
+  })
+  .refine(entry => entry.allPorts !== (entry.functions !== undefined), 'names either all ports or some')
+
+const integratedCachesSchema = z.strictObject({
+  segment: segment.default(0),
+  required: z.boolean().default(false).describe('Whether the functions need their device-TLB enabled'),
+  functions: functionPaths.describe('Functions of root buses with a device-TLB'),
 })
 
 const iommuSchema = z.discriminatedUnion('kind', [
@@ -186,7 +218,24 @@ const iommuSchema = z.discriminatedUnion('kind', [
     kind: z.literal('intel-vtd'),
     interruptRemapping: z.boolean().default(true).describe('Whether the firmware offers interrupt remapping'),
     units: z.array(remappingUnitSchema).min(1).max(TOPOLOGY_LIMITS.remappingUnits),
+    atsPorts: z
+      .array(atsPortsSchema)
+      .max(TOPOLOGY_LIMITS.hostBridges)
+      .default([])
+      .describe('ATSRs: root ports below which device-TLBs may be used'),
+    integratedCaches: z
+      .array(integratedCachesSchema)
+      .max(TOPOLOGY_LIMITS.hostBridges)
+      .default([])
+      .describe('SATCs: functions of the root complex with a device-TLB'),
   }),
+  z
+    .strictObject({
+      kind: z.literal('gart'),
+      id: name.default('gart'),
+      registerBase: address.optional().describe('Register page, in 0xfed10000 to 0xfedfffff'),
+    })
+    .describe('An aperture with one table for all requesters: it translates, but isolates nobody'),
   z.strictObject({ kind: z.literal('amd') }).describe('Present, but not modelled: nothing can be assigned'),
   z.strictObject({ kind: z.literal('none') }),
 ])
@@ -209,18 +258,7 @@ const reservedMemorySchema = z.strictObject({
   segment: segment.default(0),
   base: address.describe('First byte, a multiple of 4 KiB'),
   limit: address.describe('Last byte'),
-  functions: z
-    .array(
-      z
-        .string()
-        .regex(
-          /^[0-9a-f]{2}:[01][0-9a-f]\.[0-7](?:\/[01][0-9a-f]\.[0-7]){0,30}$/,
-          'must be a path from a root bus, like "00:1c.0/00.0"',
-        ),
-    )
-    .min(1)
-    .max(64)
-    .describe('Functions whose traffic to this memory must always pass'),
+  functions: functionPaths.describe('Functions whose traffic to this memory must always pass'),
 })
 
 export const topologySchema = z.strictObject({

@@ -1,5 +1,6 @@
 /** The rules of the tree of functions below the host bridges of a topology. */
 import { jsonPointer } from '../core/index.ts'
+import { pause, type Software } from '../engine/index.ts'
 import { EXTENDED_CAPABILITY } from '../pcie/formats/index.ts'
 import type { FunctionDefinition } from '../pcie/index.ts'
 import { extendedCapabilityAt } from './config-image.ts'
@@ -10,8 +11,13 @@ import { checkFunction, isBridging } from './topology-function-rules.ts'
 import { TOPOLOGY_LIMITS, type Topology } from './topology-schema.ts'
 import { checkWiring, type Report } from './wiring-rules.ts'
 
-export function treeIssues(topology: Topology, catalogue: FunctionCatalogue, report: Report): void {
+/** Functions looked at between two pauses. */
+const FUNCTIONS_PER_PAUSE = 256
+
+export function* treeIssues(topology: Topology, catalogue: FunctionCatalogue, report: Report): Software {
   const paths = new Set<string>()
+  /** Bridges of root buses. */
+  const ports = new Set<string>()
   let functions = 0
   for (const [i, hostBridge] of topology.hostBridges.entries()) {
     const last = lastBusOf(topology, hostBridge)
@@ -23,6 +29,7 @@ export function treeIssues(topology: Topology, catalogue: FunctionCatalogue, rep
       const path = `${hostBridge.segment}/${pathText(boardPathOf(placed))}`
       if (paths.has(path)) report(`${at}/at`, `is taken by an earlier function: ${placed.node.at}`)
       paths.add(path)
+      if (functions % FUNCTIONS_PER_PAUSE === 0) yield* pause()
       if (++functions > TOPOLOGY_LIMITS.functions) {
         report(at, `is one function more than the ${TOPOLOGY_LIMITS.functions} that a topology may have`)
         return
@@ -34,6 +41,7 @@ export function treeIssues(topology: Topology, catalogue: FunctionCatalogue, rep
       }
       definitions.set(placed, definition)
       if (isBridging(definition)) buses++
+      if (isBridging(definition) && placed.parent === undefined) ports.add(path)
       checkFunction(placed, definition, at, report)
       checkPlace(placed, definition, definitions, catalogue, at, report)
       checkBusNumbers(placed, last, at, report)
@@ -48,13 +56,29 @@ export function treeIssues(topology: Topology, catalogue: FunctionCatalogue, rep
       report(`/hostBridges/${i}/devices`, `need ${buses} bus numbers, and the host bridge has ${given}`)
     }
   }
-  for (const [i, { segment, functions: wanted }] of topology.reservedMemory.entries()) {
-    for (const [j, path] of wanted.entries()) {
-      if (!paths.has(`${segment}/${path.toLowerCase()}`)) {
-        report(jsonPointer(['reservedMemory', i, 'functions', j]), `names no function: "${path}"`)
+  const { iommu, reservedMemory } = topology
+  const named = (
+    place: readonly string[],
+    entries: readonly { readonly segment: number; readonly functions?: readonly string[] | undefined }[],
+    rule?: readonly [(path: string) => boolean, string],
+  ): void => {
+    for (const [i, { segment, functions: wanted = [] }] of entries.entries()) {
+      for (const [j, path] of wanted.entries()) {
+        const at = jsonPointer([...place, i, 'functions', j])
+        const key = `${segment}/${path.toLowerCase()}`
+        if (!paths.has(key)) report(at, `names no function: "${path}"`)
+        else if (rule?.[0](key) === false) report(at, rule[1])
       }
     }
   }
+  named(['reservedMemory'], reservedMemory)
+  if (iommu.kind !== 'intel-vtd') return
+  named(['iommu', 'atsPorts'], iommu.atsPorts, [key => ports.has(key), 'is no port of a root bus'])
+  const onRootBus = (key: string): boolean => !ports.has(key) && key.split('/').length === 2
+  named(['iommu', 'integratedCaches'], iommu.integratedCaches, [
+    onRootBus,
+    'is no function of a root bus that could hold a device-TLB',
+  ])
 }
 
 /** Where a function may be. */

@@ -4,6 +4,9 @@ import type { Topology, TopologyHostBridge, TopologyNode, TopologyRemappingUnit 
 export const unitsOf = ({ iommu }: Topology): readonly TopologyRemappingUnit[] =>
   iommu.kind === 'intel-vtd' ? iommu.units : []
 
+/** The address-range unit that all requests pass, if the machine has one instead of remapping units. */
+export const apertureOf = ({ iommu }: Topology) => (iommu.kind === 'gart' ? iommu : undefined)
+
 /** The unit that serves every function of a segment which no other unit is wired to. */
 export const includeAllUnit = (topology: Topology, segment: number): TopologyRemappingUnit | undefined =>
   unitsOf(topology).find(unit => unit.includeAll && unit.segment === segment)

@@ -19,6 +19,8 @@ export interface DmaPart {
   readonly faultReason: number
   /** Index of the remapping unit, -1 if none was on the way. */
   readonly unit: number
+  /** How the access itself was made, `ADDRESS_TYPE`. */
+  readonly addressType: number
 }
 
 export interface DmaReport {
@@ -33,6 +35,9 @@ export interface InterruptReport {
   readonly request: DmaPart & {
     readonly interrupt: {
       readonly remapped: boolean
+      /** Entered into a posted interrupt descriptor, and whether a notification was sent. */
+      readonly posted: boolean
+      readonly notified: boolean
       /** -1 if none was used. */
       readonly irteIndex: number
       readonly destination: number
@@ -63,4 +68,5 @@ export const dmaPart = (request: MemoryRequest): DmaPart => ({
   physicalPage: request.physicalPage,
   faultReason: request.faultReason,
   unit: request.unit,
+  addressType: request.addressType,
 })

@@ -1,6 +1,7 @@
 /** One machine with the software that runs on it, and the stimulus that the outside world gives it. */
 import { digest, NorthbridgeError, parseFunctionAddress, Random, type Saved } from '../core/index.ts'
-import { Engine, type Software } from '../engine/index.ts'
+import type { DmaOptions } from '../devices/index.ts'
+import { Engine, type Software, within } from '../engine/index.ts'
 import { describeReport, runFirmware } from '../firmware/index.ts'
 import { guestKernel } from '../guest/index.ts'
 import { HostKernel } from '../host/index.ts'
@@ -16,6 +17,9 @@ export interface SimulatedPlatformOptions {
   /** Of the world's random numbers; default 1. */
   readonly seed?: number
 }
+
+/** A function whose page request is answered but whose page is missing still gives up some time. */
+const MOST_PAGE_REQUEST_TRIES = 16
 
 export type PowerAction = 'on' | 'off' | 'reset'
 
@@ -50,7 +54,7 @@ export class SimulatedPlatform {
   static *create(topology: Topology, options: SimulatedPlatformOptions): Software<SimulatedPlatform> {
     const engine = new Engine()
     const platform = new SimulatedPlatform(options, topology, engine, yield* Platform.build(topology, engine))
-    yield* platform.power('on')
+    yield* within(engine, platform.power('on'))
     return platform
   }
 
@@ -101,7 +105,7 @@ export class SimulatedPlatform {
       commandLine: this.topology.host.commandLine,
       kernel: this.topology.host.kernel,
       // The DMAR table has no names: the kernel shows the board's, so that people find one name everywhere.
-      unitNames: new Map(port.board.remapping.units.map(unit => [unit.registerBase, unit.id])),
+      unitNames: this.#unitNames(),
       bootVfs: bootVfs(this.hardware),
     })
     yield* host.boot()
@@ -109,15 +113,36 @@ export class SimulatedPlatform {
     this.#hypervisor = new Hypervisor(port, host, this.engine, guestKernel)
   }
 
+  #unitNames(): Map<number, string> {
+    const { units, apertureBase } = this.hardware.port.board.remapping
+    const names = new Map(units.map(unit => [unit.registerBase, unit.id]))
+    if (apertureBase !== undefined) names.set(apertureBase, this.hardware.aperture!.id)
+    return names
+  }
+
   /**
    * Stimulus: the function's DMA engine reads memory into `data`, or writes `data`, at a 64-bit address; then software
-   * takes the interrupts that follow. Throws `notFound`, `poweredOff`.
+   * takes the interrupts that follow. A function that had to ask for pages tries again once it has been answered.
+   * Throws `notFound`, `poweredOff`.
    */
-  *dma(address: string, write: boolean, page: number, offset: number, data: Uint8Array): Software<DmaReport> {
-    const parts = this.hardware.engineOf(this.#function(address)).dma(write, page, offset, data)
-    const report = { parts: parts.map(part => ({ ...part })) }
+  *dma(
+    address: string,
+    write: boolean,
+    page: number,
+    offset: number,
+    data: Uint8Array,
+    options?: DmaOptions,
+  ): Software<DmaReport> {
+    const dmaEngine = this.hardware.engineOf(this.#function(address))
+    let parts = dmaEngine.dma(write, page, offset, data, options)
+    let reports = parts.map(part => ({ ...part }))
     yield* this.hypervisor.settle()
-    return report
+    for (let tries = 0; dmaEngine.waiting && tries < MOST_PAGE_REQUEST_TRIES; tries++) {
+      parts = dmaEngine.retry()
+      reports = parts.map(part => ({ ...part }))
+      yield* this.hypervisor.settle()
+    }
+    return { parts: reports }
   }
 
   /** Stimulus: the function signals a vector; then software takes the interrupt. Throws `notFound`, `poweredOff`. */

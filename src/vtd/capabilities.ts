@@ -104,7 +104,7 @@ const RULES: readonly (readonly [(c: UnitCapabilities) => boolean, string])[] = 
 ]
 
 /** Features of the architecture that this model has not; a unit cannot be configured to report them. */
-const NOT_MODELLED: readonly CapabilityName[] = ['AFL', 'SMTS', 'PI', 'ECMDS', 'VCS', 'TDXIO']
+const NOT_MODELLED: readonly CapabilityName[] = ['AFL', 'ECMDS', 'VCS', 'TDXIO']
 
 /** First byte behind the registers with fixed offsets that a unit with these capabilities has. */
 const endOfFixed = (c: UnitCapabilities): number => (c.MTS ? 0x220 : 0xf0)

@@ -1,34 +1,42 @@
 /**
- * "Hardware handling of requests" in legacy mode: from source-id and address to a host page or a reason code, through
- * context cache and IOTLB. Resolving has no side effects but on this object's own record of the last request, so a
- * request can be explained without being made; `commit` then fills the caches.
+ * "Hardware handling of requests": from source-id, PASID and address to a host page or a reason code, through the
+ * caches; legacy mode is here, scalable mode next door. Resolving has no side effects but on this object's own record of
+ * the last request, so a request can be explained without being made; `commit` then fills the caches and sets flags.
  */
 import type { PageNumber } from '../core/index.ts'
-import { INTERRUPT_FIRST_PAGE, INTERRUPT_LAST_PAGE } from '../interrupts/formats/message.ts'
 import type { PhysicalMemory } from '../memory/index.ts'
 import { ADDRESS_TYPE } from '../pcie/index.ts'
+import { ACCESS, FIRST_STAGE_GRANTS, GRANT } from './access.ts'
 import type { UnitCapabilities } from './capabilities.ts'
-import { type ContextCache, ERRONEOUS } from './context-cache.ts'
 import { FAULT } from './formats/fault-reasons.ts'
 import { TRANSLATION_TABLE_MODE } from './formats/registers.ts'
-import { ADDRESS_WIDTHS, AW_LEVELS_OFFSET, TRANSLATION_TYPE } from './formats/structures.ts'
-import type { Iotlb } from './iotlb.ts'
-import { SecondStageWalker, WALK, WRITE } from './second-stage.ts'
+import { PASID_GRANULAR_TRANSLATION_TYPE as PGTT, TRANSLATION_TYPE } from './formats/structures.ts'
+import { InterruptRange } from './interrupt-range.ts'
+import { FAULT_SHIFT } from './iotlb.ts'
+import { legacyReason } from './legacy-reasons.ts'
+import { LegacyTables } from './legacy-tables.ts'
+import type { Quirks } from './quirks.ts'
+import { ScalableTranslation } from './scalable-translation.ts'
+import { PRESENT, READ, SecondStageWalker, WALK, WRITE } from './second-stage.ts'
+import { ERRONEOUS } from './structure-cache.ts'
+import { addressSpace, KIND } from './tagged-cache.ts'
+import type { TranslationCaches } from './translation-caches.ts'
+
+/** What second-stage tables of legacy mode leave out. */
+const WITHOUT_FIRST_STAGE = GRANT.execute | FIRST_STAGE_GRANTS
 
 /** Besides reason codes, `resolve` returns this: all DMA is aborted, and no fault is recorded (abort-DMA mode). */
 export const ABORTED = -1
 
 export class DmaRemapping {
-  readonly #memory: PhysicalMemory
   readonly #capabilities: UnitCapabilities
-  readonly #contexts: ContextCache
-  readonly #iotlb: Iotlb
+  readonly #caches: TranslationCaches
+  readonly #quirks: Quirks
   readonly #hostPages: number
-  /** Pages below CAP.MGAW + 1 bits. */
-  readonly #guestPages: number
-  readonly #reservedHigh: number
-  readonly #domainMask: number
+  readonly #interruptRange: InterruptRange
   readonly walker: SecondStageWalker
+  readonly legacy: LegacyTables
+  readonly scalable: ScalableTranslation
 
   /** What SRTP latched from RTADDR. */
   rootTable: PageNumber = 0
@@ -37,53 +45,88 @@ export class DmaRemapping {
   // The last request resolved.
   /** Host page, if the result was 0. */
   frame: PageNumber = 0
-  /** Slot of the context entry used; `ContextCache.scratch` if memory answered. -1 if none was reached. */
+  /** Whether scalable mode served it. */
+  isScalable = false
+  /** Slot of the context entry used; `scratch` of the cache if memory answered. -1 if none was reached. */
   contextSlot = -1
   /** Slot of the IOTLB entry that answered, or -1. */
   iotlbSlot = -1
   /** Whether paging structures were walked. */
   walked = false
   walkResult = 0
+  /** What `resolve` returned, or would have if the unit had no quirks about codes. */
+  reason = 0
   tableReads = 0
-  /** The root entry read, valid if memory answered for the context entry. */
-  readonly root = new Uint32Array(4)
+  /** If the result was 0: ACCESS bits granted, GRANT bits of the translation, and level of the leaf. */
+  access = 0
+  attributes = 0
+  level = 1
 
   constructor(
     memory: PhysicalMemory,
     capabilities: UnitCapabilities,
     hostAddressWidth: number,
-    contexts: ContextCache,
-    iotlb: Iotlb,
+    caches: TranslationCaches,
+    quirks: Quirks,
   ) {
-    this.#memory = memory
     this.#capabilities = capabilities
-    this.#contexts = contexts
-    this.#iotlb = iotlb
+    this.#caches = caches
+    this.#quirks = quirks
     this.#hostPages = 2 ** (hostAddressWidth - 12)
-    this.#guestPages = 2 ** (capabilities.MGAW + 1 - 12)
-    this.#reservedHigh = (0xffff_ffff << (hostAddressWidth - 32)) >>> 0
-    this.#domainMask = (1 << (4 + 2 * capabilities.ND)) - 1
-    this.walker = new SecondStageWalker(memory, capabilities, hostAddressWidth)
+    this.#interruptRange = new InterruptRange(quirks)
+    this.walker = new SecondStageWalker(memory, capabilities, hostAddressWidth, caches.paging, quirks)
+    this.legacy = new LegacyTables(memory, capabilities, hostAddressWidth, caches.contexts)
+    this.scalable = new ScalableTranslation(
+      memory,
+      capabilities,
+      hostAddressWidth,
+      caches,
+      this.walker,
+      quirks,
+    )
+  }
+
+  /** The mode in effect; ABORTED for abort-DMA, -2 for one that the unit has not. */
+  get effectiveMode(): number {
+    const { SMTS, ADMS } = this.#capabilities
+    const { legacy, scalable, abort } = TRANSLATION_TABLE_MODE
+    if (this.#quirks.reservedTranslationTableModeAccepted) return SMTS === 0 ? legacy : this.mode & 1
+    if (this.mode === legacy || (this.mode === scalable && SMTS !== 0)) return this.mode
+    return this.mode === abort && ADMS !== 0 ? ABORTED : -2
   }
 
   /**
-   * Translates a request while translation is enabled. `want` is READ, WRITE, or both where either right will do.
-   * Returns 0 with `frame` set, a reason code, or ABORTED.
+   * Translates a request while translation is enabled. `access` is a set of ACCESS bits. Returns 0 with `frame` set, a
+   * reason code, or ABORTED.
    */
-  resolve(sourceId: number, page: PageNumber, want: number, addressType: number, pasid: number): number {
+  resolve(sourceId: number, page: PageNumber, access: number, addressType: number, pasid: number): number {
+    const reason = this.#resolve(sourceId, page, access, addressType, pasid)
+    this.reason = reason
+    if (reason === 0 || !this.isScalable || !this.#quirks.legacyReasonInScalableMode) return reason
+    return legacyReason(reason, (access & ACCESS.write) !== 0, this.scalable.type === PGTT.secondStage)
+  }
+
+  #resolve(sourceId: number, page: PageNumber, access: number, addressType: number, pasid: number): number {
     this.contextSlot = -1
     this.iotlbSlot = -1
     this.walked = false
     this.tableReads = 0
+    this.isScalable = false
     if (this.mode !== TRANSLATION_TABLE_MODE.legacy) {
-      const aborts = this.mode === TRANSLATION_TABLE_MODE.abort && this.#capabilities.ADMS !== 0
-      return aborts ? ABORTED : FAULT.translationTableMode
+      const mode = this.effectiveMode
+      if (mode === TRANSLATION_TABLE_MODE.scalable) {
+        return this.#resolveScalable(sourceId, page, access, addressType, pasid)
+      }
+      if (mode !== TRANSLATION_TABLE_MODE.legacy) {
+        return mode === ABORTED ? ABORTED : FAULT.translationTableMode
+      }
     }
     if (pasid >= 0) return FAULT.pasidInLegacyMode
-    const contexts = this.#contexts
+    const { contexts, iotlb } = this.#caches
     let slot = contexts.lookup(sourceId)
-    if (slot < 0) {
-      const fault = this.#readContext(sourceId)
+    if (slot < 0 || !isLegacy(contexts.kindOf(slot))) {
+      const fault = this.legacy.readContext(this.rootTable, sourceId)
+      this.tableReads = this.legacy.reads
       if (fault !== 0) return fault
       slot = contexts.scratch
     }
@@ -97,30 +140,40 @@ export class DmaRemapping {
       }
       if (kind === TRANSLATION_TYPE.passThrough) return this.#unchanged(page)
     }
-    if (page >= contexts.limit[slot]!) return FAULT.addressBeyondWidth
+    if (page >= contexts.limitOf(slot)) return FAULT.addressBeyondWidth
 
-    const iotlb = this.#iotlb
-    const hit = iotlb.lookup(contexts.domainIdOf(slot), page)
+    const demanded = access & (ACCESS.either | ACCESS.report) ? 0 : access & PRESENT
+    const space = addressSpace(contexts.domainIdOf(slot), KIND.secondStage)
+    const hit = iotlb.lookup(space, iotlb.ownerOf(sourceId), page)
     if (hit >= 0) {
       this.iotlbSlot = hit
       const attributes = iotlb.attributesOf(hit)
-      if ((attributes & want) === 0) return permissionFault(want)
-      return attributes >>> 8 || this.#output(iotlb.translate(hit, page))
+      if ((demanded & ~attributes) !== 0 || (attributes & PRESENT) === 0) {
+        return permissionFault(access, attributes)
+      }
+      if (attributes >>> FAULT_SHIFT !== 0) return attributes >>> FAULT_SHIFT
+      this.attributes = attributes
+      this.level = iotlb.levelOf(hit)
+      return this.#grant(access) || this.#output(iotlb.translate(hit, page))
     }
-    return this.#walk(contexts.root[slot]!, contexts.levelsOf(slot), page, want)
+    return this.#walk(slot, space, page, access, demanded)
   }
 
-  #walk(root: PageNumber, levels: number, page: PageNumber, want: number): number {
+  #walk(slot: number, space: number, page: PageNumber, access: number, demanded: number): number {
+    const { contexts } = this.#caches
     const { walker } = this
-    const result = walker.walk(root, levels, page, want)
+    const levels = contexts.levelsOf(slot)
+    const result = walker.walk(space, contexts.rootOf(slot), levels, page, demanded, PRESENT)
     this.walked = true
     this.walkResult = result
     this.tableReads += walker.reads
     switch (result) {
       case WALK.done:
-        return this.#output(walker.leafFrame + walker.pagesIntoLeaf(page))
+        this.attributes = (walker.rights & PRESENT) | WITHOUT_FIRST_STAGE | walker.leafGrants
+        this.level = walker.level
+        return this.#grant(access) || this.#output(walker.frameOf(page))
       case WALK.permission:
-        return permissionFault(want)
+        return permissionFault(access, walker.rights)
       case WALK.reserved:
         return FAULT.secondStageReserved
       default:
@@ -128,102 +181,109 @@ export class DmaRemapping {
     }
   }
 
+  /** A translation request gets what there is of what it asks for. */
+  #grant(access: number): number {
+    this.access = access
+    if ((access & ACCESS.report) === 0) return 0
+    this.access = (access & ~PRESENT) | (this.attributes & (READ | (access & WRITE)))
+    return this.access & PRESENT ? 0 : FAULT.readPermission
+  }
+
+  #resolveScalable(
+    sourceId: number,
+    page: PageNumber,
+    access: number,
+    addressType: number,
+    pasid: number,
+  ): number {
+    const { scalable } = this
+    this.isScalable = true
+    const reason = scalable.resolve(this.rootTable, sourceId, page, access, addressType, pasid)
+    this.contextSlot = scalable.tables.contextSlot
+    this.iotlbSlot = scalable.iotlbSlot
+    this.walked = scalable.walked
+    this.tableReads = scalable.tableReads
+    this.frame = scalable.frame
+    this.access = scalable.access
+    this.attributes = scalable.attributes
+    this.level = scalable.level
+    return reason
+  }
+
+  /** The checks of root and context entry that a page request is subject to. Returns 0, a reason code or ABORTED. */
+  resolvePageRequest(sourceId: number, pasid: number): number {
+    this.contextSlot = -1
+    this.iotlbSlot = -1
+    this.walked = false
+    const mode = this.effectiveMode
+    if (mode === ABORTED) return ABORTED
+    this.isScalable = mode === TRANSLATION_TABLE_MODE.scalable
+    if (mode === TRANSLATION_TABLE_MODE.legacy) return FAULT.pageRequestInLegacyMode
+    if (!this.isScalable) return FAULT.translationTableMode
+    const { tables } = this.scalable
+    const reason = tables.checkPageRequest(this.rootTable, sourceId, pasid)
+    this.tableReads = tables.reads
+    this.contextSlot = tables.contextSlot
+    return reason
+  }
+
   /** "Pass-Through" and translated requests: the address is a host address, limited by the host's width only. */
   #unchanged(page: PageNumber): number {
-    return page >= this.#hostPages ? FAULT.addressBeyondWidth : this.#output(page)
+    if (page >= this.#hostPages) return FAULT.addressBeyondWidth
+    this.level = 1
+    return this.#output(page)
   }
 
   /** The interrupt range is never a target of DMA, however the address came about. */
   #output(frame: PageNumber): number {
-    if (frame >= INTERRUPT_FIRST_PAGE && frame <= INTERRUPT_LAST_PAGE) return FAULT.interruptRangeOutput
+    if (this.#interruptRange.holds(frame, this.level)) {
+      const asScalable = this.#quirks.interruptRangeReasonFollowsCapability && this.#capabilities.SMTS !== 0
+      return asScalable ? FAULT.scalableInterruptRangeOutput : FAULT.interruptRangeOutput
+    }
     this.frame = frame
     return 0
   }
 
-  /** "Root Entry", "Context Entry": reads both and decodes the latter into the scratch slot. Returns a reason or 0. */
-  #readContext(sourceId: number): number {
-    const rootPage = this.#memory.page(this.rootTable)
-    if (rootPage === undefined) return FAULT.rootAccess
-    const { root } = this
-    const rootAt = (sourceId >>> 8) * 4
-    this.tableReads++
-    for (let word = 0; word < 4; word++) root[word] = rootPage.words[rootAt + word]!
-    if ((root[0]! & 1) === 0) return FAULT.rootNotPresent
-    if ((root[0]! & 0xffe) | (root[1]! & this.#reservedHigh) | root[2]! | root[3]!) return FAULT.rootReserved
-
-    const contextPage = this.#memory.page(root[1]! * 0x10_0000 + (root[0]! >>> 12))
-    if (contextPage === undefined) return FAULT.contextAccess
-    const contexts = this.#contexts
-    const slot = contexts.scratch
-    const at = (sourceId & 0xff) * 4
-    this.tableReads++
-    for (let word = 0; word < 4; word++) contexts.raw[slot * 4 + word] = contextPage.words[at + word]!
-    const fault = this.#decodeContext(slot)
-    // Caching mode keeps erroneous entries, tagged with the domain-id that is reserved for them.
-    if (fault !== 0) contexts.decodeScratch(0, ERRONEOUS + fault, 0, 0, 0)
-    return 0
-  }
-
-  #decodeContext(slot: number): number {
-    const contexts = this.#contexts
-    const c = this.#capabilities
-    const low = contexts.raw[slot * 4]!
-    const high = contexts.raw[slot * 4 + 1]!
-    const upper = contexts.raw[slot * 4 + 2]!
-    if ((low & 1) === 0) return FAULT.contextNotPresent
-    const translationType = (low >>> 2) & 3
-    const domainId = (upper >>> 8) & 0xffff
-    const passThrough = translationType === TRANSLATION_TYPE.passThrough
-    if ((low & 0xff0) | (upper & 0xff00_0080) | contexts.raw[slot * 4 + 3]!) return FAULT.contextReserved
-    if (domainId & ~this.#domainMask) return FAULT.contextReserved
-    // SSPTPTR is ignored for pass-through, bits beyond the host's width included.
-    if (!passThrough && (high & this.#reservedHigh) !== 0) return FAULT.contextReserved
-
-    const aw = upper & 7
-    const width = ADDRESS_WIDTHS[aw]
-    if (width === undefined || ((c.SAGAW >>> aw) & 1) === 0) return FAULT.contextInvalid
-    if (translationType === 3 || (passThrough && c.PT === 0)) return FAULT.contextInvalid
-    if (translationType === TRANSLATION_TYPE.secondStageWithDeviceTlb && c.DT === 0) {
-      return FAULT.contextInvalid
-    }
-    contexts.decodeScratch(
-      domainId,
-      translationType,
-      aw + AW_LEVELS_OFFSET,
-      high * 0x10_0000 + (low >>> 12),
-      Math.min(this.#guestPages, 2 ** (width.bits - 12)),
-    )
-    return 0
-  }
-
-  /** FPD of the context entry that the last request was judged by. */
+  /** OR of FPD in the entries that the last request was judged by. */
   get faultProcessingDisable(): boolean {
-    return this.contextSlot >= 0 && this.#contexts.faultProcessingDisabled(this.contextSlot)
+    if (this.isScalable) return this.scalable.tables.faultProcessingDisable
+    return this.contextSlot >= 0 && this.#caches.contexts.faultProcessingDisabled(this.contextSlot)
   }
 
   /**
-   * Keeps what the last `resolve` read in the caches. Erroneous entries are kept in caching mode only. Returns whether
-   * another entry was replaced.
+   * Keeps what the last `resolve` read in the caches, and sets accessed and dirty flags. Erroneous entries are kept in
+   * caching mode only. Returns whether an entry was replaced or dropped.
    */
-  commit(sourceId: number, page: PageNumber, reason: number): boolean {
-    const contexts = this.#contexts
+  commit(sourceId: number, page: PageNumber): boolean {
+    const { reason } = this
+    if (this.isScalable) return this.scalable.commit(sourceId, page, reason)
+    const { contexts, iotlb } = this.#caches
     const { contextSlot, walker } = this
-    const cachingMode = this.#capabilities.CM !== 0
+    const cachingMode = this.#capabilities.CM !== 0 && !this.#quirks.notPresentNeverCached
     let replaced = false
     if (contextSlot === contexts.scratch && (cachingMode || contexts.kindOf(contextSlot) < ERRONEOUS)) {
       replaced = contexts.keepScratch(sourceId)
     }
     if (!this.walked) return replaced
-    const domainId = contexts.domainIdOf(contextSlot)
+    const space = addressSpace(contexts.domainIdOf(contextSlot), KIND.secondStage)
+    const owner = iotlb.ownerOf(sourceId)
     if (this.walkResult === WALK.done) {
-      return this.#iotlb.fill(domainId, walker.level, page, walker.leafFrame, walker.rights, 0) || replaced
+      walker.fillCaches(space)
+      const frame = walker.frameOf(page)
+      return iotlb.fill(space, owner, walker.level, page, frame, this.attributes) || replaced
     }
     // Rights that the walk left come first for each request, as in the walk; those of an entry not present are none.
     const permission = this.walkResult === WALK.permission
-    if (!cachingMode || (permission && walker.rights !== 0)) return replaced
-    return this.#iotlb.fill(domainId, 1, page, 0, walker.rights, permission ? 0 : reason) || replaced
+    const rights = walker.rights & PRESENT
+    if (!cachingMode || (permission && rights !== 0)) return replaced
+    const attributes = rights | (permission ? 0 : reason << FAULT_SHIFT)
+    return iotlb.fill(space, owner, 1, page, page, attributes) || replaced
   }
 }
 
-const permissionFault = (want: number): number =>
-  want === WRITE ? FAULT.writePermission : FAULT.readPermission
+/** Kinds of legacy context entries: their TT, or a reason code of legacy mode. */
+const isLegacy = (kind: number): boolean =>
+  kind <= TRANSLATION_TYPE.passThrough || (kind >= ERRONEOUS && kind < ERRONEOUS + FAULT.scalableRootAccess)
+
+const permissionFault = (access: number, rights: number): number =>
+  access & ACCESS.write & ~rights ? FAULT.writePermission : FAULT.readPermission

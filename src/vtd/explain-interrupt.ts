@@ -1,5 +1,5 @@
 /** Explains a request to the interrupt range. Its data is not known, so a subhandle counts as 0. */
-import { hex } from '../core/index.ts'
+import { get, hex, hex64 } from '../core/index.ts'
 import {
   type ExplainedRequest,
   type ExplainedUnit,
@@ -9,6 +9,7 @@ import {
 } from './explanation.ts'
 import { isRecorded } from './fault-recording.ts'
 import { FAULT } from './formats/fault-reasons.ts'
+import { POSTED_INTERRUPT_DESCRIPTOR, POSTED_IRTE } from './formats/posted-interrupts.ts'
 import { GSTS } from './formats/registers.ts'
 import { IRTE, IRTE_WORDS } from './formats/structures.ts'
 import { fieldsView, rawView } from './views.ts'
@@ -52,7 +53,7 @@ export function explainInterrupt(unit: ExplainedUnit, request: ExplainedRequest)
 
   const address = request.page * 4096 + request.offset
   const passCompatibility = (status & GSTS.f.CFIS.mask) !== 0
-  const reason = interrupts.resolve(request.sourceId, address, 0, 0, passCompatibility)
+  let reason = interrupts.resolve(request.sourceId, address, 0, 0, passCompatibility)
   steps.push({
     check: interrupts.remapped ? 'remappable format' : 'compatibility format',
     section: 'Interrupt Requests to Intel 64 Architecture',
@@ -60,20 +61,61 @@ export function explainInterrupt(unit: ExplainedUnit, request: ExplainedRequest)
     outcome: REQUEST_FAULTS.includes(reason) ? 'failed' : 'passed',
   })
   if (interrupts.remapped && !REQUEST_FAULTS.includes(reason)) {
-    const at = interrupts.slot * IRTE_WORDS
-    const { raw } = interruptEntries
-    steps.push({
-      check: 'interrupt remapping table entry',
-      section: 'Interrupt Remapping Table Entry',
-      entryAddress: hex(interrupts.table * 4096 + interrupts.index * 16),
-      ...(interrupts.slot < 0 ? {} : { raw: rawView(raw, at, 4), fields: fieldsView(IRTE, raw, at) }),
-      from:
-        interrupts.slot >= 0 && interrupts.slot !== interruptEntries.scratch
-          ? 'interruptEntryCache'
-          : 'memory',
-      outcome: reason === 0 ? 'passed' : 'failed',
-    })
+    steps.push(entryStep(unit, reason))
+    if (reason === 0 && interrupts.posts) {
+      reason = interrupts.posting.check(
+        interruptEntries.raw,
+        interrupts.slot * IRTE_WORDS,
+        interrupts.extended,
+      )
+      steps.push(descriptorStep(unit, reason))
+    }
   }
   if (reason === 0) return { steps, outcome: 'interrupt' }
   return faultEnding(steps, reason, request, isRecorded(reason, interrupts.faultProcessingDisable))
+}
+
+function entryStep({ interrupts, interruptEntries }: ExplainedUnit, reason: number): ExplanationStep {
+  const { raw } = interruptEntries
+  const { slot, index, posts } = interrupts
+  const at = slot * IRTE_WORDS
+  return {
+    check: posts
+      ? 'interrupt remapping table entry, for a posted interrupt'
+      : 'interrupt remapping table entry',
+    section: posts
+      ? 'Interrupt Remapping Table Entry (IRTE) for Posted Interrupts'
+      : 'Interrupt Remapping Table Entry (IRTE) for Remapped Interrupts',
+    entryAddress: hex(interrupts.table * 4096 + index * 16),
+    ...(slot < 0
+      ? {}
+      : { raw: rawView(raw, at, 4), fields: fieldsView(posts ? POSTED_IRTE : IRTE, raw, at) }),
+    from: slot >= 0 && slot !== interruptEntries.scratch ? 'interruptEntryCache' : 'memory',
+    outcome: reason === 0 ? 'passed' : 'failed',
+  }
+}
+
+/** The descriptor that the entry points to, before anything is posted to it. */
+function descriptorStep({ interrupts, interruptEntries }: ExplainedUnit, reason: number): ExplanationStep {
+  const { raw } = interruptEntries
+  const at = interrupts.slot * IRTE_WORDS
+  const words = interrupts.posting.descriptorPage(raw, at)
+  const base = (raw[at + 1]! & 0xfc0) >>> 2
+  const vector = get(POSTED_IRTE.V, raw, at)
+  return {
+    check: 'posted interrupt descriptor',
+    section: 'Posted Interrupt Descriptor (PID)',
+    entryAddress: hex64((raw[at + 1]! & ~0x3f) >>> 0, raw[at + 3]!),
+    ...(words === undefined
+      ? {}
+      : {
+          fields: {
+            ...fieldsView(POSTED_INTERRUPT_DESCRIPTOR, words, base),
+            vector,
+            PIR: (words[base + (vector >>> 5)]! >>> (vector & 31)) & 1,
+          },
+        }),
+    from: 'memory',
+    outcome: reason === 0 ? 'passed' : 'failed',
+  }
 }

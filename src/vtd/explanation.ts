@@ -1,11 +1,12 @@
 /** What an explanation consists of, and how one that ends in a fault is worded. */
 import { formatRequesterId, hex, hex64, type PageNumber, type RequesterId } from '../core/index.ts'
-import type { ContextCache } from './context-cache.ts'
+import { ADDRESS_TYPE } from '../pcie/index.ts'
 import type { DmaRemapping } from './dma-remapping.ts'
 import { faultReason } from './formats/fault-reasons.ts'
 import type { InterruptEntryCache } from './interrupt-entry-cache.ts'
 import type { InterruptRemapping } from './interrupt-remapping.ts'
-import type { Iotlb } from './iotlb.ts'
+import type { RequestTranslation } from './request-translation.ts'
+import type { TranslationCaches } from './translation-caches.ts'
 import type { FieldsView } from './views.ts'
 
 export interface ExplanationStep {
@@ -16,7 +17,13 @@ export interface ExplanationStep {
   readonly raw?: string
   readonly fields?: FieldsView
   /** `memory`, or the cache that answered. */
-  readonly from?: 'memory' | 'contextCache' | 'iotlb' | 'interruptEntryCache'
+  readonly from?:
+    | 'memory'
+    | 'contextCache'
+    | 'pasidCache'
+    | 'iotlb'
+    | 'pagingStructureCache'
+    | 'interruptEntryCache'
   readonly outcome: 'passed' | 'failed'
 }
 
@@ -38,7 +45,28 @@ export interface Explanation {
   readonly repair?: string
 }
 
-export interface ExplainedRequest {
+/** What a request may ask for besides reading or writing at an address. */
+export interface ExplainedAccess {
+  /** -1: without PASID. */
+  readonly pasid: number
+  /** ADDRESS_TYPE */
+  readonly addressType: number
+  readonly privileged: boolean
+  readonly execute: boolean
+  readonly atomic: boolean
+  readonly zeroLength: boolean
+}
+
+export const PLAIN_ACCESS: ExplainedAccess = {
+  pasid: -1,
+  addressType: ADDRESS_TYPE.untranslated,
+  privileged: false,
+  execute: false,
+  atomic: false,
+  zeroLength: false,
+}
+
+export interface ExplainedRequest extends ExplainedAccess {
   readonly sourceId: number
   readonly page: PageNumber
   readonly offset: number
@@ -49,10 +77,27 @@ export interface ExplainedRequest {
 export interface ExplainedUnit {
   readonly words: Uint32Array
   readonly dma: DmaRemapping
-  readonly contexts: ContextCache
-  readonly iotlb: Iotlb
+  readonly requests: RequestTranslation
+  readonly translations: TranslationCaches
   readonly interrupts: InterruptRemapping
   readonly interruptEntries: InterruptEntryCache
+}
+
+/** The steps of an explanation, and whether the last one failed for the reason that the request ended with. */
+export class Steps {
+  readonly all: ExplanationStep[] = []
+  readonly #reason: number
+
+  constructor(reason: number) {
+    this.#reason = reason
+  }
+
+  /** Adds a step that fails with the given reasons; true if it did. */
+  add(step: Omit<ExplanationStep, 'outcome'>, ...reasons: readonly number[]): boolean {
+    const failed = reasons.includes(this.#reason)
+    this.all.push({ ...step, outcome: failed ? 'failed' : 'passed' })
+    return failed
+  }
 }
 
 /** A 64-bit address from page number and offset. */

@@ -1,42 +1,33 @@
-/** "Queued Invalidation Interface": descriptors from a ring in memory, in order, until one of them is wrong. */
-import { get, type RegisterFile, set } from '../core/index.ts'
+/**
+ * "Queued Invalidation Interface": descriptors from a ring in memory, in order, until one of them is wrong or has to
+ * wait for functions to answer.
+ */
+import { get, type RegisterFile, type Saved, set } from '../core/index.ts'
 import type { PhysicalMemory } from '../memory/index.ts'
 import type { UnitCapabilities } from './capabilities.ts'
+import { DescriptorExecution, descriptorTypeOf } from './descriptor-execution.ts'
+import { DeviceInvalidations, type DeviceTlbPort } from './device-invalidations.ts'
+import { ABORTED } from './dma-remapping.ts'
 import type { EventInterrupt } from './event-interrupt.ts'
 import type { FaultRecorder } from './fault-recording.ts'
 import {
-  CONTEXT_CACHE_INVALIDATE as CC,
   DESCRIPTOR_BYTES,
   DESCRIPTOR_TYPE,
-  DEVICE_TLB_INVALIDATE as DEVICE,
-  INTERRUPT_ENTRY_CACHE_INVALIDATE as IEC,
-  IOTLB_INVALIDATE as IOTLB,
-  reservedWords,
   INVALIDATION_WAIT as WAIT,
+  WIDE_DESCRIPTOR_BYTES,
 } from './formats/invalidation-descriptors.ts'
 import {
   INVALIDATION_QUEUE_ERROR as ERROR,
-  GRANULARITY,
   GSTS,
   ICS,
   IQA,
   IQH,
   IQT,
+  TRANSLATION_TABLE_MODE,
 } from './formats/registers.ts'
-import type { DeviceTlbPort, Invalidation } from './invalidation.ts'
-
-/** Reserved bits by type; undefined for a type that is invalid. */
-const RESERVED: readonly (readonly [number, number, number, number] | undefined)[] = (() => {
-  const table: (readonly [number, number, number, number] | undefined)[] = new Array(128).fill(undefined)
-  table[DESCRIPTOR_TYPE.contextCache] = reservedWords(CC)
-  table[DESCRIPTOR_TYPE.iotlb] = reservedWords(IOTLB)
-  table[DESCRIPTOR_TYPE.deviceTlb] = reservedWords(DEVICE)
-  table[DESCRIPTOR_TYPE.interruptEntryCache] = reservedWords(IEC)
-  table[DESCRIPTOR_TYPE.wait] = reservedWords(WAIT)
-  return table
-})()
-
-const WORDS = DESCRIPTOR_BYTES / 4
+import type { Invalidation } from './invalidation.ts'
+import { type PendingWork, WORK } from './pending-work.ts'
+import type { Quirks } from './quirks.ts'
 
 /** What descriptors act on. */
 export interface QueueTargets {
@@ -45,19 +36,55 @@ export interface QueueTargets {
   readonly faults: FaultRecorder
   readonly completion: EventInterrupt
   readonly deviceTlbs: DeviceTlbPort | undefined
+  readonly work: PendingWork
+  /** `DmaRemapping.effectiveMode` */
+  mode(): number
 }
 
 export class InvalidationQueue {
   readonly #words: Uint32Array
   readonly #capabilities: UnitCapabilities
   readonly #targets: QueueTargets
-  /** The descriptor being processed; its upper half is there for 256-bit ones. */
-  readonly #descriptor = new Uint32Array(2 * WORDS)
+  readonly #quirks: Quirks
+  readonly #latency: number
+  readonly #devices: DeviceInvalidations
+  readonly #execution: DescriptorExecution
+  /** The descriptor being processed; one of 128 bits leaves the upper half 0. */
+  readonly #descriptor = new Uint32Array(WIDE_DESCRIPTOR_BYTES / 4)
+  /** A wait descriptor whose turn has come before all functions have answered. */
+  readonly #wait = new Uint32Array(DESCRIPTOR_BYTES / 4)
+  #waiting = false
+  #lastType = 0
 
-  constructor(file: RegisterFile, capabilities: UnitCapabilities, targets: QueueTargets) {
+  /** @param latency nanoseconds that each descriptor takes; 0: none, all happens within the access that starts it. */
+  constructor(
+    file: RegisterFile,
+    capabilities: UnitCapabilities,
+    targets: QueueTargets,
+    { quirks, latency }: { quirks: Quirks; latency: number },
+  ) {
     this.#words = file.words
     this.#capabilities = capabilities
     this.#targets = targets
+    this.#quirks = quirks
+    this.#latency = latency
+    const { deviceTlbs, work, faults, invalidation } = targets
+    this.#devices = new DeviceInvalidations(deviceTlbs, work, faults, {
+      completed: () => this.#answered(),
+      timedOut: () => {
+        // "Invalidation Time-out Error": what waits is aborted, its status never written.
+        this.#waiting = false
+      },
+    })
+    this.#execution = new DescriptorExecution(capabilities, quirks, {
+      invalidation,
+      devices: this.#devices,
+      wait: descriptor => this.#startWait(descriptor),
+    })
+    work.handle(WORK.descriptor, () => {
+      if (this.#ready()) this.#step()
+      this.run()
+    })
   }
 
   get enabled(): boolean {
@@ -70,107 +97,110 @@ export class InvalidationQueue {
   }
 
   disable(): void {
+    if (this.#quirks.queueDisableRefused && !this.#isQuiet()) return
     this.#words[GSTS.at]! &= ~GSTS.f.QIES.mask
     this.#words[IQH.at] = 0
+    this.#waiting = false
+    this.#targets.work.cancel(WORK.descriptor)
   }
 
-  /** Processes descriptors until the queue is empty or stopped by an error. After writes to IQA, IQT and FSTS too. */
+  /** Empty, and its last descriptor was a wait: when software may disable it. */
+  #isQuiet(): boolean {
+    return this.#head === this.#tail && this.#lastType === DESCRIPTOR_TYPE.wait
+  }
+
+  get #head(): number {
+    return this.#words[IQH.at]! & IQH.f.QH.mask
+  }
+
+  get #tail(): number {
+    return this.#words[IQT.at]! & IQT.f.QT.mask
+  }
+
+  get #wide(): boolean {
+    return (this.#words[IQA.at]! & IQA.f.DW.mask) !== 0
+  }
+
+  /** After software cleared errors. */
+  resume(): void {
+    if (!this.#quirks.queueResumesAtTailWrite) this.run()
+  }
+
+  /** Processes descriptors until the queue is empty or stopped. After writes to IQA and IQT too. */
   run(): void {
-    const words = this.#words
-    const wide = (words[IQA.at]! & IQA.f.DW.mask) !== 0
-    const size = 4096 << get(IQA.f.QS, words, IQA.at)
-    const step = wide ? 2 * DESCRIPTOR_BYTES : DESCRIPTOR_BYTES
+    const { faults, work } = this.#targets
     const { SMTS, ADMS } = this.#capabilities
-    if (this.enabled && !this.#targets.faults.queueStopped && wide && SMTS + ADMS === 0) {
-      this.#targets.faults.invalidationQueueError(ERROR.invalidDescriptorWidth)
+    if (this.enabled && !faults.queueStopped && this.#wide && SMTS + ADMS === 0) {
+      faults.invalidationQueueError(ERROR.invalidDescriptorWidth)
     }
-    while (this.enabled && !this.#targets.faults.queueStopped) {
-      const head = words[IQH.at]! & IQH.f.QH.mask
-      const tail = words[IQT.at]! & IQT.f.QT.mask
-      if (head === tail) return
-      let error: number
-      if (tail >= size) error = ERROR.invalidTail
-      else if (tail % step !== 0) error = ERROR.tailMisaligned
-      else error = this.#fetch(head, step) || this.#execute()
-      if (error !== ERROR.none) {
-        // The head stays at the descriptor; clearing IQE tries it again.
-        this.#targets.faults.invalidationQueueError(error)
+    while (this.#ready()) {
+      if (this.#latency > 0) {
+        if (!work.has(WORK.descriptor)) work.start(this.#latency, WORK.descriptor)
         return
       }
-      words[IQH.at] = (head + step) % size
+      this.#step()
     }
   }
 
-  #fetch(head: number, step: number): number {
+  #ready(): boolean {
+    return this.enabled && !this.#waiting && !this.#targets.faults.queueStopped && this.#head !== this.#tail
+  }
+
+  #step(): void {
     const words = this.#words
+    const step = this.#wide ? WIDE_DESCRIPTOR_BYTES : DESCRIPTOR_BYTES
+    const size = 4096 << get(IQA.f.QS, words, IQA.at)
+    const error = this.#process(step, size)
+    // The head stays at a wrong descriptor; clearing IQE tries it again.
+    if (error === ERROR.none) words[IQH.at] = (this.#head + step) % size
+    else this.#targets.faults.invalidationQueueError(error)
+  }
+
+  #process(step: number, size: number): number {
+    const tail = this.#tail
+    if (tail >= size) return ERROR.invalidTail
+    if (tail % step !== 0) return ERROR.tailMisaligned
+    const mode = this.#targets.mode()
+    if (!this.#wide && mode === TRANSLATION_TABLE_MODE.scalable) return ERROR.invalidDescriptorWidth
+    if (mode < ABORTED) return ERROR.invalidTranslationTableMode
+    this.#lastType = 0
+    if (!this.#fetch(step)) return ERROR.fetchError
+    this.#lastType = descriptorTypeOf(this.#descriptor)
+    return this.#execution.execute(this.#descriptor, this.#wide)
+  }
+
+  #fetch(bytes: number): boolean {
+    const words = this.#words
+    const head = this.#head
     const frame = words[IQA.at + 1]! * 0x10_0000 + (words[IQA.at]! >>> 12) + (head >>> 12)
     const page = this.#targets.memory.page(frame)
-    if (page === undefined) return ERROR.fetchError
+    if (page === undefined) return false
     const at = (head & 0xfff) >>> 2
     this.#descriptor.fill(0)
-    for (let word = 0; word < step / 4; word++) this.#descriptor[word] = page.words[at + word]!
-    return ERROR.none
+    for (let word = 0; word < bytes / 4; word++) this.#descriptor[word] = page.words[at + word]!
+    return true
   }
 
-  #execute(): number {
-    const d = this.#descriptor
-    const type = (get(CC.TYPE_HIGH, d) << 4) | get(CC.TYPE, d)
-    const reserved = RESERVED[type]
-    const { DT, PDS } = this.#capabilities
-    if (reserved === undefined || (type === DESCRIPTOR_TYPE.deviceTlb && DT === 0)) return ERROR.invalidType
-    if ((d[0]! & reserved[0]) | (d[1]! & reserved[1]) | (d[2]! & reserved[2]) | (d[3]! & reserved[3])) {
-      return ERROR.reservedField
-    }
-    if (d[4]! | d[5]! | d[6]! | d[7]!) return ERROR.reservedField
-    switch (type) {
-      case DESCRIPTOR_TYPE.contextCache: {
-        const done = this.#targets.invalidation.contextCache(
-          get(CC.G, d),
-          get(CC.DID, d),
-          get(CC.SID, d),
-          get(CC.FM, d),
-        )
-        return done === GRANULARITY.none ? ERROR.reservedField : ERROR.none
-      }
-      case DESCRIPTOR_TYPE.iotlb: {
-        const page = get(IOTLB.ADDR, d)
-        const done = this.#targets.invalidation.iotlb(
-          get(IOTLB.G, d),
-          get(IOTLB.DID, d),
-          page,
-          get(IOTLB.AM, d),
-        )
-        return done === GRANULARITY.none ? ERROR.reservedField : ERROR.none
-      }
-      case DESCRIPTOR_TYPE.deviceTlb:
-        this.#invalidateDeviceTlb()
-        return ERROR.none
-      case DESCRIPTOR_TYPE.interruptEntryCache:
-        this.#targets.invalidation.interruptEntries(get(IEC.G, d) === 0, get(IEC.IIDX, d), get(IEC.IM, d))
-        return ERROR.none
-      default:
-        if (PDS === 0 && get(WAIT.PD, d) !== 0) return ERROR.reservedField
-        this.#wait()
-        return ERROR.none
-    }
+  /**
+   * A wait descriptor completes after all earlier ones, device-TLB invalidations included; later ones never overtake
+   * it, which FN asks for and its absence permits.
+   */
+  #startWait(descriptor: Uint32Array): void {
+    this.#wait.set(descriptor.subarray(0, this.#wait.length))
+    this.#waiting = this.#devices.outstanding
+    if (!this.#waiting) this.#completeWait()
   }
 
-  /** S=1: the range is 8 KiB shifted left by the number of trailing ones of the page number. */
-  #invalidateDeviceTlb(): void {
-    const d = this.#descriptor
-    let page = get(DEVICE.ADDR, d)
-    let count = 1
-    if (get(DEVICE.S, d) === 1) {
-      count = 2
-      for (let rest = page; rest % 2 === 1 && count < 2 ** 52; rest = Math.floor(rest / 2)) count *= 2
-      page = Math.floor(page / count) * count
-    }
-    this.#targets.deviceTlbs?.invalidate(get(DEVICE.SID, d), page, count)
+  #answered(): void {
+    if (!this.#waiting || this.#devices.outstanding) return
+    this.#waiting = false
+    this.#completeWait()
+    this.run()
   }
 
-  /** All earlier descriptors are complete by now, which FN asks for. Status is written before the event. */
-  #wait(): void {
-    const d = this.#descriptor
+  /** Status is written, 32 bits to a host address, before the event. */
+  #completeWait(): void {
+    const d = this.#wait
     const words = this.#words
     if (get(WAIT.SW, d) === 1) {
       this.#targets.memory.writeDword(get(WAIT.STADDR, d) * 4, get(WAIT.STDATA, d))
@@ -179,5 +209,21 @@ export class InvalidationQueue {
       set(ICS.f.IWC, words, 1, ICS.at)
       this.#targets.completion.raise()
     }
+  }
+
+  reset(): void {
+    this.#waiting = false
+    this.#lastType = 0
+  }
+
+  save(): Saved {
+    return { wait: this.#wait.slice(), waiting: this.#waiting, lastType: this.#lastType }
+  }
+
+  load(saved: Saved): void {
+    const { wait, waiting, lastType } = saved as { wait: Uint32Array; waiting: boolean; lastType: number }
+    this.#wait.set(wait)
+    this.#waiting = waiting
+    this.#lastType = lastType
   }
 }

@@ -1,97 +1,130 @@
 /**
  * What each invalidation drops, whether it came through a register or the queue. Nothing is ever in flight between two
- * accesses to the unit, so draining is always done.
+ * accesses to the unit, so draining (DR, DW, PD) is always done.
  */
 import type { PageNumber } from '../core/index.ts'
 import type { Trace } from '../engine/index.ts'
 import type { UnitCapabilities } from './capabilities.ts'
-import type { ContextCache } from './context-cache.ts'
+import { PASID_CACHE_GRANULARITY } from './formats/invalidation-descriptors.ts'
 import { GRANULARITY } from './formats/registers.ts'
 import type { InterruptEntryCache } from './interrupt-entry-cache.ts'
-import type { Iotlb } from './iotlb.ts'
-
-/** Bits of the source-id that a context invalidation compares, by function mask (FM). */
-const FUNCTION_MASKS = [0xffff, 0xfffb, 0xfff9, 0xfff8] as const
-
-/** Functions that hold device-TLBs, for the unit to tell them. */
-export interface DeviceTlbPort {
-  /** Drops translations of `count` pages from `page` on, in the device-TLB of a function. */
-  invalidate(sourceId: number, page: PageNumber, count: number): void
-}
+import type { Quirks } from './quirks.ts'
+import type { TranslationCaches } from './translation-caches.ts'
 
 export class Invalidation {
-  readonly #contexts: ContextCache
-  readonly #iotlb: Iotlb
+  readonly #caches: TranslationCaches
   readonly #interrupts: InterruptEntryCache
   readonly #capabilities: UnitCapabilities
+  readonly #quirks: Quirks
   readonly #trace: Trace
   readonly #unit: string
+  readonly #changed: () => void
 
+  /** @param changed called when anything was dropped. */
   constructor(
-    caches: { contexts: ContextCache; iotlb: Iotlb; interrupts: InterruptEntryCache },
+    caches: { translations: TranslationCaches; interrupts: InterruptEntryCache },
     capabilities: UnitCapabilities,
+    quirks: Quirks,
     trace: Trace,
     unit: string,
+    changed: () => void,
   ) {
-    this.#contexts = caches.contexts
-    this.#iotlb = caches.iotlb
+    this.#caches = caches.translations
     this.#interrupts = caches.interrupts
     this.#capabilities = capabilities
+    this.#quirks = quirks
     this.#trace = trace
     this.#unit = unit
+    this.#changed = changed
   }
 
   /** "Context-cache Invalidation". Returns the granularity done, `none` for a reserved one. */
   contextCache(granularity: number, domainId: number, sourceId: number, functionMask: number): number {
     if (granularity === GRANULARITY.none) return GRANULARITY.none
-    if (granularity === GRANULARITY.global) this.#contexts.invalidateAll()
-    else if (granularity === GRANULARITY.domain) this.#contexts.invalidateDomain(domainId)
-    else this.#contexts.invalidateDevice(domainId, sourceId, FUNCTION_MASKS[functionMask]!)
-    if (this.#trace.enabled) this.#tell('context-cache', { granularity, domainId, sourceId, functionMask })
-    return granularity
+    const asGlobal = granularity === GRANULARITY.domain && this.#quirks.contextDomainInvalidationIsGlobal
+    const done = asGlobal ? GRANULARITY.global : granularity
+    if (done === GRANULARITY.global) this.#caches.invalidateContexts()
+    else if (done === GRANULARITY.domain) this.#caches.invalidateContextsOfDomain(domainId)
+    else this.#caches.invalidateContextsOfDevice(domainId, sourceId, functionMask)
+    this.#tell('context-cache', { granularity: done, domainId, sourceId, functionMask })
+    return done
   }
 
   /**
-   * "IOTLB Invalidation" of 2^`addressMask` pages around `page`, if page-selective. Returns the granularity done: `none`
-   * for a reserved one or too large a mask, `domain` where pages cannot be selected.
+   * "IOTLB Invalidation" of 2^`addressMask` pages around `page`, if page-selective; `leafOnly` (IH) keeps entries that
+   * point to tables. Returns the granularity done: `none` for a reserved one or too large a mask, `domain` where pages
+   * cannot be selected.
    */
-  iotlb(granularity: number, domainId: number, page: PageNumber, addressMask: number): number {
+  iotlb(
+    granularity: number,
+    domainId: number,
+    page: PageNumber,
+    addressMask: number,
+    leafOnly: boolean,
+  ): number {
     if (granularity === GRANULARITY.none) return GRANULARITY.none
     let done = granularity
     if (granularity === GRANULARITY.page) {
       if (this.#capabilities.PSI === 0) done = GRANULARITY.domain
       else if (addressMask > this.#capabilities.MAMV) return GRANULARITY.none
     }
-    if (done === GRANULARITY.global) this.#iotlb.invalidateAll()
-    else if (done === GRANULARITY.domain) this.#iotlb.invalidateDomain(domainId)
-    else {
-      const pages = 2 ** addressMask
-      const inWidth = page % 2 ** (this.#capabilities.MGAW + 1 - 12)
-      this.#iotlb.invalidatePages(domainId, Math.floor(inWidth / pages) * pages, pages)
-    }
-    if (this.#trace.enabled) this.#tell('IOTLB', { granularity: done, domainId, page, addressMask })
+    if (done === GRANULARITY.global) this.#caches.invalidateIotlb()
+    else if (done === GRANULARITY.domain) this.#caches.invalidateIotlbOfDomain(domainId)
+    else this.#caches.invalidateIotlbPages(domainId, page, addressMask, leafOnly)
+    this.#tell('IOTLB', { granularity: done, domainId, page, addressMask })
     return done
+  }
+
+  /** "PASID-cache Invalidation". */
+  pasidCache(granularity: number, domainId: number, pasid: number): void {
+    if (granularity === PASID_CACHE_GRANULARITY.global) this.#caches.invalidatePasidEntries()
+    else if (granularity === PASID_CACHE_GRANULARITY.domain) {
+      this.#caches.invalidatePasidEntriesOfDomain(domainId)
+    } else this.#caches.invalidatePasidEntry(domainId, pasid)
+    this.#tell('PASID-cache', { granularity, domainId, pasid })
+  }
+
+  /** "PASID-based IOTLB Invalidation" of a whole PASID. */
+  pasidIotlb(domainId: number, pasid: number): void {
+    this.#caches.invalidatePasidIotlb(domainId, pasid)
+    this.#tell('PASID-based IOTLB', { domainId, pasid })
+  }
+
+  /** And of 2^`addressMask` pages around `page`. */
+  pasidIotlbPages(
+    domainId: number,
+    pasid: number,
+    page: PageNumber,
+    addressMask: number,
+    leafOnly: boolean,
+  ): void {
+    this.#caches.invalidatePasidIotlbPages(domainId, pasid, page, addressMask, leafOnly)
+    this.#tell('PASID-based IOTLB', { domainId, pasid, page, addressMask })
   }
 
   /** "Interrupt Entry Cache Invalidation" of all entries, or of those that agree with `index` above the mask. */
   interruptEntries(all: boolean, index: number, indexMask: number): void {
     if (all) this.#interrupts.invalidateAll()
     else this.#interrupts.invalidateIndex(index, indexMask)
-    if (this.#trace.enabled) this.#tell('interrupt entry cache', { all, index, indexMask })
+    this.#tell('interrupt entry cache', { all, index, indexMask })
   }
 
-  /** What SRTP does to the caches with `CAP.ESRTPS`. */
-  rootTableChanged(): void {
-    this.#contexts.invalidateAll()
-    this.#iotlb.invalidateAll()
+  /** All caches of DMA remapping: SRTP with `CAP.ESRTPS`, and disabling translation in a unit with scalable mode. */
+  everythingForDma(): void {
+    this.#caches.invalidateContexts()
+    this.#caches.invalidatePasidEntries()
+    this.#caches.invalidateIotlb()
+    this.#changed()
   }
 
-  /** What SIRTP, and disabling interrupt remapping, do to the cache with `CAP.ESIRTPS`. */
-  interruptTableChanged(): void {
+  /** SIRTP, and disabling interrupt remapping, with `CAP.ESIRTPS`. */
+  everythingForInterrupts(): void {
     this.#interrupts.invalidateAll()
   }
 
   #tell(cache: string, detail: Readonly<Record<string, unknown>>): void {
+    this.#changed()
+    if (!this.#trace.enabled) return
     this.#trace.emit('invalidation', `${this.#unit} invalidated its ${cache}`, {
       unit: this.#unit,
       cache,

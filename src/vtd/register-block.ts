@@ -2,6 +2,7 @@
 import { type Register, RegisterFile } from '../core/index.ts'
 import { capabilityWords, registerSizeOf, type UnitCapabilities } from './capabilities.ts'
 import * as R from './formats/registers.ts'
+import type { Quirks } from './quirks.ts'
 
 export interface RegisterBlock {
   readonly file: RegisterFile
@@ -12,7 +13,11 @@ export interface RegisterBlock {
   readonly FRCD: readonly ReturnType<typeof R.faultRecordingRegister>[]
 }
 
-export function buildRegisterBlock(c: UnitCapabilities, hostAddressWidth: number): RegisterBlock {
+export function buildRegisterBlock(
+  c: UnitCapabilities,
+  hostAddressWidth: number,
+  quirks: Quirks,
+): RegisterBlock {
   const IVA = R.ivaRegister(c.IRO)
   const IOTLB = R.iotlbRegister(c.IRO)
   const FRCD = Array.from({ length: c.NFR + 1 }, (_, n) => R.faultRecordingRegister(c.FRO, n))
@@ -33,7 +38,7 @@ export function buildRegisterBlock(c: UnitCapabilities, hostAddressWidth: number
   const file = new RegisterFile(registerSizeOf(c), registers)
   if (!c.EIM) {
     for (const upper of [R.FEUADDR, R.IEUADDR, R.PEUADDR]) file.hardwire(upper.at, upper.f.MUA.mask)
-    file.hardwire(R.IRTA.at, R.IRTA.f.EIME.mask)
+    if (!quirks.eimeWritableWithoutEim) file.hardwire(R.IRTA.at, R.IRTA.f.EIME.mask)
   }
   const beyondHost = (~0 << (hostAddressWidth - 32)) >>> 0
   for (const { at } of [R.PHMBASE, R.PHMLIMIT]) file.hardwire(at + 1, beyondHost)

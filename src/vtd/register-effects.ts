@@ -1,29 +1,22 @@
-/** What writes to registers set in motion: the GCMD protocol and the dispatch to the parts that own a register. */
+/** What writes to registers set in motion: the dispatch to the parts that own a register, and what reads show. */
 import type { UnitCapabilities } from './capabilities.ts'
-import type { DmaRemapping } from './dma-remapping.ts'
 import type { EventInterrupt } from './event-interrupt.ts'
 import type { FaultRecorder } from './fault-recording.ts'
 import * as R from './formats/registers.ts'
-import type { InterruptRemapping } from './interrupt-remapping.ts'
-import type { Invalidation } from './invalidation.ts'
+import type { GlobalCommand } from './global-command.ts'
 import type { InvalidationQueue } from './invalidation-queue.ts'
 import { updateProtection } from './protected-memory.ts'
+import type { Quirks } from './quirks.ts'
 import type { RegisterBlock } from './register-block.ts'
 import type { RegisterInvalidation } from './register-invalidation.ts'
 
-const { TES, RTPS, IRES, IRTPS, CFIS } = R.GSTS.f
-const { TE, SRTP, WBF, QIE, IRE, SIRTP, CFI, SFL } = R.GCMD.f
-/** Commands that act when written 1 and are not levels. */
-const ONE_SHOT = SRTP.mask | SFL.mask | WBF.mask | SIRTP.mask
-
 /** The parts of a unit that register writes reach. */
 export interface RegisterOwners {
-  readonly dma: DmaRemapping
-  readonly interrupts: InterruptRemapping
+  readonly command: GlobalCommand
   readonly faults: FaultRecorder
   readonly faultEvent: EventInterrupt
   readonly completionEvent: EventInterrupt
-  readonly invalidation: Invalidation
+  readonly pageRequestEvent: EventInterrupt
   readonly queue: InvalidationQueue
   readonly registerInvalidation: RegisterInvalidation
 }
@@ -33,24 +26,36 @@ export class RegisterEffects {
   readonly #words: Uint32Array
   readonly #capabilities: UnitCapabilities
   readonly #owners: RegisterOwners
+  readonly #quirks: Quirks
   readonly #firstFaultRecord: number
   readonly #endOfFaultRecords: number
 
-  constructor(block: RegisterBlock, capabilities: UnitCapabilities, owners: RegisterOwners) {
+  constructor(block: RegisterBlock, capabilities: UnitCapabilities, owners: RegisterOwners, quirks: Quirks) {
     this.#block = block
     this.#words = block.file.words
     this.#capabilities = capabilities
     this.#owners = owners
+    this.#quirks = quirks
     this.#firstFaultRecord = block.FRCD[0]!.offset
     this.#endOfFaultRecords = this.#firstFaultRecord + 16 * block.FRCD.length
   }
 
+  /** A dword of the register window as software reads it. */
+  read(offset: number): number {
+    const value = this.#words[offset >>> 2] ?? 0
+    if (this.#quirks.iqaBaseHiddenUntilQie && !this.#owners.queue.enabled) {
+      if (offset === R.IQA.offset) return value & 0xfff
+      if (offset === R.IQA.offset + 4) return 0
+    }
+    return value
+  }
+
   /** A dword write inside the register window. */
   write(offset: number, value: number, lanes: number): void {
-    const { registerInvalidation, faults, faultEvent, queue } = this.#owners
+    const { command, registerInvalidation, faults, faultEvent, queue } = this.#owners
     const { IVA, IOTLB } = this.#block
     this.#block.file.write(offset, value, lanes)
-    if (offset === R.GCMD.offset) this.#command(value & lanes, lanes)
+    if (offset === R.GCMD.offset) command.written(value & lanes, lanes)
     else if (offset === R.CCMD.offset) registerInvalidation.commandWritten(0, value, lanes)
     else if (offset === R.CCMD.offset + 4) registerInvalidation.commandWritten(1, value, lanes)
     else if (offset === IVA.offset) registerInvalidation.addressWritten(0, value, lanes)
@@ -58,11 +63,17 @@ export class RegisterEffects {
     else if (offset === IOTLB.offset + 4) registerInvalidation.iotlbWritten()
     else if (offset === R.FSTS.offset) {
       faults.serviced()
-      queue.run()
+      faults.withdrawServiced()
+      queue.resume()
     } else if (offset === R.FECTL.offset) faultEvent.release()
     else if (offset === R.PMEN.offset) updateProtection(this.#block.file)
-    else if (offset >= this.#firstFaultRecord && offset < this.#endOfFaultRecords) faults.serviced()
-    else if (this.#capabilities.QI) this.#queueRegisterWritten(offset)
+    else if (offset >= this.#firstFaultRecord && offset < this.#endOfFaultRecords) {
+      faults.serviced()
+      if (!this.#quirks.fectlIpKeptUntilFstsWrite) faults.withdrawServiced()
+    } else {
+      if (this.#capabilities.QI) this.#queueRegisterWritten(offset)
+      if (this.#capabilities.PRS) this.#pageRequestRegisterWritten(offset)
+    }
   }
 
   #queueRegisterWritten(offset: number): void {
@@ -74,50 +85,11 @@ export class RegisterEffects {
     }
   }
 
-  /**
-   * "Global Command Register": levels act where they differ from GSTS, one-shot bits where they are written 1. All
-   * commands complete at once, so a write buffer flush is never seen in progress.
-   */
-  #command(written: number, lanes: number): void {
-    const words = this.#words
-    const { invalidation, queue, faults } = this.#owners
-    const { ESRTPS, ESIRTPS, QI, IR } = this.#capabilities
-    const changed = (written ^ words[R.GSTS.at]!) & lanes & ~ONE_SHOT
-    if (written & SRTP.mask) {
-      this.latchRootTable()
-      if (ESRTPS) invalidation.rootTableChanged()
-      words[R.GSTS.at]! |= RTPS.mask
+  #pageRequestRegisterWritten(offset: number): void {
+    const { pageRequestEvent } = this.#owners
+    if (offset === R.PECTL.offset) pageRequestEvent.release()
+    else if (offset === R.PRS.offset && (this.#words[R.PRS.at]! & R.PRS.f.PPR.mask) === 0) {
+      pageRequestEvent.withdraw()
     }
-    if (IR && written & SIRTP.mask) {
-      this.latchInterruptTable()
-      if (ESIRTPS) invalidation.interruptTableChanged()
-      words[R.GSTS.at]! |= IRTPS.mask
-    }
-    if (QI && changed & QIE.mask) {
-      if (written & QIE.mask) queue.enable()
-      else queue.disable()
-    }
-    if (changed & TE.mask) words[R.GSTS.at]! ^= TES.mask
-    if (IR && changed & IRE.mask) {
-      words[R.GSTS.at]! ^= IRES.mask
-      if (ESIRTPS && (written & IRE.mask) === 0) invalidation.interruptTableChanged()
-    }
-    if (IR && changed & CFI.mask) words[R.GSTS.at]! ^= CFIS.mask
-    if ((words[R.GSTS.at]! & (TES.mask | IRES.mask)) === 0) faults.next = 0
-  }
-
-  latchRootTable(): void {
-    const low = this.#words[R.RTADDR.at]!
-    const { dma } = this.#owners
-    dma.rootTable = this.#words[R.RTADDR.at + 1]! * 0x10_0000 + (low >>> 12)
-    dma.mode = (low & R.RTADDR.f.TTM.mask) >>> R.RTADDR.f.TTM.shift
-  }
-
-  latchInterruptTable(): void {
-    const low = this.#words[R.IRTA.at]!
-    const { interrupts } = this.#owners
-    interrupts.table = this.#words[R.IRTA.at + 1]! * 0x10_0000 + (low >>> 12)
-    interrupts.entries = 2 << (low & R.IRTA.f.S.mask)
-    interrupts.extended = (low & R.IRTA.f.EIME.mask) !== 0
   }
 }

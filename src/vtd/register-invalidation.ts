@@ -6,32 +6,44 @@ import { get, type RegisterFile, type Saved, set } from '../core/index.ts'
 import type { UnitCapabilities } from './capabilities.ts'
 import { CCMD, GRANULARITY, GSTS, TRANSLATION_TABLE_MODE } from './formats/registers.ts'
 import type { Invalidation } from './invalidation.ts'
+import { type PendingWork, WORK } from './pending-work.ts'
 import type { RegisterBlock } from './register-block.ts'
 
 /** From this major version on there is no register-based invalidation. */
 const FIRST_MAJOR_WITHOUT = 6
 
+/** What commands act on. */
+export interface RegisterInvalidationTargets {
+  readonly invalidation: Invalidation
+  readonly work: PendingWork
+  /** `DmaRemapping.effectiveMode` */
+  mode(): number
+}
+
 export class RegisterInvalidation {
   readonly #file: RegisterFile
   readonly #block: RegisterBlock
   readonly #capabilities: UnitCapabilities
-  readonly #invalidation: Invalidation
-  readonly #mode: () => number
+  readonly #targets: RegisterInvalidationTargets
+  readonly #latency: number
   /** As last written: CCMD, then IVA. */
   readonly #command = new Uint32Array(2)
   readonly #address = new Uint32Array(2)
 
+  /** @param latency nanoseconds until ICC or IVT is 0 again. */
   constructor(
     block: RegisterBlock,
     capabilities: UnitCapabilities,
-    invalidation: Invalidation,
-    mode: () => number,
+    targets: RegisterInvalidationTargets,
+    latency: number,
   ) {
     this.#file = block.file
     this.#block = block
     this.#capabilities = capabilities
-    this.#invalidation = invalidation
-    this.#mode = mode
+    this.#targets = targets
+    this.#latency = latency
+    targets.work.handle(WORK.contextCommand, () => this.#invalidateContexts())
+    targets.work.handle(WORK.iotlbCommand, () => this.#invalidateIotlb())
   }
 
   reset(): void {
@@ -44,11 +56,18 @@ export class RegisterInvalidation {
     store(this.#command, half, value, lanes)
     const { words } = this.#file
     if (half === 0 || get(CCMD.f.ICC, words, CCMD.at) === 0) return
-    const granularity = get(CCMD.f.CIRG, words, CCMD.at)
+    if (this.#latency === 0) this.#invalidateContexts()
+    else if (!this.#targets.work.has(WORK.contextCommand)) {
+      this.#targets.work.start(this.#latency, WORK.contextCommand)
+    }
+  }
+
+  #invalidateContexts(): void {
+    const { words } = this.#file
     const done = this.#refused()
       ? GRANULARITY.none
-      : this.#invalidation.contextCache(
-          granularity,
+      : this.#targets.invalidation.contextCache(
+          get(CCMD.f.CIRG, words, CCMD.at),
           get(CCMD.f.DID, words, CCMD.at),
           get(CCMD.f.SID, this.#command),
           get(CCMD.f.FM, this.#command),
@@ -63,17 +82,26 @@ export class RegisterInvalidation {
 
   /** After a write to the upper half of IOTLB. */
   iotlbWritten(): void {
+    const { at, f } = this.#block.IOTLB
+    if (get(f.IVT, this.#file.words, at) === 0) return
+    if (this.#latency === 0) this.#invalidateIotlb()
+    else if (!this.#targets.work.has(WORK.iotlbCommand)) {
+      this.#targets.work.start(this.#latency, WORK.iotlbCommand)
+    }
+  }
+
+  #invalidateIotlb(): void {
     const { words } = this.#file
     const { IOTLB, IVA } = this.#block
     const { at, f } = IOTLB
-    if (get(f.IVT, words, at) === 0) return
     const done = this.#refused()
       ? GRANULARITY.none
-      : this.#invalidation.iotlb(
+      : this.#targets.invalidation.iotlb(
           get(f.IIRG, words, at),
           get(f.DID, words, at),
           get(IVA.f.ADDR, this.#address),
           get(IVA.f.AM, this.#address),
+          get(IVA.f.IH, this.#address) === 1,
         )
     set(f.IAIG, words, done, at)
     set(f.IVT, words, 0, at)
@@ -83,7 +111,7 @@ export class RegisterInvalidation {
   #refused(): boolean {
     return (
       this.#capabilities.MAJOR >= FIRST_MAJOR_WITHOUT ||
-      this.#mode() !== TRANSLATION_TABLE_MODE.legacy ||
+      this.#targets.mode() !== TRANSLATION_TABLE_MODE.legacy ||
       (this.#file.words[GSTS.at]! & GSTS.f.QIES.mask) !== 0
     )
   }

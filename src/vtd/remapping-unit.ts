@@ -2,32 +2,28 @@
  * One VT-d remapping unit: its register page, the GCMD protocol, and the two things it does to requests. The parts do
  * the work; here they are wired to the registers.
  */
+
 import { NorthbridgeError, type PageNumber, type Saved } from '../core/index.ts'
 import type { Engine } from '../engine/index.ts'
-import { INTERRUPT_FIRST_PAGE, INTERRUPT_LAST_PAGE } from '../interrupts/formats/message.ts'
 import { decodeCompatibility, type InterruptMessage, type InterruptSink } from '../interrupts/index.ts'
 import type { MmioTarget, PhysicalMemory } from '../memory/index.ts'
-import { ADDRESS_TYPE, type InterruptOutcome, type MemoryRequest, STATUS } from '../pcie/index.ts'
+import type { InterruptOutcome, MemoryRequest, PageRequest } from '../pcie/index.ts'
 import { registerSizeOf, resolveCapabilities, type UnitCapabilities } from './capabilities.ts'
-import { ContextCache } from './context-cache.ts'
-import { ABORTED, DmaRemapping } from './dma-remapping.ts'
-import { EventInterrupt } from './event-interrupt.ts'
+import { Control } from './control.ts'
+import type { DeviceTlbPort } from './device-invalidations.ts'
+import { DmaRemapping } from './dma-remapping.ts'
 import { explain } from './explain.ts'
-import type { Explanation } from './explanation.ts'
-import { FaultRecorder, isRecorded } from './fault-recording.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { type ExplainedAccess, type Explanation, PLAIN_ACCESS } from './explanation.ts'
+import { type FaultRecorder, isRecorded } from './fault-recording.ts'
 import * as R from './formats/registers.ts'
+import { TRANSLATION_TABLE_MODE } from './formats/registers.ts'
 import { InterruptEntryCache } from './interrupt-entry-cache.ts'
 import { InterruptRemapping } from './interrupt-remapping.ts'
-import { type DeviceTlbPort, Invalidation } from './invalidation.ts'
-import { InvalidationQueue } from './invalidation-queue.ts'
-import { Iotlb } from './iotlb.ts'
-import { isProtected, protectionEnabled } from './protected-memory.ts'
+import { NO_QUIRKS, type Quirks } from './quirks.ts'
 import { RecentTranslations } from './recent-translations.ts'
-import { buildRegisterBlock, type RegisterBlock, resetRegisters } from './register-block.ts'
-import { RegisterEffects } from './register-effects.ts'
-import { RegisterInvalidation } from './register-invalidation.ts'
-import { READ, WRITE } from './second-stage.ts'
+import { buildRegisterBlock, type RegisterBlock } from './register-block.ts'
+import { RequestTranslation } from './request-translation.ts'
+import { DEFAULT_TRANSLATION_CACHES, TranslationCaches } from './translation-caches.ts'
 import {
   type CacheSizes,
   type CacheViews,
@@ -48,6 +44,13 @@ export interface RemappingUnitOptions {
   /** What differs from the server-like default. */
   readonly capabilities?: Partial<UnitCapabilities>
   readonly caches?: Partial<CacheSizes>
+  /** Where this unit departs from the specification; not at all by default. */
+  readonly quirks?: Quirks
+  /**
+   * Nanoseconds that a register command and each queued descriptor take. Default 0: they complete within the access
+   * that starts them.
+   */
+  readonly completionLatency?: number
 }
 
 export interface RemappingUnitEnvironment {
@@ -59,33 +62,27 @@ export interface RemappingUnitEnvironment {
   readonly deviceTlbs?: DeviceTlbPort
 }
 
-const DEFAULT_CACHES: CacheSizes = {
-  contextSets: 64,
-  contextWays: 4,
-  iotlbSets: 256,
-  iotlbWays: 4,
-  interruptEntries: 256,
-}
-
-const { TES, IRES, CFIS } = R.GSTS.f
+const STATUS_WORD = R.GSTS.at
+const IRES = R.GSTS.f.IRES.mask
+const CFIS = R.GSTS.f.CFIS.mask
 
 export class RemappingUnit implements MmioTarget {
   readonly id: string
   readonly index: number
   readonly capabilities: UnitCapabilities
+  readonly quirks: Quirks
   /** Bytes of the register window, whole pages. */
   readonly registerSize: number
   readonly #block: RegisterBlock
   readonly #words: Uint32Array
-  readonly #contexts: ContextCache
-  readonly #iotlb: Iotlb
+  readonly #translations: TranslationCaches
   readonly #interruptEntries: InterruptEntryCache
   readonly #recent = new RecentTranslations()
   readonly #dma: DmaRemapping
+  readonly #requests: RequestTranslation
   readonly #interrupts: InterruptRemapping
   readonly #faults: FaultRecorder
-  readonly #registerInvalidation: RegisterInvalidation
-  readonly #effects: RegisterEffects
+  readonly #control: Control
 
   /** Throws `topologyConflict`, `unsupported` or `invalidArgument` for a unit that cannot be. */
   constructor(options: RemappingUnitOptions, environment: RemappingUnitEnvironment) {
@@ -98,127 +95,72 @@ export class RemappingUnit implements MmioTarget {
     }
     const { memory, interrupts, engine } = environment
     const c = resolveCapabilities(options.capabilities)
-    const sizes = { ...DEFAULT_CACHES, ...options.caches }
+    const sizes = { ...DEFAULT_TRANSLATION_CACHES, interruptEntries: 256, ...options.caches }
     this.id = options.id
     this.index = options.index
     this.capabilities = c
+    this.quirks = options.quirks ?? NO_QUIRKS
     this.registerSize = registerSizeOf(c)
-    this.#block = buildRegisterBlock(c, hostAddressWidth)
+    this.#block = buildRegisterBlock(c, hostAddressWidth, this.quirks)
     this.#words = this.#block.file.words
-    this.#contexts = new ContextCache(sizes.contextSets, sizes.contextWays)
-    this.#iotlb = new Iotlb(sizes.iotlbSets, sizes.iotlbWays)
+    this.#translations = new TranslationCaches(sizes, c.MGAW + 1, this.quirks.iotlbTaggedBySourceId)
     this.#interruptEntries = new InterruptEntryCache(sizes.interruptEntries)
-    this.#dma = new DmaRemapping(memory, c, hostAddressWidth, this.#contexts, this.#iotlb)
-    this.#interrupts = new InterruptRemapping(memory, this.#interruptEntries, c)
-    const { file } = this.#block
-    const extended = (): boolean => this.#interrupts.extended
-    const faultEvent = new EventInterrupt(file, R.FECTL, interrupts, extended)
-    const completionEvent = new EventInterrupt(file, R.IECTL, interrupts, extended)
-    this.#faults = new FaultRecorder(this.#block, faultEvent, engine.trace, this.id, c.MGAW + 1)
-    const caches = { contexts: this.#contexts, iotlb: this.#iotlb, interrupts: this.#interruptEntries }
-    const invalidation = new Invalidation(caches, c, engine.trace, this.id)
-    const queue = new InvalidationQueue(file, c, {
+    this.#dma = new DmaRemapping(memory, c, hostAddressWidth, this.#translations, this.quirks)
+    this.#interrupts = new InterruptRemapping(
       memory,
-      invalidation,
-      faults: this.#faults,
-      completion: completionEvent,
-      deviceTlbs: environment.deviceTlbs,
-    })
-    const mode = (): number => this.#dma.mode
-    this.#registerInvalidation = new RegisterInvalidation(this.#block, c, invalidation, mode)
-    this.#effects = new RegisterEffects(this.#block, c, {
+      this.#interruptEntries,
+      c,
+      hostAddressWidth,
+      this.quirks,
+    )
+    this.#control = new Control(
+      this.#block,
+      { id: this.id, capabilities: c, quirks: this.quirks, latency: options.completionLatency ?? 0 },
+      {
+        memory,
+        sink: interrupts,
+        engine,
+        deviceTlbs: environment.deviceTlbs,
+        dma: this.#dma,
+        interrupts: this.#interrupts,
+        translations: this.#translations,
+        interruptEntries: this.#interruptEntries,
+        invalidated: () => this.#recent.forget(),
+      },
+    )
+    this.#faults = this.#control.faults
+    this.#requests = new RequestTranslation(this.index, this.#words, c, this.quirks, {
       dma: this.#dma,
-      interrupts: this.#interrupts,
       faults: this.#faults,
-      faultEvent,
-      completionEvent,
-      invalidation,
-      queue,
-      registerInvalidation: this.#registerInvalidation,
+      recent: this.#recent,
     })
     this.reset()
   }
 
   readDword(offset: number): number {
-    return this.#words[offset >>> 2] ?? 0
+    return this.#control.effects.read(offset)
   }
 
   writeDword(offset: number, value: number, lanes: number): void {
     this.#recent.forget()
-    if (offset < this.registerSize) this.#effects.write(offset, value, lanes)
+    if (offset < this.registerSize) this.#control.effects.write(offset, value, lanes)
   }
 
   /**
    * Translates a request that is not an interrupt request. True: `request.physicalPage` is set. False: blocked, with
    * `request.status`, and `faultReason` if there is one. `iotlbHit`, `tableReads` and `unit` are filled in both cases.
    *
-   * Functions here ask for no translations (they have no device-TLB to fill), so a translation request that the tables
-   * allow is answered with Unsupported Request.
+   * A translation request is answered here: true, with `translatedPage`, `size`, `permissions` and the rest of its
+   * completion set, permissions 0 if the page may not be accessed; the caller must not access memory for it.
    */
   translate(request: MemoryRequest): boolean {
-    const { page, write, requesterId } = request
-    request.unit = this.index
-    const plain = request.addressType === ADDRESS_TYPE.untranslated && request.pasid < 0
-    if (plain) {
-      const recent = this.#recent.lookup(requesterId * 2 + (write ? 1 : 0), page)
-      if (recent >= 0) {
-        request.iotlbHit = true
-        request.physicalPage = this.#recent.frameOf(recent)
-        return true
-      }
-      if (page >= INTERRUPT_FIRST_PAGE && page <= INTERRUPT_LAST_PAGE)
-        return this.#refuseInterruptRange(request)
-    }
-    const enabled = (this.#words[R.GSTS.at]! & TES.mask) !== 0
-    if (enabled) {
-      if (!this.#remap(request)) return false
-    } else {
-      if (!plain) return refuse(request, STATUS.unsupportedRequest)
-      request.physicalPage = page
-    }
-    if (protectionEnabled(this.#words) && isProtected(this.#words, request.physicalPage)) {
-      return refuse(request, STATUS.unsupportedRequest)
-    }
-    // A zero-length read may pass where other reads do not.
-    if (request.iotlbHit && plain && request.length !== 0) {
-      this.#recent.keep(requesterId * 2 + (write ? 1 : 0), page, request.physicalPage)
-    }
-    return true
-  }
-
-  #remap(request: MemoryRequest): boolean {
-    const { page, write, requesterId, addressType, pasid } = request
-    const dma = this.#dma
-    const zeroLengthRead = !write && request.length === 0 && this.capabilities.ZLR !== 0
-    const want = write ? WRITE : zeroLengthRead ? READ | WRITE : READ
-    const reason = dma.resolve(requesterId, page, want, addressType, pasid)
-    request.tableReads += dma.tableReads
-    request.iotlbHit = dma.iotlbSlot >= 0
-    if (dma.tableReads !== 0 && dma.commit(requesterId, page, reason)) this.#recent.forget()
-    if (reason === ABORTED) return refuse(request, STATUS.unsupportedRequest)
-    if (reason !== 0) {
-      if (isRecorded(reason, dma.faultProcessingDisable)) {
-        this.#faults.request(reason, requesterId, page, write, addressType, pasid)
-      }
-      request.faultReason = reason
-      return refuse(request, STATUS.remappingFault)
-    }
-    request.physicalPage = dma.frame
-    return addressType !== ADDRESS_TYPE.translationRequest || refuse(request, STATUS.unsupportedRequest)
-  }
-
-  /** "Interrupt Address Range": what is no valid interrupt request there is blocked, and a fault if the unit is in use. */
-  #refuseInterruptRange(request: MemoryRequest): boolean {
-    if ((this.#words[R.GSTS.at]! & (TES.mask | IRES.mask)) === 0)
-      return refuse(request, STATUS.unsupportedRequest)
-    this.#faults.interrupt(FAULT.interruptRangeAccess, request.requesterId, 0)
-    request.faultReason = FAULT.interruptRangeAccess
-    return refuse(request, STATUS.remappingFault)
+    return this.#requests.translate(request)
   }
 
   /**
    * An interrupt request: a DWORD write to 0xFEEx_xxxx. Returns 0 with `message` and `outcome` filled, or the reason
-   * code of the fault that blocked it. The caller delivers the message and sets `outcome.processor`.
+   * code of the fault that blocked it. The caller delivers the message and sets `outcome.processor`; there is none to
+   * deliver if the interrupt was posted without being notified.
    */
   remapInterrupt(
     sourceId: number,
@@ -228,26 +170,33 @@ export class RemappingUnit implements MmioTarget {
     message: InterruptMessage,
     outcome: InterruptOutcome,
   ): number {
-    const status = this.#words[R.GSTS.at]!
+    const status = this.#words[STATUS_WORD]!
     outcome.remapped = false
+    outcome.posted = false
+    outcome.notified = false
     outcome.irteIndex = -1
     outcome.processor = -1
-    if ((status & IRES.mask) === 0) {
+    if ((status & IRES) === 0) {
       decodeCompatibility(addressLow, data, message)
     } else {
       const interrupts = this.#interrupts
-      const reason = interrupts.resolve(sourceId, addressLow, addressHigh, data, (status & CFIS.mask) !== 0)
+      let reason = interrupts.resolve(sourceId, addressLow, addressHigh, data, (status & CFIS) !== 0)
       interrupts.commit(reason)
       outcome.remapped = interrupts.remapped
       outcome.irteIndex = interrupts.index
+      if (reason === 0 && interrupts.posts) {
+        reason = interrupts.post(message)
+        outcome.posted = reason === 0
+        outcome.notified = interrupts.posting.notify
+      } else if (interrupts.remapped && reason === 0) interrupts.compose(message)
       if (reason !== 0) {
         if (isRecorded(reason, interrupts.faultProcessingDisable)) {
           this.#faults.interrupt(reason, sourceId, Math.max(interrupts.index, 0) % 0x1_0000)
         }
         return reason
       }
-      if (interrupts.remapped) interrupts.compose(message)
-      else decodeCompatibility(addressLow, data, message)
+      if (outcome.posted && !outcome.notified) return 0
+      if (!interrupts.remapped) decodeCompatibility(addressLow, data, message)
     }
     outcome.destination = message.destination
     outcome.logical = message.logical
@@ -256,31 +205,37 @@ export class RemappingUnit implements MmioTarget {
     return 0
   }
 
+  /** A page request of a function: entered into the page request queue, or answered. */
+  pageRequest(request: PageRequest): void {
+    if (this.capabilities.PRS !== 0) this.#control.pageRequests.receive(request)
+  }
+
   /** Hardware reset: registers at their reset values, caches empty. */
   reset(): void {
     this.#recent.forget()
-    resetRegisters(this.#block, this.capabilities)
-    this.#registerInvalidation.reset()
-    this.#contexts.invalidateAll()
-    this.#iotlb.invalidateAll()
+    this.#control.reset()
+    this.#translations.invalidateAll()
     this.#interruptEntries.invalidateAll()
-    this.#effects.latchRootTable()
-    this.#effects.latchInterruptTable()
-    this.#faults.next = 0
   }
 
   /** Replays a request without making it: every check in order, and what would repair a fault. */
-  explain(sourceId: number, page: PageNumber, offset: number, write: boolean): Explanation {
+  explain(
+    sourceId: number,
+    page: PageNumber,
+    offset: number,
+    write: boolean,
+    how: Partial<ExplainedAccess> = {},
+  ): Explanation {
     return explain(
       {
         words: this.#words,
         dma: this.#dma,
-        contexts: this.#contexts,
-        iotlb: this.#iotlb,
+        requests: this.#requests,
+        translations: this.#translations,
         interrupts: this.#interrupts,
         interruptEntries: this.#interruptEntries,
       },
-      { sourceId, page, offset, write },
+      { ...PLAIN_ACCESS, ...how, sourceId, page, offset, write },
     )
   }
 
@@ -293,8 +248,13 @@ export class RemappingUnit implements MmioTarget {
     return faultRecordViews(this.#block)
   }
 
+  /** The root table in use, as SRTP latched it. */
+  get rootTable(): { readonly root: PageNumber; readonly scalable: boolean } {
+    return { root: this.#dma.rootTable, scalable: this.#dma.mode === TRANSLATION_TABLE_MODE.scalable }
+  }
+
   caches(): CacheViews {
-    return cacheViews(this.#contexts, this.#iotlb, this.#interruptEntries)
+    return cacheViews(this.#translations, this.#interruptEntries)
   }
 
   save(): Saved {
@@ -307,11 +267,9 @@ export class RemappingUnit implements MmioTarget {
         interruptTable: this.#interrupts.table,
         entries: this.#interrupts.entries,
         extended: this.#interrupts.extended,
-        nextFault: this.#faults.next,
-        invalidation: this.#registerInvalidation.save(),
       },
-      contextCache: this.#contexts.save(),
-      iotlb: this.#iotlb.save(),
+      control: this.#control.save(),
+      translations: this.#translations.save(),
       interruptEntryCache: this.#interruptEntries.save(),
     }
   }
@@ -325,10 +283,8 @@ export class RemappingUnit implements MmioTarget {
     this.#interrupts.table = state.latches.interruptTable
     this.#interrupts.entries = state.latches.entries
     this.#interrupts.extended = state.latches.extended
-    this.#faults.next = state.latches.nextFault
-    this.#registerInvalidation.load(state.latches.invalidation)
-    this.#contexts.load(state.contextCache)
-    this.#iotlb.load(state.iotlb)
+    this.#control.load(state.control)
+    this.#translations.load(state.translations)
     this.#interruptEntries.load(state.interruptEntryCache)
   }
 }
@@ -341,15 +297,8 @@ interface SavedUnit {
     readonly interruptTable: PageNumber
     readonly entries: number
     readonly extended: boolean
-    readonly nextFault: number
-    readonly invalidation: Saved
   }
-  readonly contextCache: Saved
-  readonly iotlb: Saved
+  readonly control: Saved
+  readonly translations: Saved
   readonly interruptEntryCache: Saved
-}
-
-function refuse(request: MemoryRequest, status: MemoryRequest['status']): boolean {
-  request.status = status
-  return false
 }

@@ -1,12 +1,32 @@
 /** What inspection shows: registers, fault records and cache entries with every field by name. */
-import { type Fields, formatRequesterId, get, hex, hex64, type RequesterId } from '../core/index.ts'
-import { type ContextCache, ERRONEOUS } from './context-cache.ts'
+import {
+  type Fields,
+  formatRequesterId,
+  get,
+  hex,
+  hex64,
+  type PageNumber,
+  type RequesterId,
+} from '../core/index.ts'
+import { GRANT } from './access.ts'
 import { FAULT, faultReason } from './formats/fault-reasons.ts'
-import { CONTEXT_ENTRY, IRTE } from './formats/structures.ts'
+import {
+  CONTEXT_ENTRY,
+  CONTEXT_ENTRY_WORDS,
+  IRTE,
+  PASID_TABLE_ENTRY,
+  PASID_TABLE_ENTRY_WORDS,
+  SCALABLE_CONTEXT_ENTRY,
+  SCALABLE_CONTEXT_ENTRY_WORDS,
+} from './formats/structures.ts'
 import type { InterruptEntryCache } from './interrupt-entry-cache.ts'
-import type { Iotlb } from './iotlb.ts'
+import { FAULT_SHIFT, type Iotlb } from './iotlb.ts'
+import { PAGES_IN_ENTRY } from './paging-geometry.ts'
 import type { RegisterBlock } from './register-block.ts'
-import { PAGES_WITHIN, READ, WRITE } from './second-stage.ts'
+import { SCALABLE_CONTEXT } from './scalable-tables.ts'
+import { ERRONEOUS } from './structure-cache.ts'
+import { KIND, type TaggedCache } from './tagged-cache.ts'
+import type { TranslationCacheSizes, TranslationCaches } from './translation-caches.ts'
 
 export interface RegisterView {
   readonly name: string
@@ -38,11 +58,7 @@ export interface FaultRecordView {
 }
 
 /** Entries of each cache; sets are powers of two. */
-export interface CacheSizes {
-  readonly contextSets: number
-  readonly contextWays: number
-  readonly iotlbSets: number
-  readonly iotlbWays: number
+export interface CacheSizes extends TranslationCacheSizes {
   /** Entries of the direct-mapped interrupt entry cache. */
   readonly interruptEntries: number
 }
@@ -55,15 +71,39 @@ export interface CacheViews {
     /** Reason code of a cached erroneous entry (caching mode). */
     readonly fault?: string
   }[]
+  readonly pasid: readonly {
+    readonly source: string
+    readonly pasid: string
+    readonly raw: string
+    readonly fields: FieldsView
+    readonly fault?: string
+  }[]
   readonly iotlb: readonly {
+    readonly kind: 'secondStage' | 'firstStage' | 'nested'
     readonly domainId: string
+    /** First-stage and nested entries only. */
+    readonly pasid?: string
     readonly address: string
     /** Bytes that the entry covers. */
     readonly size: number
     readonly physicalAddress: string
     readonly read: boolean
     readonly write: boolean
+    /** First-stage and nested entries: whether user requests may use it, and whether a write needs no D set first. */
+    readonly user?: boolean
+    readonly dirty?: boolean
     readonly fault?: string
+  }[]
+  readonly paging: readonly {
+    readonly kind: 'secondStage' | 'firstStage' | 'nested'
+    readonly level: number
+    readonly domainId: string
+    readonly pasid?: string
+    readonly address: string
+    /** Bytes that the entry covers. */
+    readonly size: number
+    /** The table that the entry points to. */
+    readonly table: string
   }[]
   readonly interruptEntries: readonly {
     readonly index: number
@@ -85,6 +125,11 @@ const ADDRESS_FIELDS = new Set([
   'MA',
   'CTP',
   'SSPTPTR',
+  'LCTP',
+  'UCTP',
+  'PASIDDIRPTR',
+  'SMPTBLPTR',
+  'FSPTPTR',
   'ADDR',
   'FI',
   'STADDR',
@@ -100,13 +145,13 @@ export function fieldsView(fields: Fields, words: ArrayLike<number>, base = 0): 
   )
 }
 
-/** A structure of two or four words as one `0x…` number. */
-export const rawView = (words: ArrayLike<number>, base: number, count: number): string =>
-  count === 4
-    ? hex64(words[base + 2]!, words[base + 3]!) + hex64(words[base]!, words[base + 1]!).slice(2)
-    : count === 2
-      ? hex64(words[base]!, words[base + 1]!)
-      : hex(words[base]!, 8)
+/** A structure of one or more words as one `0x…` number. */
+export function rawView(words: ArrayLike<number>, base: number, count: number): string {
+  if (count === 1) return hex(words[base]!, 8)
+  let text = ''
+  for (let at = base + count - 2; at >= base; at -= 2) text += hex64(words[at]!, words[at + 1]!).slice(2)
+  return `0x${text}`
+}
 
 export function registerViews({ registers, file: { words } }: RegisterBlock): RegisterView[] {
   return registers.map(({ name, offset, width, at, f }) => ({
@@ -141,15 +186,38 @@ export function faultRecordViews(block: RegisterBlock): FaultRecordView[] {
   return block.FRCD.map((_, index) => faultRecordView(block, index)).filter(view => view.fields['F'] === 1)
 }
 
-export function cacheViews(context: ContextCache, iotlb: Iotlb, interrupts: InterruptEntryCache): CacheViews {
+export function cacheViews(caches: TranslationCaches, interrupts: InterruptEntryCache): CacheViews {
+  const { contexts, pasids, iotlb, paging } = caches
   return {
-    context: [...context.entries()].map(slot => ({
-      source: formatRequesterId(context.sourceIdOf(slot) as RequesterId),
-      raw: rawView(context.raw, slot * 4, 4),
-      fields: fieldsView(CONTEXT_ENTRY, context.raw, slot * 4),
-      ...(context.kindOf(slot) < ERRONEOUS ? {} : { fault: hex(context.kindOf(slot) - ERRONEOUS, 2) }),
-    })),
+    context: [...contexts.entries()].map(slot => {
+      const at = slot * SCALABLE_CONTEXT_ENTRY_WORDS
+      const kind = contexts.kindOf(slot)
+      const scalable = kind === SCALABLE_CONTEXT || kind >= ERRONEOUS + FAULT.scalableContextAccess
+      return {
+        source: formatRequesterId(contexts.sourceIdOf(slot) as RequesterId),
+        raw: rawView(contexts.raw, at, scalable ? SCALABLE_CONTEXT_ENTRY_WORDS : CONTEXT_ENTRY_WORDS),
+        fields: fieldsView(scalable ? SCALABLE_CONTEXT_ENTRY : CONTEXT_ENTRY, contexts.raw, at),
+        ...(kind < ERRONEOUS ? {} : { fault: hex(kind - ERRONEOUS, 2) }),
+      }
+    }),
+    pasid: [...pasids.entries()].map(slot => {
+      const at = slot * PASID_TABLE_ENTRY_WORDS
+      const kind = pasids.kindOf(slot)
+      return {
+        source: formatRequesterId(pasids.sourceIdOf(slot) as RequesterId),
+        pasid: hex(pasids.pasidOf(slot)),
+        raw: rawView(pasids.raw, at, PASID_TABLE_ENTRY_WORDS),
+        fields: fieldsView(PASID_TABLE_ENTRY, pasids.raw, at),
+        ...(kind < ERRONEOUS ? {} : { fault: hex(kind - ERRONEOUS, 2) }),
+      }
+    }),
     iotlb: [...iotlb.entries()].map(slot => iotlbEntryView(iotlb, slot)),
+    paging: [...paging.entries()].map(([cache, slot]) => ({
+      kind: KIND_NAMES[cache.kindOf(slot)]!,
+      level: cache.levelOf(slot),
+      ...spaceView(cache, slot),
+      table: hex(cache.valueOf(slot) * 4096),
+    })),
     interruptEntries: [...interrupts.entries()].map(slot => ({
       index: interrupts.indexOf(slot),
       raw: rawView(interrupts.raw, slot * 4, 4),
@@ -158,14 +226,34 @@ export function cacheViews(context: ContextCache, iotlb: Iotlb, interrupts: Inte
   }
 }
 
+const KIND_NAMES = ['secondStage', 'firstStage', 'nested'] as const
+
+const spaceView = (cache: TaggedCache, slot: number) => ({
+  domainId: hex(cache.domainIdOf(slot)),
+  ...(cache.kindOf(slot) === KIND.secondStage ? {} : { pasid: hex(cache.pasidOf(slot)) }),
+  address: address64(cache.firstPageOf(slot)),
+  size: 4096 * PAGES_IN_ENTRY[cache.levelOf(slot)]!,
+})
+
+/** Canonical first-stage addresses may have 64 bits. */
+const address64 = (page: PageNumber): string =>
+  page < 2 ** 40 ? hex(page * 4096) : hex64((page % 0x10_0000) * 4096, Math.floor(page / 0x10_0000))
+
 export function iotlbEntryView(iotlb: Iotlb, slot: number): CacheViews['iotlb'][number] {
+  const attributes = iotlb.attributesOf(slot)
+  const kind = iotlb.kindOf(slot)
+  const fault = attributes >>> FAULT_SHIFT
+  const writable = GRANT.write | GRANT.firstWrite
   return {
-    domainId: hex(iotlb.domainIdOf(slot)),
-    address: hex(iotlb.firstPageOf(slot) * 4096),
-    size: 4096 * (PAGES_WITHIN[iotlb.levelOf(slot)]! + 1),
+    kind: KIND_NAMES[kind]!,
+    ...spaceView(iotlb, slot),
     physicalAddress: hex(iotlb.translate(slot, iotlb.firstPageOf(slot)) * 4096),
-    read: (iotlb.attributesOf(slot) & READ) !== 0,
-    write: (iotlb.attributesOf(slot) & WRITE) !== 0,
-    ...(iotlb.attributesOf(slot) < 256 ? {} : { fault: hex(iotlb.attributesOf(slot) >>> 8, 2) }),
+    read: (attributes & GRANT.read) !== 0,
+    write:
+      kind === KIND.secondStage ? (attributes & GRANT.write) !== 0 : (attributes & writable) === writable,
+    ...(kind === KIND.secondStage
+      ? {}
+      : { user: (attributes & GRANT.user) !== 0, dirty: (attributes & GRANT.dirty) !== 0 }),
+    ...(fault === 0 ? {} : { fault: hex(fault, 2) }),
   }
 }

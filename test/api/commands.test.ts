@@ -40,44 +40,43 @@ describe('commands', () => {
     expect(await next).toBe('next')
   })
 
-  it('hold the event loop for a slice at a time, however many run', async () => {
+  it('let the event loop turn between their slices, however many run', async () => {
     const runner = new CommandRunner()
+    let working = true
     const work = Promise.all(Array.from({ length: 20 }, (_, i) => runner.run(String(i), () => busy(20))))
-    let longest = 0
-    let last = performance.now()
-    const timer = setInterval(() => {
-      longest = Math.max(longest, performance.now() - last)
-      last = performance.now()
-    }, 1)
-    await work
-    clearInterval(timer)
-    expect(longest).toBeLessThan(50)
+    const ended = work.then(() => {
+      working = false
+    })
+    let turns = 0
+    while (working) {
+      await new Promise(resolve => setImmediate(resolve))
+      turns++
+    }
+    await ended
+    // Each of them needs several slices; on a machine so slow that one slice sees it through there is a turn for each.
+    expect(turns).toBeGreaterThanOrEqual(20)
   })
 })
 
 describe('/healthz', () => {
-  it('answers within 100 ms while large platforms are built', async () => {
+  it('is answered again and again before large platforms are built', async () => {
     const server = await testServer()
     await server.app.listen({ port: 0, host: '127.0.0.1' })
     const { port } = server.app.server.address() as AddressInfo
     const build = (name: string) => server.request('POST', '/v1/platforms', { topology: 'dense-8-nic', name })
-    await build('warm-up')
     let building = true
     const builds = Promise.all(['a', 'b', 'c', 'd'].map(build)).then(answers => {
       building = false
       return answers
     })
-    const times: number[] = []
+    let answers = 0
     while (building) {
-      const begin = performance.now()
-      await fetch(`http://127.0.0.1:${port}/healthz`)
-      times.push(performance.now() - begin)
+      expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200)
+      if (building) answers++
     }
     expect((await builds).map(answer => answer.status)).toEqual([201, 201, 201, 201])
-    times.sort((a, b) => a - b)
-    expect(times.length).toBeGreaterThan(5)
-    // Other tests share the processors: what counts is that no answer waits for a build to end.
-    expect(times[Math.floor(times.length * 0.9)]).toBeLessThan(100)
+    // How long an answer takes is measured in bench/health.ts: timings decide no test.
+    expect(answers).toBeGreaterThan(10)
     await server.app.close()
   })
 })

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Call, remoteCall } from '../../src/cli/client.ts'
 import type { Software } from '../../src/engine/index.ts'
 import { type ExperimentOperations, parseExperiment, runExperiment } from '../../src/experiments/index.ts'
-import { isOperationId, readDocument } from '../../src/operations/index.ts'
+import { inputOfStep, isOperationId, readDocument } from '../../src/operations/index.ts'
 import { type TestServer, testServer } from './server.ts'
 
 const FOLDER = fileURLToPath(new URL('../../experiments', import.meta.url))
@@ -35,7 +35,7 @@ function* wait<Result>(promise: Promise<Result>): Software<Result> {
 
 const overHttp: ExperimentOperations = {
   has: isOperationId,
-  execute: (id, input) => wait<unknown>(call(id as 'dma', input as never)),
+  execute: (id, input) => wait<unknown>(call(id as 'dma', inputOfStep(id as 'dma', input) as never)),
   tell: () => undefined,
 }
 

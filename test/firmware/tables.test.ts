@@ -107,6 +107,21 @@ describe('ACPI tables in memory', () => {
   })
 })
 
+describe('boot parameters', () => {
+  it('say where an address-range unit has its registers, which no ACPI table describes', () => {
+    const plain = { name: 'gart', hostBridges: [{ devices: [endpoint('01.0')] }] }
+    const of = (iommu: object) => {
+      const booted = boot({ ...plain, iommu: iommu as { kind: 'gart' } })
+      expect(tablesOf(booted).has('DMAR')).toBe(false)
+      return decodeBootParameters(bytesAt(booted, 0x9_0000, BOOT_PARAMETERS_SIZE))
+    }
+    expect(of({ kind: 'gart' })).toMatchObject({ aperture: 0xfed9_0000, hostBridges: [{ bus: 0 }] })
+    expect(of({ kind: 'gart', registerBase: '0xfed20000' }).aperture).toBe(0xfed2_0000)
+    expect(of({ kind: 'none' }).aperture).toBeUndefined()
+    expect(() => of({ kind: 'gart', registerBase: '0xfee00000' })).toThrow(/0xfed10000 to 0xfedfffff/)
+  })
+})
+
 describe('DMAR', () => {
   it('says whether interrupts are remapped, and how wide addresses are', () => {
     const dmar = (file: string) =>
@@ -150,6 +165,47 @@ describe('DMAR', () => {
         ],
       },
     ])
+  })
+
+  it('names root ports with ATS, and functions of the root complex with a device-TLB', () => {
+    const document = (more: object) => ({
+      name: 'device-tlbs',
+      iommu: { kind: 'intel-vtd' as const, units: [{ id: 'unit', includeAll: true, numaNode: 1 }], ...more },
+      hostBridges: [
+        {
+          devices: [
+            { at: '01.0', model: 'root-port' },
+            { at: '02.0', model: 'root-port' },
+            { at: '04.0', model: 'ats-accelerator' },
+          ],
+        },
+      ],
+    })
+    const structures = (more: object) => decodeDmar(tablesOf(boot(document(more))).get('DMAR')!).structures
+    const some = structures({
+      atsPorts: [{ functions: ['00:02.0'] }],
+      integratedCaches: [{ required: true, functions: ['00:04.0'] }],
+    })
+    expect(some.map(({ kind }) => kind)).toEqual(['DRHD', 'ATSR', 'RHSA', 'SATC'])
+    const scope = (type: number, device: number) => ({
+      type,
+      enumerationId: 0,
+      startBus: 0,
+      path: [{ device, fn: 0 }],
+    })
+    expect(some[1]).toEqual({ kind: 'ATSR', flags: 0, segment: 0, scopes: [scope(2, 2)] })
+    expect(some[2]).toEqual({ kind: 'RHSA', registerBase: 0xfed9_0000, proximityDomain: 1 })
+    expect(some[3]).toEqual({ kind: 'SATC', flags: 1, segment: 0, scopes: [scope(1, 4)] })
+    expect(structures({ atsPorts: [{ allPorts: true }] })[1]).toEqual({
+      kind: 'ATSR',
+      flags: 1,
+      segment: 0,
+      scopes: [],
+    })
+    expect(() => boot(document({ atsPorts: [{ functions: ['00:04.0'] }] }))).toThrow(/no port of a root bus/)
+    expect(() => boot(document({ atsPorts: [{ functions: ['00:09.0'] }] }))).toThrow(/names no function/)
+    expect(() => boot(document({ integratedCaches: [{ functions: ['00:01.0'] }] }))).toThrow(/device-TLB/)
+    expect(() => boot(document({ atsPorts: [{}] }))).toThrow(/either all ports or some/)
   })
 
   /** Register base of the unit that serves a function by the table alone: nearest scope, or the include-all unit. */

@@ -55,6 +55,10 @@ describe('boot parameters', () => {
 describe('the kernel command line', () => {
   const OFF = {
     iommu: false,
+    scalableMode: false,
+    strict: false,
+    aperture: true,
+    apertureOrder: 1,
     passThrough: false,
     interruptRemapping: true,
     x2apic: true,
@@ -66,8 +70,13 @@ describe('the kernel command line', () => {
     ['', {}],
     ['console=ttyS0 quiet', {}],
     ['intel_iommu=on', { iommu: true }],
-    ['intel_iommu=on,sm_on', { iommu: true }],
-    ['intel_iommu=on iommu=off', {}],
+    ['intel_iommu=on,sm_on', { iommu: true, scalableMode: true }],
+    ['intel_iommu=on iommu.strict=1', { iommu: true, strict: true }],
+    ['intel_iommu=on,strict', { iommu: true, strict: true }],
+    ['iommu.strict=1 iommu.strict=0', {}],
+    ['iommu.passthrough=1', { passThrough: true }],
+    ['iommu=memaper=3', { apertureOrder: 3 }],
+    ['intel_iommu=on iommu=off', { aperture: false }],
     ['amd_iommu=on', { iommu: true }],
     ['intel_iommu=on iommu=pt', { iommu: true, passThrough: true }],
     ['intremap=off nox2apic', { interruptRemapping: false, x2apic: false }],
@@ -79,6 +88,10 @@ describe('the kernel command line', () => {
     ],
   ])('"%s"', (text, expected) => {
     expect(parseCommandLine(text)).toEqual({ ...OFF, ...expected })
+  })
+
+  it('is refused if it asks for an aperture that no unit has', () => {
+    expect(() => parseCommandLine('iommu=memaper=7')).toThrow(/0 \(32 MiB\) to 6/)
   })
 
   it('is refused if it names a port that cannot be', () => {

@@ -38,6 +38,12 @@ export function fakeFunction({ regions, msix, msiControl }: FakeOptions) {
     domain: 1,
     map: (iova, hostPage, pages) => done(`map ${iova} ${hostPage} ${pages}`),
     unmap: (iova, pages) => done(`unmap ${iova} ${pages}`),
+    trackDirty: on => done(`track ${on}`),
+    *dirtyPages(_iova, pages): Software<Uint8Array> {
+      yield* pause()
+      return new Uint8Array(Math.ceil(pages / 8))
+    },
+    servePageRequests: () => done('serve'),
     readConfig: (offset, width) =>
       width === 4
         ? config.getUint32(offset, true)

@@ -251,6 +251,26 @@ describe('Damaged dumps', () => {
   })
 })
 
+describe('Remapping units of a capture', () => {
+  const unit = (name: string) => {
+    const { iommu } = topologyOf(name)
+    if (iommu.kind !== 'intel-vtd') return expect.unreachable('the capture has remapping units')
+    return { ...iommu, capabilities: iommu.units[0]!.capabilities }
+  }
+
+  it('can do what the real ones could, scalable mode included', () => {
+    expect(unit('scalable-first').capabilities).toMatchObject({ SMTS: 1, FSTS: 1, FS1GP: 1 })
+    expect(unit('scalable-first').capabilities).not.toHaveProperty('SSTS')
+    expect(unit('scalable-second').capabilities).toMatchObject({ SMTS: 1, SSTS: 1 })
+    expect(unit('ats').capabilities).toMatchObject({ DT: 1 })
+  })
+
+  it('come with the root ports below which device-TLBs may be used', () => {
+    expect(unit('ats').atsPorts).toEqual([{ allPorts: true }])
+    expect(unit('switch-basic').atsPorts).toBeUndefined()
+  })
+})
+
 describe('Topologies that were imported', () => {
   const imported = join(import.meta.dirname, '../../topologies/imported')
 

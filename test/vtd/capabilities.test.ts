@@ -41,13 +41,20 @@ describe('capabilities', () => {
     [{ FRO: 0x50 }, 'topologyConflict'],
     [{ FRO: 0x01 }, 'topologyConflict'],
     [{ IRO: 0x47 }, 'topologyConflict'],
-    [{ SMTS: 1 }, 'unsupported: SMTS'],
-    [{ PI: 1 }, 'unsupported: PI'],
+    [{ SMTS: 1, PT: 0 }, 'topologyConflict: remapping unit: SMTS requires one of FSTS, SSTS and PT'],
+    [{ SMTS: 1, FSTS: 1, NEST: 1 }, 'topologyConflict: NEST requires SSTS'],
+    [{ SMTS: 1, SSTS: 1, SSADS: 1 }, 'topologyConflict: SSADS requires SMPWCS'],
+    [{ SMTS: 1, FSTS: 1, EAFS: 1 }, 'topologyConflict: EAFS requires SMPWCS'],
+    [{ SMTS: 1, ERS: 1 }, 'topologyConflict: ERS requires PASID'],
+    [{ SMTS: 1, PRS: 1 }, 'topologyConflict: PRS requires DT'],
+    [{ SMTS: 1, RPRIVS: 1 }, 'topologyConflict: RPRIVS requires SRS'],
+    [{ SMTS: 1, FSTS: 1, SSTS: 1, NEST: 1, PASID: 1, PSS: 19, SMPWCS: 1, SSADS: 1 }, 'accepted'],
+    [{ PI: 1 }, 'accepted'],
     [{ AFL: 1 }, 'unsupported: AFL'],
     [{ MGAW: 64 }, 'invalidArgument: MGAW'],
     [{ NFR: 1.5 }, 'invalidArgument: NFR'],
     [{ XYZ: 1 }, 'invalidArgument'],
-  ])('%j is refused: %s', (capabilities, expected) => {
+  ])('%j: %s', (capabilities, expected) => {
     expect(code(capabilities)).toContain(expected)
   })
 

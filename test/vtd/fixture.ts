@@ -30,19 +30,26 @@ export const SERVER_FRCD = 0x400
 export const SERVER_IVA = 0x500
 export const SERVER_IOTLB = 0x508
 
+export const RAM = [
+  { base: 0, size: 0x8000_0000 },
+  { base: 0x1_0000_0000, size: 0x1_0000_0000 },
+]
+
 export class TestUnit {
-  readonly memory = new PhysicalMemory([
-    { base: 0, size: 0x8000_0000 },
-    { base: 0x1_0000_0000, size: 0x1_0000_0000 },
-  ])
+  readonly memory: PhysicalMemory
   readonly engine = new Engine()
   readonly messages: InterruptMessage[] = []
-  readonly deviceTlbInvalidations: (readonly [sourceId: number, page: number, count: number])[] = []
+  readonly deviceTlbInvalidations: (readonly number[])[] = []
+  /** Nanoseconds until functions say that an invalidation is done. */
+  deviceTlbDelay = 0
+  /** Source-id, PASID (-1: none), page group index and response code. */
+  readonly pageGroupResponses: (readonly [number, number, number, number])[] = []
   readonly unit: RemappingUnit
   readonly request = new MemoryRequest()
   readonly message = new InterruptMessage()
 
-  constructor(options: Partial<RemappingUnitOptions> = {}) {
+  constructor(options: Partial<RemappingUnitOptions> = {}, memory = new PhysicalMemory(RAM)) {
+    this.memory = memory
     this.unit = new RemappingUnit(
       { id: 'unit0', index: 3, hostAddressWidth: 48, ...options },
       {
@@ -57,7 +64,13 @@ export class TestUnit {
           },
         },
         deviceTlbs: {
-          invalidate: (sourceId, page, count) => this.deviceTlbInvalidations.push([sourceId, page, count]),
+          invalidate: (sourceId, page, count, pasid) => {
+            this.deviceTlbInvalidations.push(
+              pasid === -1 ? [sourceId, page, count] : [sourceId, page, count, pasid],
+            )
+            return this.deviceTlbDelay
+          },
+          pageGroupResponse: (...response) => this.pageGroupResponses.push(response),
         },
       },
     )

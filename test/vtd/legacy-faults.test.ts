@@ -247,6 +247,9 @@ const build = ({ capabilities, hostAddressWidth }: Scenario) =>
     ...(hostAddressWidth === undefined ? {} : { hostAddressWidth }),
   }).enableTranslation()
 
+/** Rows for requests in legacy mode and interrupt remapping without posting; the others have tests of their own. */
+const ROWS = FAULT_REASONS.filter(({ code }) => code < 0x32 && code !== 0x27 && code !== 0x28)
+
 describe('fault reasons of legacy mode and interrupt remapping', () => {
   test.each(SCENARIOS.map(s => [`${s.reason.toString(16)}h: ${s.title}`, s] as const))(
     '%s',
@@ -260,7 +263,7 @@ describe('fault reasons of legacy mode and interrupt remapping', () => {
 
   test('every row of the table is reached by a scenario', () => {
     const reached = new Set(SCENARIOS.map(({ reason }) => reason))
-    expect(FAULT_REASONS.filter(({ code }) => !reached.has(code))).toEqual([])
+    expect(ROWS.filter(({ code }) => !reached.has(code))).toEqual([])
     expect(FAULT_REASONS.map(({ code }) => code)).toEqual(
       [...new Set(FAULT_REASONS.map(({ code }) => code))].sort((a, b) => a - b),
     )
@@ -272,7 +275,7 @@ const QUALIFIED = [0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x0b, 0x0c, 0x0d, 0x0e, 0
 
 describe('Fault Processing Disable', () => {
   test('the table agrees on which rows are qualified', () => {
-    expect(FAULT_REASONS.filter(({ qualified }) => qualified).map(({ code }) => code)).toEqual(QUALIFIED)
+    expect(ROWS.filter(({ qualified }) => qualified).map(({ code }) => code)).toEqual(QUALIFIED)
   })
 
   /** Software that sets FPD in every context and remapping table entry it stores. */

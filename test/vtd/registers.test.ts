@@ -100,7 +100,7 @@ describe('the register table', () => {
     t.dma(0x1000)
     t.unit.reset()
     expect(t.unit.registers()).toEqual(new TestUnit().unit.registers())
-    expect(t.unit.caches()).toEqual({ context: [], iotlb: [], interruptEntries: [] })
+    expect(t.unit.caches()).toEqual({ context: [], pasid: [], iotlb: [], paging: [], interruptEntries: [] })
   })
 })
 

@@ -10,16 +10,39 @@ import {
 } from '../../vtd/formats/index.ts'
 import type { TableMemory } from '../table-memory.ts'
 
-/** What a context entry is to say. */
-export interface ContextTarget {
+/** What the structures of a requester are to say. */
+export interface RequesterTarget {
   readonly domain: DomainId
   /** Top-level table; undefined for pass-through. */
   readonly table: PageNumber | undefined
   /** Levels of the tables, or with pass-through the most that the unit walks. */
   readonly levels: number
+  /** Which kind of tables they are; legacy mode knows the second stage alone. */
+  readonly stage: 'first' | 'second'
+  /** Whether the requester may ask for translations, and use them. */
+  readonly deviceTlb: boolean
+  /** Whether it may send page requests; scalable mode only. */
+  readonly pageRequests: boolean
+  /** Whether the unit sets accessed and dirty bits of second-stage entries; scalable mode only. */
+  readonly trackDirty: boolean
 }
 
-export class ContextTables {
+/** Where a unit finds what a requester may reach, in either mode. */
+export interface RequesterTables {
+  readonly root: PageNumber
+  /** Pages that {@link prepare} would have to take. */
+  missing(rids: readonly RequesterId[]): number
+  /** Makes the tables on the way to these requesters' entries. Throws `outOfMemory`, with nothing changed. */
+  prepare(rids: readonly RequesterId[]): void
+  /** Writes the entries of a requester that was prepared. */
+  point(rid: RequesterId, target: RequesterTarget): void
+  /** Takes a requester's entries away; caches may still have them. */
+  clear(rid: RequesterId): void
+  /** Frees what only this requester used, once no cache knows it. */
+  release(rid: RequesterId): void
+}
+
+export class ContextTables implements RequesterTables {
   readonly root: PageNumber
   readonly #memory: TableMemory
   /** Context table of each bus that has one. */
@@ -30,14 +53,16 @@ export class ContextTables {
     this.root = memory.allocate()
   }
 
-  /** Buses of these requesters that have no context table. */
-  missing(rids: readonly RequesterId[]): readonly number[] {
+  missing(rids: readonly RequesterId[]): number {
+    return this.#missingBuses(rids).length
+  }
+
+  #missingBuses(rids: readonly RequesterId[]): readonly number[] {
     return [...new Set(rids.map(rid => rid >>> 8))].filter(bus => !this.#tables.has(bus))
   }
 
-  /** Makes context tables for the buses of these requesters. Throws `outOfMemory`, with nothing changed. */
   prepare(rids: readonly RequesterId[]): void {
-    const buses = this.missing(rids)
+    const buses = this.#missingBuses(rids)
     const tables = this.#memory.allocateMany(buses.length)
     for (const [i, bus] of buses.entries()) {
       this.#tables.set(bus, tables[i]!)
@@ -48,15 +73,18 @@ export class ContextTables {
     }
   }
 
-  /** Writes the entry of a requester whose bus was prepared. */
-  point(rid: RequesterId, { domain, table, levels }: ContextTarget): void {
+  point(rid: RequesterId, { domain, table, levels, deviceTlb }: RequesterTarget): void {
     const entry = new Uint32Array(CONTEXT_ENTRY_WORDS)
     set(CONTEXT_ENTRY.DID, entry, domain)
     set(CONTEXT_ENTRY.AW, entry, levels - AW_LEVELS_OFFSET)
     set(
       CONTEXT_ENTRY.TT,
       entry,
-      table === undefined ? TRANSLATION_TYPE.passThrough : TRANSLATION_TYPE.secondStage,
+      table === undefined
+        ? TRANSLATION_TYPE.passThrough
+        : deviceTlb
+          ? TRANSLATION_TYPE.secondStageWithDeviceTlb
+          : TRANSLATION_TYPE.secondStage,
     )
     if (table !== undefined) set(CONTEXT_ENTRY.SSPTPTR, entry, table)
     set(CONTEXT_ENTRY.P, entry, 1)
@@ -67,4 +95,7 @@ export class ContextTables {
     const table = this.#tables.get(rid >>> 8)
     if (table !== undefined) this.#memory.write(table, rid & 0xff, new Uint32Array(CONTEXT_ENTRY_WORDS))
   }
+
+  /** Context tables are shared by the requesters of a bus, and stay. */
+  release(): void {}
 }

@@ -30,11 +30,11 @@ export class DefaultDomains {
   /** The domain of a new group below these units. Throws `outOfMemory`, `outOfResources`. */
   make(units: readonly RemappingUnitDriver[]): TranslationDomain {
     const { domains, passThrough } = this.#options
-    if (!passThrough || units.length > 1) return domains.create(units)
+    if (!passThrough || units.length > 1) return domains.create(units, 'kernel')
     const unit = units[0]!
     const known = this.#identity.get(unit)
     if (known !== undefined) return known
-    const domain = unit.canPassThrough ? domains.createPassThrough() : domains.create(units)
+    const domain = unit.canPassThrough ? domains.createPassThrough() : domains.create(units, 'kernel')
     this.#identity.set(unit, domain)
     return domain
   }

@@ -2,6 +2,8 @@
 import { NumberPool } from '../number-pool.ts'
 import type { TableMemory } from '../table-memory.ts'
 import { type TableShape, TranslationDomain } from './domain.ts'
+import { FIRST_STAGE, SECOND_STAGE } from './entry-format.ts'
+import type { DomainUse } from './modes.ts'
 import type { RemappingUnitDriver } from './remapping-unit-driver.ts'
 
 export class DomainTable {
@@ -17,9 +19,11 @@ export class DomainTable {
    * A new empty domain that all of these units can walk, with its ids in them taken: moving requesters into it cannot
    * fail half-way. Throws `outOfMemory`, `outOfResources`, with nothing changed.
    */
-  create(units: readonly RemappingUnitDriver[]): TranslationDomain {
-    const shapes = units.map(unit => unit.shape)
+  create(units: readonly RemappingUnitDriver[], use: DomainUse): TranslationDomain {
+    const format = units.every(unit => unit.prefersFirstStage(use)) ? FIRST_STAGE : SECOND_STAGE
+    const shapes = units.map(unit => unit.shape(format))
     const domain = this.#add({
+      format,
       levels: Math.min(...shapes.map(({ levels }) => levels)),
       largestLeaf: Math.min(...shapes.map(({ largestLeaf }) => largestLeaf)),
     })

@@ -2,8 +2,11 @@
 import { assert, type DomainId, hex, NorthbridgeError, type PageNumber } from '../../core/index.ts'
 import { pause, type Software } from '../../engine/index.ts'
 import type { TableMemory } from '../table-memory.ts'
-import { addressMaskFor, type Invalidation } from './invalidation.ts'
-import { type Rights, SecondStageTable } from './second-stage-table.ts'
+import type { EntryFormat, Rights } from './entry-format.ts'
+import { type Deferred, FlushQueue } from './flush-queue.ts'
+import { addressMaskFor, type DeviceTlb, type Invalidation } from './invalidation.ts'
+import { PageTable } from './page-table.ts'
+import { REQUESTER_PASID } from './scalable-tables.ts'
 
 /** Pages mapped between two pauses of a long mapping: those of the largest leaf, so that no slice cuts one. */
 const SLICE = 2 ** 18
@@ -21,6 +24,7 @@ interface Region {
 export interface TableShape {
   readonly levels: number
   readonly largestLeaf: number
+  readonly format: EntryFormat
 }
 
 /** What a domain asks of the units that walk its tables. */
@@ -32,6 +36,8 @@ export interface TranslatingUnit {
   readonly cachesNotPresent: boolean
   /** Largest exponent of a page-selective invalidation; -1 if there is none. */
   readonly largestAddressMask: number
+  /** "Scalable Mode": requesters have PASIDs. */
+  readonly scalable: boolean
   /** Throws `outOfResources`. */
   takeDomainId(): DomainId
   giveDomainId(id: DomainId): void
@@ -39,12 +45,30 @@ export interface TranslatingUnit {
   flushWriteBuffer(): Software
 }
 
+/** Requesters of one unit in a domain. */
+interface Use {
+  readonly id: DomainId
+  requesters: number
+  /** Those with device-TLBs, by requester id. */
+  readonly devices: Map<number, DeviceTlb>
+}
+
+/** Asked for a page that a device wants and that is not mapped: maps it and returns true, or returns false. */
+export type PageRequestHandler = (
+  page: PageNumber,
+  access: { readonly read: boolean; readonly write: boolean },
+) => Software<boolean>
+
 export class TranslationDomain {
   /** Names the domain in this kernel. */
   readonly number: number
   /** Absent if addresses pass unchanged. */
-  readonly table: SecondStageTable | undefined
-  readonly #units = new Map<TranslatingUnit, { readonly id: DomainId; requesters: number }>()
+  readonly table: PageTable | undefined
+  /** Whether units set dirty bits in the tables. */
+  trackDirty = false
+  onPageRequest: PageRequestHandler | undefined
+  readonly #units = new Map<TranslatingUnit, Use>()
+  readonly #deferred = new FlushQueue()
   /** By first page. */
   readonly #regions = new Map<PageNumber, Region>()
 
@@ -52,7 +76,7 @@ export class TranslationDomain {
   constructor(number: number, memory: TableMemory, shape?: TableShape) {
     this.number = number
     this.table =
-      shape === undefined ? undefined : new SecondStageTable(memory, shape.levels, shape.largestLeaf)
+      shape === undefined ? undefined : new PageTable(memory, shape.levels, shape.largestLeaf, shape.format)
   }
 
   /** The domain's id in a unit, taken for `requesters` more context entries. Throws `outOfResources`. */
@@ -63,7 +87,7 @@ export class TranslationDomain {
       return use.id
     }
     const id = unit.takeDomainId()
-    this.#units.set(unit, { id, requesters })
+    this.#units.set(unit, { id, requesters, devices: new Map() })
     return id
   }
 
@@ -75,6 +99,18 @@ export class TranslationDomain {
     if (use.requesters > 0) return
     this.#units.delete(unit)
     unit.giveDomainId(use.id)
+  }
+
+  /** A requester may keep translations of its own from now on: it is told what to forget, too. */
+  addDeviceTlb(unit: TranslatingUnit, device: DeviceTlb): void {
+    this.#units.get(unit)!.devices.set(device.rid, device)
+  }
+
+  removeDeviceTlb(unit: TranslatingUnit, rid: number): DeviceTlb | undefined {
+    const devices = this.#units.get(unit)?.devices
+    const device = devices?.get(rid)
+    devices?.delete(rid)
+    return device
   }
 
   idIn(unit: TranslatingUnit): DomainId | undefined {
@@ -105,7 +141,7 @@ export class TranslationDomain {
     table.giveBack(reserved)
     // "Caching Mode": what was not present may be cached, and a write buffer may hold what was written.
     for (const unit of this.#inOrder()) {
-      if (unit.cachesNotPresent) yield* unit.invalidate([this.#forget(unit, page, pages, false)])
+      if (unit.cachesNotPresent) yield* unit.invalidate(this.#forget(unit, page, pages, false))
       yield* unit.flushWriteBuffer()
     }
   }
@@ -120,9 +156,57 @@ export class TranslationDomain {
     const emptied = table.unmap(page, pages)
     for (const unit of this.#inOrder()) {
       yield* unit.flushWriteBuffer()
-      yield* unit.invalidate([this.#forget(unit, page, pages, emptied.length === 0)])
+      yield* unit.invalidate(this.#forget(unit, page, pages, emptied.length === 0))
     }
     table.giveBack(emptied)
+  }
+
+  /**
+   * Unmaps a range mapped once, and leaves it to a later flush that units forget it: devices may reach it until then.
+   * `forgotten` is called behind that flush; what was mapped, and its addresses, must not be used again before.
+   */
+  *unmapLater(page: PageNumber, pages: number, forgotten: () => void): Software {
+    const region = this.#regions.get(page)
+    assert(region?.pages === pages && region.references === 1, 'a deferred range is mapped once, whole')
+    this.#regions.delete(page)
+    const tables = this.table!.unmap(page, pages, true)
+    for (const unit of this.#inOrder()) yield* unit.flushWriteBuffer()
+    if (this.#deferred.add({ page, pages, tables, forgotten })) yield* this.flush()
+  }
+
+  /** One invalidation of the whole domain for everything that was deferred. */
+  *flush(): Software {
+    const waiting = this.#deferred.take()
+    if (waiting.length === 0) return
+    for (const unit of this.#inOrder()) yield* unit.invalidate(this.forgetAll(unit))
+    for (const { tables, forgotten } of waiting) this.#finish(tables, forgotten)
+  }
+
+  #finish(tables: Deferred['tables'], forgotten: () => void): void {
+    this.table!.giveBack(tables)
+    forgotten()
+  }
+
+  /** Unmaps whose invalidation is still to come. */
+  get deferred(): number {
+    return this.#deferred.length
+  }
+
+  /**
+   * Which pages of a range devices have written since the last call (bit n of the bitmap: page n), or since tracking
+   * began. Returns when no unit holds a translation that would let a further write pass unseen.
+   */
+  *takeDirty(page: PageNumber, pages: number): Software<Uint8Array> {
+    const { table } = this
+    assert(table !== undefined && this.trackDirty, 'dirty pages are read while they are tracked')
+    const bitmap = new Uint8Array(Math.ceil(pages / 8))
+    if (table.takeDirty(page, pages, bitmap)) {
+      for (const unit of this.#inOrder()) {
+        yield* unit.flushWriteBuffer()
+        yield* unit.invalidate(this.#forget(unit, page, pages, true))
+      }
+    }
+    return bitmap
   }
 
   /** Whether a range was mapped as one. */
@@ -133,6 +217,7 @@ export class TranslationDomain {
   /** Frees the tables of a domain that no requester uses. */
   destroy(): void {
     assert(this.#units.size === 0, 'a domain in use is not destroyed')
+    for (const { tables, forgotten } of this.#deferred.take()) this.#finish(tables, forgotten)
     this.table?.destroy()
   }
 
@@ -140,6 +225,8 @@ export class TranslationDomain {
     readonly number: number
     readonly units: readonly string[]
     readonly regions: readonly number[][]
+    readonly deferred: readonly number[][]
+    readonly trackDirty: boolean
   } {
     return {
       number: this.number,
@@ -153,10 +240,12 @@ export class TranslationDomain {
           Number(r.rights.read) + 2 * Number(r.rights.write),
           r.references,
         ]),
+      deferred: this.#deferred.save(),
+      trackDirty: this.trackDirty,
     }
   }
 
-  #checkRange(table: SecondStageTable, page: PageNumber, pages: number): void {
+  #checkRange(table: PageTable, page: PageNumber, pages: number): void {
     if (page + pages > table.reach) {
       throw new NorthbridgeError(
         'invalidArgument',
@@ -173,19 +262,33 @@ export class TranslationDomain {
     }
   }
 
-  #forget(unit: TranslatingUnit, page: PageNumber, pages: number, leavesOnly: boolean): Invalidation {
-    const domain = this.#units.get(unit)!.id
+  /** Everything that a unit and its devices know of this domain's tables. */
+  forgetAll(unit: TranslatingUnit): Invalidation[] {
+    const { id, devices } = this.#units.get(unit)!
+    return [
+      { cache: 'iotlb', scope: 'domain', domain: id },
+      ...[...devices.values()].map(
+        device => ({ cache: 'deviceTlb', device, page: 0, addressMask: undefined }) as const,
+      ),
+    ]
+  }
+
+  /** A range, page-selective unless it is larger than the unit takes. Device-TLBs come behind the unit's own caches. */
+  #forget(unit: TranslatingUnit, page: PageNumber, pages: number, leavesOnly: boolean): Invalidation[] {
+    const { id: domain, devices } = this.#units.get(unit)!
     const addressMask = addressMaskFor(page, pages)
-    if (addressMask > unit.largestAddressMask) return { cache: 'iotlb', scope: 'domain', domain }
+    if (addressMask > unit.largestAddressMask) return this.forgetAll(unit)
     const run = 2 ** addressMask
-    return {
-      cache: 'iotlb',
-      scope: 'pages',
-      domain,
-      page: Math.floor(page / run) * run,
-      addressMask,
-      leavesOnly,
-    }
+    const range = { domain, page: Math.floor(page / run) * run, addressMask, leavesOnly }
+    return [
+      // "IOTLB Invalidate" by pages reaches second-stage entries; those of the first stage belong to a PASID.
+      unit.scalable && this.table?.format.stage === 'first'
+        ? { cache: 'pasidIotlb', scope: 'pages', pasid: REQUESTER_PASID, ...range }
+        : { cache: 'iotlb', scope: 'pages', ...range },
+      ...[...devices.values()].map(
+        device => ({ cache: 'deviceTlb', device, page: range.page, addressMask }) as const,
+      ),
+    ]
   }
 
   #inOrder(): TranslatingUnit[] {

@@ -53,7 +53,8 @@ export class FaultLog {
       reason,
       source: formatFunctionAddress(this.#segment, get(f.SID, words) as RequesterId),
       address,
-      write: get(f.T1, words) === 0,
+      // T1 and T2: 00 is a write, 01 a page request, 10 a read, 11 an atomic access, which writes too.
+      write: get(f.T1, words) === get(f.T2, words),
     }
   }
 }

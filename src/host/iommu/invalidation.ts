@@ -3,11 +3,35 @@ import { type Fields, set } from '../../core/index.ts'
 import {
   CONTEXT_CACHE_INVALIDATE,
   DESCRIPTOR_TYPE,
+  DEVICE_TLB_INVALIDATE,
   GRANULARITY,
   INTERRUPT_ENTRY_CACHE_INVALIDATE,
   INVALIDATION_WAIT,
   IOTLB_INVALIDATE,
+  PAGE_GROUP_RESPONSE,
+  PASID_CACHE_GRANULARITY,
+  PASID_CACHE_INVALIDATE,
+  PASID_IOTLB_GRANULARITY,
+  PASID_IOTLB_INVALIDATE,
 } from '../../vtd/formats/index.ts'
+
+/** A function whose device-TLB is in use. */
+export interface DeviceTlb {
+  readonly rid: number
+  /** The physical function, which limits how many invalidations may be under way. */
+  readonly physicalRid: number
+  /** "Invalidate Queue Depth" of the function. */
+  readonly queueDepth: number
+}
+
+/** The answer to a group of page requests. */
+export interface PageGroupResponse {
+  readonly rid: number
+  /** -1 without PASID. */
+  readonly pasid: number
+  readonly group: number
+  readonly code: number
+}
 
 export type Invalidation =
   | { readonly cache: 'context'; readonly scope: 'global' }
@@ -23,6 +47,25 @@ export type Invalidation =
       readonly addressMask: number
       /** No table above the leaves has changed (IH). */
       readonly leavesOnly: boolean
+    }
+  | { readonly cache: 'pasid'; readonly scope: 'global' }
+  | { readonly cache: 'pasid'; readonly scope: 'pasid'; readonly domain: number; readonly pasid: number }
+  | { readonly cache: 'pasidIotlb'; readonly scope: 'pasid'; readonly domain: number; readonly pasid: number }
+  | {
+      readonly cache: 'pasidIotlb'
+      readonly scope: 'pages'
+      readonly domain: number
+      readonly pasid: number
+      readonly page: number
+      readonly addressMask: number
+      readonly leavesOnly: boolean
+    }
+  /** 2^addressMask pages, or with `undefined` all of them. */
+  | {
+      readonly cache: 'deviceTlb'
+      readonly device: DeviceTlb
+      readonly page: number
+      readonly addressMask: number | undefined
     }
   | { readonly cache: 'interruptEntry'; readonly scope: 'global' }
   | { readonly cache: 'interruptEntry'; readonly scope: 'index'; readonly index: number }
@@ -58,6 +101,24 @@ export function describeInvalidation(request: Invalidation): Descriptor {
           ? { ADDR: request.page, AM: request.addressMask, IH: Number(request.leavesOnly) }
           : {}),
       })
+    case 'pasid':
+      return descriptor(PASID_CACHE_INVALIDATE, {
+        TYPE: DESCRIPTOR_TYPE.pasidCache,
+        G: PASID_CACHE_GRANULARITY[request.scope],
+        ...(request.scope === 'pasid' ? { DID: request.domain, PASID: request.pasid } : {}),
+      })
+    case 'pasidIotlb':
+      return descriptor(PASID_IOTLB_INVALIDATE, {
+        TYPE: DESCRIPTOR_TYPE.pasidIotlb,
+        G: request.scope === 'pages' ? PASID_IOTLB_GRANULARITY.page : PASID_IOTLB_GRANULARITY.pasid,
+        DID: request.domain,
+        PASID: request.pasid,
+        ...(request.scope === 'pages'
+          ? { ADDR: request.page, AM: request.addressMask, IH: Number(request.leavesOnly) }
+          : {}),
+      })
+    case 'deviceTlb':
+      return describeDeviceTlb(request.device, request.page, request.addressMask)
     case 'interruptEntry':
       return descriptor(INTERRUPT_ENTRY_CACHE_INVALIDATE, {
         TYPE: DESCRIPTOR_TYPE.interruptEntryCache,
@@ -66,6 +127,35 @@ export function describeInvalidation(request: Invalidation): Descriptor {
       })
   }
 }
+
+/** "S": the size is told by the lowest 0 of the address; ones up to bit 62 stand for all addresses. */
+function describeDeviceTlb(device: DeviceTlb, page: number, addressMask: number | undefined): Descriptor {
+  const { rid, physicalRid, queueDepth } = device
+  const ones = addressMask === undefined ? ALL_ADDRESSES : 2 ** Math.max(addressMask - 1, 0) - 1
+  return descriptor(DEVICE_TLB_INVALIDATE, {
+    TYPE: DESCRIPTOR_TYPE.deviceTlb,
+    SID: rid,
+    MIP: queueDepth,
+    PFSID_LOW: physicalRid & 0xf,
+    PFSID_HIGH: physicalRid >>> 4,
+    S: addressMask === 0 ? 0 : 1,
+    ADDR: addressMask === undefined ? ones : page + ones,
+  })
+}
+
+/** Bits 62:12. */
+const ALL_ADDRESSES = 2 ** 51 - 1
+
+export const pageGroupResponse = ({ rid, pasid, group, code }: PageGroupResponse): Descriptor =>
+  descriptor(PAGE_GROUP_RESPONSE, {
+    TYPE: DESCRIPTOR_TYPE.pageGroupResponse,
+    PP: pasid < 0 ? 0 : 1,
+    RC: code,
+    RID: rid,
+    PASID: Math.max(pasid, 0),
+    LPIG: 1,
+    PRGI: group,
+  })
 
 /** "Invalidation Wait Descriptor" with a status write. */
 export const waitDescriptor = (statusAddress: number, statusData: number): Descriptor =>

@@ -9,11 +9,16 @@ import type { TableMemory } from '../table-memory.ts'
 import type { Owner } from '../types.ts'
 import { DefaultDomains } from './default-domains.ts'
 import { DeviceScopes, type ReservedPages } from './device-scopes.ts'
-import type { TranslationDomain } from './domain.ts'
+import { DeviceTlbs } from './device-tlbs.ts'
+import type { PageRequestHandler, TranslationDomain } from './domain.ts'
+import { checkDirtyTracking, checkPageRequests } from './domain-features.ts'
 import { DomainTable } from './domain-table.ts'
 import { type Group, Grouping } from './groups.ts'
-import { dmaAliases, type GroupingFunction } from './isolation.ts'
+import { modesOf } from './modes.ts'
+import { answerPageRequests } from './page-request-service.ts'
 import { RemappingUnitDriver } from './remapping-unit-driver.ts'
+import { isForeignIommu, plainVirtualFunction, ridsOf, unitsOf } from './requesters.ts'
+import { UnitRegisters } from './unit-registers.ts'
 
 /** A group with what the kernel keeps for it. */
 export interface GroupState {
@@ -36,10 +41,10 @@ export interface IommuOptions {
   readonly usable: readonly ReservedPages[]
   /** What units are called, by register base. */
   readonly unitNames: ReadonlyMap<number, string>
+  /** Name of an address-range unit, which translates but isolates nobody. */
+  readonly aperture: string | undefined
 }
 
-/** Class 08, subclass 06: an IOMMU that is a function itself, as AMD's are. It translates all others of its segment. */
-const IOMMU_CLASS = 0x0806
 export class Iommu {
   readonly units: readonly RemappingUnitDriver[]
   readonly #options: IommuOptions
@@ -51,11 +56,13 @@ export class Iommu {
   /** An IOMMU that groups functions but that this kernel cannot program. */
   #foreign: HostPciFunction | undefined
   #extendedMode = false
+  readonly #deviceTlbs: DeviceTlbs
 
   constructor(options: IommuOptions) {
     const { machine, memory, dmar, parameters, usable, unitNames } = options
     this.#options = options
     this.#scopes = dmar === undefined ? undefined : new DeviceScopes(dmar)
+    this.#deviceTlbs = new DeviceTlbs(this.#scopes)
     this.#domains = new DomainTable(memory)
     this.#defaults = new DefaultDomains({
       domains: this.#domains,
@@ -63,16 +70,19 @@ export class Iommu {
       usable,
       reservedMemory: fn => this.reservedMemory(fn),
     })
-    this.units = (this.#scopes?.units ?? []).map(
+    const described = this.#scopes?.units ?? []
+    const registers = described.map(({ registerBase }) => new UnitRegisters(machine, registerBase))
+    const modes = modesOf(registers, parameters.iommu && parameters.scalableMode)
+    this.units = described.map(
       ({ segment, registerBase }, index) =>
-        new RemappingUnitDriver(
-          machine,
+        new RemappingUnitDriver({
           memory,
-          unitNames.get(registerBase) ?? `dmar${index}`,
+          name: unitNames.get(registerBase) ?? `dmar${index}`,
           index,
           segment,
-          registerBase,
-        ),
+          registers: registers[index]!,
+          mode: modes[index]!,
+        }),
     )
   }
 
@@ -148,7 +158,8 @@ export class Iommu {
     const others = new Set(group.members.filter(member => member !== fn).flatMap(ridsOf))
     const rids = ridsOf(fn).filter(rid => !others.has(rid))
     unit.prepare(rids)
-    yield* unit.join(rids, state.domain!)
+    yield* unit.join(this.#deviceTlbs.requesters(unit, [fn], rids, state.domain!), state.domain!)
+    this.#deviceTlbs.enable(unit, [fn], state.domain!)
   }
 
   /**
@@ -162,7 +173,7 @@ export class Iommu {
       !this.#defaults.has(unit) &&
       this.#grouping.wouldFound({ ...plainVirtualFunction(physical), rid: rids[0]! })
     if (founds) unit.checkDomainIds(rids.length)
-    this.#options.memory.checkRoom(unit.missingContextTables(rids) + (founds ? rids.length : 0))
+    this.#options.memory.checkRoom(unit.missingTables(rids) + (founds ? rids.length : 0))
   }
 
   /** Takes a function out; a group that it leaves empty disappears with its domain. */
@@ -175,6 +186,7 @@ export class Iommu {
     const unit = this.unitOf(fn)
     if (unit !== undefined && state.domain !== undefined) {
       const others = new Set(group.members.flatMap(ridsOf))
+      this.#deviceTlbs.disable(unit, [fn], state.domain)
       yield* unit.leave(
         ridsOf(fn).filter(rid => !others.has(rid)),
         state.domain,
@@ -218,6 +230,9 @@ export class Iommu {
     if (this.unitOf(fn) !== undefined) return undefined
     if (this.#foreign !== undefined)
       return `it is behind the AMD IOMMU at ${this.#foreign.address}, which is not modelled`
+    const { aperture } = this.#options
+    if (aperture !== undefined)
+      return `the address-range unit "${aperture}" has one table for all requesters and does not look at who asks, so it cannot keep a device to the memory of one virtual machine`
     if (this.units.length === 0) return 'the firmware reports no remapping unit (no DMAR table)'
     if (!this.#options.parameters.iommu)
       return 'DMA remapping is not enabled: the kernel command line lacks intel_iommu=on'
@@ -230,21 +245,80 @@ export class Iommu {
 
   /** A new empty domain for a group. Throws `outOfMemory`, `outOfResources`. */
   createDomain(state: GroupState): TranslationDomain {
-    return this.#domains.create(this.#unitsOf(state.group))
+    return this.#domains.create(this.#unitsOf(state.group), 'user')
   }
 
   /** Points every requester of a group at another domain. DMA under way in between faults. */
   *move(state: GroupState, domain: TranslationDomain): Software {
     const { domain: old } = state
     if (old !== undefined) {
-      for (const [unit, rids] of this.#requestersOf(state)) yield* unit.leave(rids, old)
+      yield* old.flush()
+      for (const [unit, rids, members] of this.#requestersOf(state)) {
+        this.#deviceTlbs.disable(unit, members, old)
+        yield* unit.leave(rids, old)
+      }
     }
     yield* this.#point(state, domain)
+  }
+
+  /** Whether a domain's addresses are physical ones. */
+  isIdentity(domain: TranslationDomain): boolean {
+    return domain.table === undefined || this.#defaults.isShared(domain)
   }
 
   /** Frees a domain that no requester is in any more. */
   destroy(domain: TranslationDomain): void {
     this.#domains.destroy(domain)
+  }
+
+  /**
+   * Whether units note which pages of a user's domain devices write. Throws `unsupported` unless all of them can; then
+   * nothing has changed.
+   */
+  *trackDirty(state: GroupState, domain: TranslationDomain, on: boolean): Software {
+    if (domain.trackDirty === on) return
+    checkDirtyTracking(this.#unitsOf(state.group), domain)
+    domain.trackDirty = on
+    yield* this.#update(state, domain)
+  }
+
+  /**
+   * Lets a function ask for pages of its domain that are not mapped; `handler` undefined: no longer. Throws
+   * `unsupported` if unit or function cannot; then nothing has changed.
+   */
+  *servePageRequests(
+    fn: HostPciFunction,
+    state: GroupState,
+    domain: TranslationDomain,
+    handler: PageRequestHandler | undefined,
+  ): Software {
+    if (handler !== undefined) checkPageRequests(this.unitOf(fn)!, fn, domain, this.#deviceTlbs)
+    else this.#deviceTlbs.allowPageRequests(fn, false)
+    domain.onPageRequest = handler
+    if (handler !== undefined) this.#deviceTlbs.allowPageRequests(fn, true)
+    yield* this.#update(state, domain)
+  }
+
+  /** Answers what devices have asked for. Returns the number of answers. */
+  *answerPageRequests(): Software<number> {
+    let answers = 0
+    for (const unit of this.units) {
+      answers += yield* answerPageRequests(unit, rid => this.#domainOf(unit, rid))
+    }
+    return answers
+  }
+
+  #domainOf(unit: RemappingUnitDriver, rid: number): TranslationDomain | undefined {
+    const state = this.groups().find(({ group }) =>
+      group.members.some(member => this.unitOf(member) === unit && member.rid === rid),
+    )
+    return state?.domain
+  }
+
+  *#update(state: GroupState, domain: TranslationDomain): Software {
+    for (const [unit, rids, members] of this.#requestersOf(state)) {
+      yield* unit.update(this.#deviceTlbs.requesters(unit, members, rids, domain), domain)
+    }
   }
 
   ownerOf(state: GroupState): Owner {
@@ -299,45 +373,25 @@ export class Iommu {
   *#point(state: GroupState, domain: TranslationDomain): Software {
     const requesters = this.#requestersOf(state)
     for (const [unit, rids] of requesters) unit.prepare(rids)
-    for (const [unit, rids] of requesters) yield* unit.join(rids, domain)
+    for (const [unit, rids, members] of requesters) {
+      yield* unit.join(this.#deviceTlbs.requesters(unit, members, rids, domain), domain)
+      this.#deviceTlbs.enable(unit, members, domain)
+    }
     state.domain = domain
   }
 
   #unitsOf({ members }: Group<HostPciFunction>): RemappingUnitDriver[] {
-    return unique(members.map(member => this.unitOf(member)))
+    return unitsOf(members.map(member => this.unitOf(member)))
   }
 
   /** Every requester id of a group, by the unit that sees it, ascending. */
-  #requestersOf(state: GroupState): readonly (readonly [RemappingUnitDriver, readonly RequesterId[]])[] {
+  #requestersOf(
+    state: GroupState,
+  ): readonly (readonly [RemappingUnitDriver, readonly RequesterId[], readonly HostPciFunction[]])[] {
     return this.#unitsOf(state.group).map(unit => {
       const members = state.group.members.filter(member => this.unitOf(member) === unit)
       const rids = [...new Set(members.flatMap(ridsOf))].sort((a, b) => a - b)
-      return [unit, rids as RequesterId[]] as const
+      return [unit, rids as RequesterId[], members] as const
     })
   }
 }
-
-const ridsOf = (member: HostPciFunction): RequesterId[] => [
-  ...new Set(dmaAliases(member).map(({ rid }) => rid as RequesterId)),
-]
-
-function unique(units: readonly (RemappingUnitDriver | undefined)[]): RemappingUnitDriver[] {
-  return [...new Set(units)].filter(unit => unit !== undefined).sort((a, b) => a.index - b.index)
-}
-
-/** What grouping will see of a VF before there is one. */
-const plainVirtualFunction = (physical: HostPciFunction): GroupingFunction => ({
-  address: physical.address,
-  segment: physical.segment,
-  rid: physical.rid,
-  vendorId: physical.vendorId,
-  deviceId: physical.virtualization!.vfDeviceId,
-  expressType: physical.expressType,
-  bridge: false,
-  multifunction: false,
-  above: physical.above,
-  secondaryBus: 0,
-  quirkAliases: [],
-})
-
-const isForeignIommu = (fn: HostPciFunction): boolean => fn.classCode >>> 8 === IOMMU_CLASS

@@ -1,48 +1,74 @@
 /** The driver's side of one remapping unit: tables, invalidation, domain ids, and switching translation on. */
 import { assert, type DomainId, domainId, NorthbridgeError, type RequesterId } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
-import type { MachinePort } from '../../platform/machine-port.ts'
-import { ADDRESS_WIDTHS, GSTS, RTADDR } from '../../vtd/formats/index.ts'
+import { ADDRESS_WIDTHS, GSTS, RTADDR, TRANSLATION_TABLE_MODE } from '../../vtd/formats/index.ts'
 import { NumberPool } from '../number-pool.ts'
 import type { TableMemory } from '../table-memory.ts'
-import { ContextTables } from './context-tables.ts'
+import { ContextTables, type RequesterTables } from './context-tables.ts'
 import type { TableShape, TranslatingUnit, TranslationDomain } from './domain.ts'
+import type { EntryFormat } from './entry-format.ts'
 import { FaultLog } from './fault-log.ts'
 import { InterruptTable } from './interrupt-table.ts'
-import type { Invalidation } from './invalidation.ts'
+import {
+  type DeviceTlb,
+  type Invalidation,
+  type PageGroupResponse,
+  pageGroupResponse,
+} from './invalidation.ts'
 import { InvalidationQueue } from './invalidation-queue.ts'
+import type { DomainUse, UnitMode } from './modes.ts'
+import { PageRequestQueue } from './page-request-queue.ts'
 import { RegisterInvalidation } from './register-invalidation.ts'
-import { UnitRegisters } from './unit-registers.ts'
+import { REQUESTER_PASID, ScalableTables } from './scalable-tables.ts'
+import type { UnitRegisters } from './unit-registers.ts'
+
+export interface UnitDriverOptions {
+  readonly memory: TableMemory
+  readonly name: string
+  /** Position in the DMAR table. */
+  readonly index: number
+  readonly segment: number
+  readonly registers: UnitRegisters
+  readonly mode: UnitMode
+}
+
+/** A requester as its entries describe it. */
+export interface Requester {
+  readonly rid: RequesterId
+  /** Present if it may use its device-TLB. */
+  readonly deviceTlb?: DeviceTlb | undefined
+  readonly pageRequests?: boolean
+}
 
 export class RemappingUnitDriver implements TranslatingUnit {
   readonly name: string
   readonly index: number
   readonly registers: UnitRegisters
   readonly faults: FaultLog
+  /** Page requests of devices, once there is a queue for them. */
+  readonly pageRequests: PageRequestQueue | undefined
   readonly #memory: TableMemory
+  readonly #mode: UnitMode
   readonly #queue: InvalidationQueue | RegisterInvalidation
-  #contexts: ContextTables | undefined
+  #requesters: RequesterTables | undefined
   #interrupts: InterruptTable | undefined
   /** 0 is kept free: a unit in caching mode tags what is not present with it. */
   readonly #domainIds: NumberPool
 
-  constructor(
-    machine: MachinePort,
-    memory: TableMemory,
-    name: string,
-    index: number,
-    segment: number,
-    base: number,
-  ) {
+  constructor({ memory, name, index, segment, registers, mode }: UnitDriverOptions) {
+    const { ecap } = registers
     this.name = name
     this.index = index
-    this.registers = new UnitRegisters(machine, base)
+    this.registers = registers
     this.faults = new FaultLog(name, segment)
     this.#memory = memory
+    this.#mode = mode
     this.#domainIds = new NumberPool(1, this.#domainIdLimit)
-    this.#queue = this.registers.ecap.QI
-      ? new InvalidationQueue(memory, this.registers)
-      : new RegisterInvalidation(this.registers)
+    this.#queue = ecap.QI
+      ? new InvalidationQueue(memory, registers, mode.scalable)
+      : new RegisterInvalidation(registers)
+    this.pageRequests =
+      mode.scalable && ecap.DT && ecap.PRS ? new PageRequestQueue(memory, registers) : undefined
   }
 
   // What the unit can do.
@@ -54,14 +80,39 @@ export class RemappingUnitDriver implements TranslatingUnit {
     )
   }
 
-  /** Tables for kernel and guests: the most levels up to four, the largest leaves. */
-  get shape(): TableShape {
+  get scalable(): boolean {
+    return this.#mode.scalable
+  }
+
+  prefersFirstStage(use: DomainUse): boolean {
+    return this.#mode.firstStage(use)
+  }
+
+  /**
+   * Tables for kernel and guests: the largest leaves, and the most levels up to four; five for the first stage where
+   * input addresses have 57 bits.
+   */
+  shape(format: EntryFormat): Omit<TableShape, 'format'> {
     const levels = this.tableLevels
-    const { SSLPS } = this.registers.cap
+    const { SSLPS, FS1GP, FS5LP, MGAW } = this.registers.cap
+    if (format.stage === 'first')
+      return { levels: FS5LP && MGAW + 1 >= FIVE_LEVEL_WIDTH ? 5 : 4, largestLeaf: FS1GP ? 3 : 2 }
     return {
       levels: levels.filter(n => n <= 4).at(-1) ?? levels[0]!,
       largestLeaf: SSLPS & 2 ? 3 : SSLPS & 1 ? 2 : 1,
     }
+  }
+
+  /** "Device-TLB": whether requesters may keep translations of their own in tables (or without them, in this mode). */
+  canUseDeviceTlbs(domain: TranslationDomain): boolean {
+    const { DT, QI } = this.registers.ecap
+    return DT === 1 && QI === 1 && (this.scalable || domain.table !== undefined)
+  }
+
+  /** "Second-Stage Accessed/Dirty Support" */
+  get canTrackDirty(): boolean {
+    const { SSADS, SMPWCS } = this.registers.ecap
+    return this.scalable && SSADS === 1 && SMPWCS === 1
   }
 
   get canPassThrough(): boolean {
@@ -87,7 +138,7 @@ export class RemappingUnitDriver implements TranslatingUnit {
 
   /** Whether it has a root table, so that requesters can join domains. */
   get remapsDma(): boolean {
-    return this.#contexts !== undefined
+    return this.#requesters !== undefined
   }
 
   /** The table of interrupts, once they are remapped. */
@@ -117,14 +168,19 @@ export class RemappingUnitDriver implements TranslatingUnit {
 
   /** Root table, SRTP, caches. Requesters may join domains from then on; DMA passes until {@link translate}. */
   *installRootTable(): Software {
-    const contexts = new ContextTables(this.#memory)
-    this.registers.writePage(RTADDR, contexts.root)
+    const { scalable } = this
+    const requesters = scalable
+      ? new ScalableTables(this.#memory, this.registers.ecap.SMPWCS === 1)
+      : new ContextTables(this.#memory)
+    const mode = scalable ? TRANSLATION_TABLE_MODE.scalable : TRANSLATION_TABLE_MODE.legacy
+    this.registers.writePage(RTADDR, requesters.root, mode << RTADDR.f.TTM.shift)
     yield* this.registers.command('SRTP')
     yield* this.invalidate([
       { cache: 'context', scope: 'global' },
+      ...(scalable ? [{ cache: 'pasid', scope: 'global' } as const] : []),
       { cache: 'iotlb', scope: 'global' },
     ])
-    this.#contexts = contexts
+    this.#requesters = requesters
   }
 
   *translate(): Software {
@@ -155,41 +211,87 @@ export class RemappingUnitDriver implements TranslatingUnit {
     this.#domainIds.release(id)
   }
 
-  /** Context tables that {@link prepare} would have to make. */
-  missingContextTables(rids: readonly RequesterId[]): number {
-    return this.#contexts!.missing(rids).length
+  /** Pages for tables that {@link prepare} would have to take. */
+  missingTables(rids: readonly RequesterId[]): number {
+    return this.#requesters!.missing(rids)
   }
 
-  /** Makes context tables for these requesters. Throws `outOfMemory`, with nothing changed. */
+  /** Makes tables for these requesters. Throws `outOfMemory`, with nothing changed. */
   prepare(rids: readonly RequesterId[]): void {
-    this.#contexts!.prepare(rids)
+    this.#requesters!.prepare(rids)
   }
 
   /** Points requesters, prepared and without a present entry, at a domain. Throws `outOfResources`. */
-  *join(rids: readonly RequesterId[], domain: TranslationDomain): Software {
-    const id = domain.join(this, rids.length)
-    const levels = domain.table?.levels ?? this.tableLevels.at(-1)!
-    for (const rid of rids) this.#contexts!.point(rid, { domain: id, table: domain.table?.root, levels })
+  *join(requesters: readonly Requester[], domain: TranslationDomain): Software {
+    const id = domain.join(this, requesters.length)
+    this.#point(requesters, domain, id)
+    for (const { deviceTlb } of requesters) if (deviceTlb !== undefined) domain.addDeviceTlb(this, deviceTlb)
     if (this.cachesNotPresent) {
       yield* this.invalidate([
-        ...rids.map(rid => ({ cache: 'context', scope: 'device', domain: 0, rid }) as const),
+        ...requesters.map(({ rid }) => ({ cache: 'context', scope: 'device', domain: 0, rid }) as const),
+        ...(this.scalable ? [{ cache: 'pasid', scope: 'global' } as const] : []),
         { cache: 'iotlb', scope: 'domain', domain: id },
       ])
     }
     yield* this.flushWriteBuffer()
   }
 
-  /** Takes requesters out of their domain; their DMA faults from then on. Returns when no cache knows better. */
+  /** Writes the entries of requesters of a domain anew, after what they say has changed. */
+  *update(requesters: readonly Requester[], domain: TranslationDomain): Software {
+    const id = domain.idIn(this)
+    assert(id !== undefined, 'requesters of a domain of this unit are updated')
+    this.#point(requesters, domain, id)
+    yield* this.flushWriteBuffer()
+    yield* this.invalidate([
+      ...this.#entriesOf(
+        requesters.map(({ rid }) => rid),
+        id,
+      ),
+      ...domain.forgetAll(this),
+    ])
+  }
+
+  /**
+   * Takes requesters, whose device-TLBs are disabled, out of their domain; their DMA faults from then on. Returns when
+   * no cache knows better.
+   */
   *leave(rids: readonly RequesterId[], domain: TranslationDomain): Software {
     const id = domain.idIn(this)
     assert(id !== undefined, 'requesters leave a domain of this unit')
-    for (const rid of rids) this.#contexts!.clear(rid)
+    for (const rid of rids) this.#requesters!.clear(rid)
     yield* this.flushWriteBuffer()
-    yield* this.invalidate([
-      ...rids.map(rid => ({ cache: 'context', scope: 'device', domain: id, rid }) as const),
-      { cache: 'iotlb', scope: 'domain', domain: id },
-    ])
+    yield* this.invalidate([...this.#entriesOf(rids, id), { cache: 'iotlb', scope: 'domain', domain: id }])
+    for (const rid of rids) this.#requesters!.release(rid)
     domain.leave(this, rids.length)
+  }
+
+  /** Answers groups of page requests. */
+  *respond(responses: readonly PageGroupResponse[]): Software {
+    assert(this.#queue instanceof InvalidationQueue, 'page requests need queued invalidation')
+    yield* this.#queue.submit(responses.map(pageGroupResponse))
+  }
+
+  #point(requesters: readonly Requester[], domain: TranslationDomain, id: DomainId): void {
+    const { table, trackDirty } = domain
+    for (const { rid, deviceTlb, pageRequests = false } of requesters) {
+      this.#requesters!.point(rid, {
+        domain: id,
+        table: table?.root,
+        levels: table?.levels ?? this.tableLevels.at(-1)!,
+        stage: table?.format.stage ?? 'second',
+        deviceTlb: deviceTlb !== undefined,
+        pageRequests,
+        trackDirty,
+      })
+    }
+  }
+
+  /** Context entries, and below them the PASID table entries of this domain. */
+  #entriesOf(rids: readonly RequesterId[], domain: DomainId): Invalidation[] {
+    return [
+      ...rids.map(rid => ({ cache: 'context', scope: 'device', domain, rid }) as const),
+      ...(this.scalable ? [{ cache: 'pasid', scope: 'pasid', domain, pasid: REQUESTER_PASID } as const] : []),
+    ]
   }
 
   *invalidate(requests: readonly Invalidation[]): Software {
@@ -213,3 +315,6 @@ export class RemappingUnitDriver implements TranslatingUnit {
     }
   }
 }
+
+/** Bits of an input address that five levels translate. */
+const FIVE_LEVEL_WIDTH = 57

@@ -2,6 +2,7 @@
 import { ALL_LANES } from '../../core/index.ts'
 import {
   ACS,
+  ATS,
   BAR_COUNT,
   barOffset,
   CAPABILITY,
@@ -9,6 +10,7 @@ import {
   EXPRESS,
   EXTENDED_CAPABILITY,
   INTERRUPT,
+  PRI,
   ROM_OFFSET,
 } from '../../pcie/formats/index.ts'
 import type { HostPciFunction } from './pci-function.ts'
@@ -33,6 +35,13 @@ export function saveConfig(fn: HostPciFunction): () => void {
   }
   const acs = fn.extendedCapability(EXTENDED_CAPABILITY.ACS)
   if (acs !== undefined) keep(acs + ACS.CONTROL.offset, HIGH_HALF)
+  const ats = fn.extendedCapability(EXTENDED_CAPABILITY.ATS)
+  if (ats !== undefined) keep(ats + ATS.CONTROL.offset, HIGH_HALF)
+  const pri = fn.extendedCapability(EXTENDED_CAPABILITY.PRI)
+  if (pri !== undefined) {
+    keep(pri + PRI.ALLOCATION.offset)
+    keep(pri + PRI.CONTROL.offset, PRI.CONTROL.f.ENABLE.mask)
+  }
   const restoreVirtualization = fn.virtualization?.snapshot()
   keep(COMMAND_STATUS.offset, LOW_HALF)
   return () => {

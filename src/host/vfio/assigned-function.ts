@@ -10,7 +10,7 @@ import {
 } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import type { FunctionInterrupts } from '../function-interrupts.ts'
-import type { TranslationDomain } from '../iommu/domain.ts'
+import type { PageRequestHandler, TranslationDomain } from '../iommu/domain.ts'
 import { dmaAliases } from '../iommu/isolation.ts'
 import { msiOf, msixOf } from '../pci/message-interrupts.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
@@ -22,6 +22,8 @@ export interface Assignment {
   readonly owner: string
   readonly domain: TranslationDomain
   readonly interrupts: FunctionInterrupts | undefined
+  readonly trackDirty: (on: boolean) => Software
+  readonly servePageRequests: (handler: PageRequestHandler | undefined) => Software
   /** Gives the function back to the kernel. */
   readonly release: () => Software
 }
@@ -90,6 +92,28 @@ export class VfioFunction implements AssignedFunction {
     }
     yield* this.#assignment.domain.unmap(page, pages)
     if (--known.times === 0) this.#mapped.delete(page)
+  }
+
+  *trackDirty(on: boolean): Software {
+    this.#checkHeld()
+    yield* this.#assignment.trackDirty(on)
+  }
+
+  *dirtyPages(iova: number, pages: number): Software<Uint8Array> {
+    this.#checkHeld()
+    const page = checkRange(iova, pages)
+    const { domain } = this.#assignment
+    if (!domain.trackDirty) {
+      throw new NorthbridgeError('invalidArgument', `${this.function.address}: dirty pages are not tracked`)
+    }
+    return yield* domain.takeDirty(page, pages)
+  }
+
+  *servePageRequests(handler: Parameters<AssignedFunction['servePageRequests']>[0]): Software {
+    this.#checkHeld()
+    yield* this.#assignment.servePageRequests(
+      handler && ((page, access) => handler(page * PAGE_SIZE, access)),
+    )
   }
 
   readConfig(offset: number, width: number): number {

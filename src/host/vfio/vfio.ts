@@ -56,6 +56,8 @@ export class Vfio {
       owner,
       domain,
       interrupts: drivers.interruptsOf(fn),
+      trackDirty: on => iommu.trackDirty(state, domain, on),
+      servePageRequests: handler => iommu.servePageRequests(fn, state, domain, handler),
       release: () => this.#release(fn, state, domain, before),
     })
     this.#assigned.set(fn, handle)

@@ -1,7 +1,7 @@
 /**
  * "Linux/x86 boot protocol", The zero page: what firmware and loader hand to the kernel in memory. Of its many fields
- * only these are filled: the memory map, where the ACPI root pointer lies, and one `setup_data` node that describes
- * the host bridges.
+ * only these are filled: the memory map, where the ACPI root pointer lies, and `setup_data` nodes that describe the
+ * host bridges and, on old machines, an address-range unit.
  *
  * On a PC that description is AML in the DSDT (`_SEG`, `_BBN`, `_PXM`, `_CRS` of each PNP0A08 device). The kernel
  * modelled here has no AML interpreter, so the same facts travel as a table.
@@ -54,20 +54,25 @@ export interface BootParameters {
   readonly rsdp: number
   readonly memoryMap: readonly MemoryMapEntry[]
   readonly hostBridges: readonly HostBridgeResources[]
+  /** Physical address of the registers of an address-range unit, which a PC has in a function of its northbridge. */
+  readonly aperture?: number | undefined
 }
 
 /** `setup_data`: next (8 bytes), type (4), length (4), data. The type is not one of Linux's own. */
 const SETUP_DATA_ADDRESS = 0x1000
 const SETUP_DATA_HEADER = 16
 const SETUP_HOST_BRIDGES = 0x4e42
+const SETUP_APERTURE = 0x4e43
+const APERTURE_SIZE = 8
 /** segment u16, bus u8, lastBus u8, numaNode i32, then three times base u64 and size u64. */
 const HOST_BRIDGE_SIZE = 56
 
 /** The bytes that are written to {@link BOOT_PARAMETERS_ADDRESS}. At most 128 memory map entries. */
-export function encodeBootParameters({ rsdp, memoryMap, hostBridges }: BootParameters): Uint8Array {
+export function encodeBootParameters({ rsdp, memoryMap, hostBridges, aperture }: BootParameters): Uint8Array {
   assert(memoryMap.length <= E820_MAX_ENTRIES, 'the memory map fits the zero page')
   const length = hostBridges.length * HOST_BRIDGE_SIZE
-  const bytes = new Uint8Array(SETUP_DATA_ADDRESS + SETUP_DATA_HEADER + length)
+  const second = SETUP_DATA_ADDRESS + SETUP_DATA_HEADER + length
+  const bytes = new Uint8Array(second + (aperture === undefined ? 0 : SETUP_DATA_HEADER + APERTURE_SIZE))
   assert(bytes.length <= BOOT_PARAMETERS_SIZE, 'the host bridges fit below the BIOS data')
   const view = new DataView(bytes.buffer)
   setAddress(view, ACPI_RSDP_ADDR, rsdp)
@@ -93,6 +98,12 @@ export function encodeBootParameters({ rsdp, memoryMap, hostBridges }: BootParam
       setAddress(view, at + 16 + n * 16, window.size)
     }
   }
+  if (aperture !== undefined) {
+    setAddress(view, SETUP_DATA_ADDRESS, BOOT_PARAMETERS_ADDRESS + second)
+    view.setUint32(second + 8, SETUP_APERTURE, true)
+    view.setUint32(second + 12, APERTURE_SIZE, true)
+    setAddress(view, second + SETUP_DATA_HEADER, aperture)
+  }
   return bytes
 }
 
@@ -107,7 +118,23 @@ export function decodeBootParameters(bytes: Uint8Array): BootParameters {
       type: view.getUint32(at + 16, true),
     }
   })
-  return { rsdp: getAddress(view, ACPI_RSDP_ADDR), memoryMap, hostBridges: decodeHostBridges(view) }
+  return {
+    rsdp: getAddress(view, ACPI_RSDP_ADDR),
+    memoryMap,
+    hostBridges: decodeHostBridges(view),
+    aperture: decodeAperture(view),
+  }
+}
+
+/** What the node behind that of the host bridges says. */
+function decodeAperture(view: DataView): number | undefined {
+  if (getAddress(view, SETUP_DATA) !== BOOT_PARAMETERS_ADDRESS + SETUP_DATA_ADDRESS) return undefined
+  const next = getAddress(view, SETUP_DATA_ADDRESS)
+  if (next === 0) return undefined
+  const node = next - BOOT_PARAMETERS_ADDRESS
+  return view.getUint32(node + 8, true) === SETUP_APERTURE
+    ? getAddress(view, node + SETUP_DATA_HEADER)
+    : undefined
 }
 
 function decodeHostBridges(view: DataView): HostBridgeResources[] {

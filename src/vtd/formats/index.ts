@@ -1,4 +1,6 @@
 export * from './fault-reasons.ts'
 export * from './invalidation-descriptors.ts'
+export * from './page-requests.ts'
+export * from './posted-interrupts.ts'
 export * from './registers.ts'
 export * from './structures.ts'

@@ -1,23 +1,18 @@
-/** Builds "Second-Stage Translation" tables in host memory, with the largest leaves that fit. */
+/** Builds "Second-Stage Translation" and "First-Stage Translation" tables in host memory, with the largest leaves that fit. */
 import { assert, type PageNumber } from '../../core/index.ts'
-import { SECOND_STAGE_ENTRY } from '../../vtd/formats/index.ts'
 import type { TableMemory } from '../table-memory.ts'
+import { type EntryFormat, type Rights, SECOND_STAGE } from './entry-format.ts'
 
-const { R, W, PS } = SECOND_STAGE_ENTRY
 const WORDS = 2
 const FAN_OUT = 512
 /** Pages that one entry of a level covers; index = level, 1 is the lowest. */
 const SPAN = [0, 1, FAN_OUT, FAN_OUT ** 2, FAN_OUT ** 3, FAN_OUT ** 4] as const
 
-export interface Rights {
-  readonly read: boolean
-  readonly write: boolean
-}
-
-export class SecondStageTable {
+export class PageTable {
   /** Page of the top-level table. */
   readonly root: PageNumber
   readonly levels: number
+  readonly format: EntryFormat
   readonly #memory: TableMemory
   readonly #largestLeaf: number
   /** Present entries of each table. */
@@ -28,17 +23,18 @@ export class SecondStageTable {
    * @param levels 3, 4 or 5
    * @param largestLeaf level of the largest leaf the unit walks: 1 for 4 KiB, 2 for 2 MiB, 3 for 1 GiB
    */
-  constructor(memory: TableMemory, levels: number, largestLeaf: number) {
+  constructor(memory: TableMemory, levels: number, largestLeaf: number, format: EntryFormat = SECOND_STAGE) {
     this.#memory = memory
+    this.format = format
     this.levels = levels
     this.#largestLeaf = largestLeaf
     this.root = memory.allocate()
     this.#used.set(this.root, 0)
   }
 
-  /** Number of pages below 2^AGAW. */
+  /** Number of pages that can be mapped from address 0 on: below 2^AGAW, and half of that where addresses have a sign. */
   get reach(): number {
-    return SPAN[this.levels]! * FAN_OUT
+    return (SPAN[this.levels]! * FAN_OUT) / (this.format.canonical ? 2 : 1)
   }
 
   /** Takes the pages that a mapping will need for tables. Throws `outOfMemory`, with nothing changed. */
@@ -48,8 +44,7 @@ export class SecondStageTable {
 
   /** Maps unmapped pages with the tables that {@link reserve} took for them (or for a range around them). */
   map(page: PageNumber, hostPage: PageNumber, pages: number, rights: Rights, reserved: PageNumber[]): void {
-    const bits = (rights.read ? R.mask : 0) | (rights.write ? W.mask : 0)
-    this.#fill(this.root, this.levels, page, hostPage, pages, bits, reserved)
+    this.#fill(this.root, this.levels, page, hostPage, pages, this.format.leaf(rights), reserved)
   }
 
   /** Gives back reserved tables that were not needed after all. */
@@ -59,12 +54,21 @@ export class SecondStageTable {
 
   /**
    * Clears every leaf in a range; none may stick out of it. Returns the tables that became empty: they are out of
-   * the walk, but cached; give them back once the invalidation has completed.
+   * the walk, but cached; give them back once the invalidation has completed. If that is to come later (`deferred`),
+   * only tables go that the range covers whole: a cache may lead to the others while their neighbours are mapped anew.
    */
-  unmap(page: PageNumber, pages: number): readonly PageNumber[] {
+  unmap(page: PageNumber, pages: number, deferred = false): readonly PageNumber[] {
     const emptied: PageNumber[] = []
-    this.#clear(this.root, this.levels, page, pages, emptied)
+    this.#clear(this.root, this.levels, page, pages, emptied, deferred)
     return emptied
+  }
+
+  /**
+   * Reads and clears the dirty bits of a range: sets the bit of each dirty page in `bitmap`, whose bit 0 stands for the
+   * first page. Returns whether there was any; caches must then forget the range.
+   */
+  takeDirty(page: PageNumber, pages: number, bitmap: Uint8Array): boolean {
+    return this.#takeDirty(this.root, this.levels, page, page, pages, bitmap)
   }
 
   /** Frees every table. Nothing may walk them any more. */
@@ -91,8 +95,9 @@ export class SecondStageTable {
     for (let done = 0; done < pages; ) {
       const page = first + done
       const part = Math.min(pages - done, span - (page % span))
-      if (!this.#fitsLeaf(level, page, host + done, part)) {
-        const child = table === undefined ? undefined : this.#child(table, level, page)
+      // A table that is there already, empty since a deferred unmap, stays: a cache may still lead to it.
+      const child = table === undefined ? undefined : this.#child(table, level, page)
+      if (child !== undefined || !this.#fitsLeaf(level, page, host + done, part)) {
         if (child === undefined) missing++
         missing += this.#missing(child, level - 1, page, host + done, part)
       }
@@ -114,16 +119,16 @@ export class SecondStageTable {
     for (let done = 0; done < pages; ) {
       const page = first + done
       const part = Math.min(pages - done, span - (page % span))
-      if (level === 1 || this.#fitsLeaf(level, page, host + done, part)) {
+      let child = level === 1 ? undefined : this.#child(table, level, page)
+      if (level === 1 || (child === undefined && this.#fitsLeaf(level, page, host + done, part))) {
         assert(!this.#present(table, level, page), 'a page is mapped once')
-        this.#write(table, level, page, host + done, bits | (level > 1 ? PS.mask : 0))
+        this.#write(table, level, page, host + done, bits | (level > 1 ? this.format.large : 0))
       } else {
-        let child = this.#child(table, level, page)
         if (child === undefined) {
           child = reserved.shift()
           assert(child !== undefined, 'tables of a mapping are reserved before it is made')
           this.#used.set(child, 0)
-          this.#write(table, level, page, child, R.mask | W.mask)
+          this.#write(table, level, page, child, this.format.table)
         }
         this.#fill(child, level - 1, page, host + done, part, bits, reserved)
       }
@@ -131,7 +136,14 @@ export class SecondStageTable {
     }
   }
 
-  #clear(table: PageNumber, level: number, first: PageNumber, pages: number, emptied: PageNumber[]): void {
+  #clear(
+    table: PageNumber,
+    level: number,
+    first: PageNumber,
+    pages: number,
+    emptied: PageNumber[],
+    deferred: boolean,
+  ): void {
     const span = SPAN[level]!
     for (let done = 0; done < pages; ) {
       const page = first + done
@@ -140,8 +152,8 @@ export class SecondStageTable {
       if (!this.#present(table, level, page)) continue
       const child = level === 1 ? undefined : this.#child(table, level, page)
       if (child !== undefined) {
-        this.#clear(child, level - 1, page, part, emptied)
-        if (this.#used.get(child)! > 0) continue
+        this.#clear(child, level - 1, page, part, emptied, deferred)
+        if (this.#used.get(child)! > 0 || (deferred && part < span)) continue
         this.#used.delete(child)
         emptied.push(child)
       } else {
@@ -153,20 +165,54 @@ export class SecondStageTable {
     }
   }
 
+  #takeDirty(
+    table: PageNumber,
+    level: number,
+    origin: PageNumber,
+    first: PageNumber,
+    pages: number,
+    bitmap: Uint8Array,
+  ): boolean {
+    const span = SPAN[level]!
+    let found = false
+    for (let done = 0; done < pages; ) {
+      const page = first + done
+      const part = Math.min(pages - done, span - (page % span))
+      done += part
+      if (!this.#present(table, level, page)) continue
+      const child = level === 1 ? undefined : this.#child(table, level, page)
+      if (child !== undefined) {
+        found = this.#takeDirty(child, level - 1, origin, page, part, bitmap) || found
+        continue
+      }
+      if (!this.#clearDirty(table, indexAt(level, page))) continue
+      found = true
+      for (let i = page - origin; i < page - origin + part; i++) bitmap[i >>> 3]! |= 1 << (i & 7)
+    }
+    return found
+  }
+
+  #clearDirty(table: PageNumber, index: number): boolean {
+    const low = this.#memory.read(table, index, WORDS, 0)
+    if ((low & this.format.dirty) === 0) return false
+    this.#memory.writeWord(table, index, WORDS, 0, low & ~this.format.dirty)
+    return true
+  }
+
   #fitsLeaf(level: number, page: PageNumber, host: PageNumber, part: number): boolean {
     const span = SPAN[level]!
     return level <= this.#largestLeaf && part === span && page % span === 0 && host % span === 0
   }
 
   #present(table: PageNumber, level: number, page: PageNumber): boolean {
-    return (this.#memory.read(table, indexAt(level, page), WORDS, 0) & (R.mask | W.mask)) !== 0
+    return (this.#memory.read(table, indexAt(level, page), WORDS, 0) & this.format.present) !== 0
   }
 
   /** The table below an entry; undefined if there is none, or a leaf. */
   #child(table: PageNumber, level: number, page: PageNumber): PageNumber | undefined {
     const index = indexAt(level, page)
     const low = this.#memory.read(table, index, WORDS, 0)
-    if ((low & (R.mask | W.mask)) === 0 || low & PS.mask) return undefined
+    if ((low & this.format.present) === 0 || low & this.format.large) return undefined
     return (low >>> 12) + this.#memory.read(table, index, WORDS, 1) * 2 ** 20
   }
 

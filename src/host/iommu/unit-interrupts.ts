@@ -1,7 +1,10 @@
-/** The fault event of a remapping unit as an interrupt of the host ("Fault Event Control Register"). */
+/**
+ * The events of a remapping unit as interrupts of the host ("Fault Event Control Register", "Page Request Event Control
+ * Register").
+ */
 import type { Trace } from '../../engine/index.ts'
 import { compatibilityAddress } from '../../interrupts/formats/message.ts'
-import { FEADDR, FECTL, FEDATA, FEUADDR } from '../../vtd/formats/index.ts'
+import { FEADDR, FECTL, FEDATA, FEUADDR, PEADDR, PECTL, PEDATA, PEUADDR } from '../../vtd/formats/index.ts'
 import type { HostInterrupts } from '../interrupts.ts'
 import type { RemappingUnitDriver } from './remapping-unit-driver.ts'
 
@@ -27,4 +30,18 @@ export function enableFaultInterrupt(
   registers.write(FEADDR.offset, compatibilityAddress(apicId & 0xff))
   registers.write(FEUADDR.offset, apicId & 0xffff_ff00)
   registers.write(FECTL.offset, unmask ? 0 : FECTL.f.IM.mask)
+}
+
+/** Has the unit collect page requests and say so to processor 0; answering them is left to later. */
+export function enablePageRequestInterrupt(unit: RemappingUnitDriver, interrupts: HostInterrupts): void {
+  const { registers, pageRequests } = unit
+  if (pageRequests === undefined) return
+  pageRequests.enable()
+  const { apicId, vector } = interrupts.allocate(0, `${unit.name}/page-requests`, () => {
+    pageRequests.pending = true
+  })
+  registers.write(PEDATA.offset, vector)
+  registers.write(PEADDR.offset, compatibilityAddress(apicId & 0xff))
+  registers.write(PEUADDR.offset, apicId & 0xffff_ff00)
+  registers.write(PECTL.offset, 0)
 }

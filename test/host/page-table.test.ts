@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { SecondStageTable } from '../../src/host/iommu/second-stage-table.ts'
+import { PageTable } from '../../src/host/iommu/page-table.ts'
 import { PageAllocator } from '../../src/host/page-allocator.ts'
 import { TableMemory } from '../../src/host/table-memory.ts'
 import { PhysicalMemory } from '../../src/memory/index.ts'
@@ -50,12 +50,12 @@ function walk(memory: PhysicalMemory, root: number, levels: number, page: bigint
 describe('second-stage tables', () => {
   it.each([3, 4, 5])('of %d levels reach 2^AGAW', levels => {
     const { tables } = ram()
-    expect(new SecondStageTable(tables, levels, 1).reach).toBe(2 ** (9 * levels))
+    expect(new PageTable(tables, levels, 1).reach).toBe(2 ** (9 * levels))
   })
 
   it('use the largest leaves that address, target and length allow', () => {
     const { memory, tables } = ram()
-    const table = new SecondStageTable(tables, 4, 3)
+    const table = new PageTable(tables, 4, 3)
     const gigabyte = 512 * 512
     const start = 3 * gigabyte - 513
     const reserved = table.reserve(start, 7 * gigabyte - 513, gigabyte + 513)
@@ -70,14 +70,14 @@ describe('second-stage tables', () => {
 
   it('never use a leaf that the unit does not walk', () => {
     const { memory, tables } = ram()
-    const table = new SecondStageTable(tables, 3, 1)
+    const table = new PageTable(tables, 3, 1)
     table.map(0, 0x4000, 1024, { read: true, write: false }, table.reserve(0, 0x4000, 1024))
     expect(walk(memory, table.root, 3, 512n)).toEqual({ page: 0x4200n, rights: 1n, leaf: 1 })
   })
 
   it('take every page for tables before the first entry changes', () => {
     const { memory, allocator, tables } = ram()
-    const table = new SecondStageTable(tables, 4, 1)
+    const table = new PageTable(tables, 4, 1)
     const before = memory.save()
     const rest = allocator.freePages
     allocator.allocate(rest - 2)
@@ -103,7 +103,7 @@ describe('second-stage tables', () => {
         (regions, how, start) => {
           const { memory, allocator, tables } = ram()
           const before = { memory: memory.save(), free: allocator.save() }
-          const table = new SecondStageTable(tables, how.levels, how.largestLeaf)
+          const table = new PageTable(tables, how.levels, how.largestLeaf)
           const mapped: { first: number; host: number; pages: number; rights: bigint }[] = []
           let at = start
           for (const { gap, pages, host, read } of regions) {

@@ -1,0 +1,54 @@
+/** `northbridge conform …`: recordings of other implementations and of a real kernel, replayed and compared. */
+import { basename } from 'node:path'
+import type { Command } from 'commander'
+import {
+  checkLinux,
+  filesIn,
+  parseVectors,
+  type Report,
+  readText,
+  replay,
+  reportOf,
+  tellReport,
+} from '../conformance/index.ts'
+import { QUIRK_PRESETS, quirksByName } from '../vtd/index.ts'
+import type { CommandEnvironment } from './environment.ts'
+import { toJson } from './output.ts'
+
+/** Exit status of a run in which something was not as recorded. */
+const FAILED = 1
+
+interface ConformOptions {
+  readonly quirks?: string
+  readonly json?: true
+}
+
+export function addConformCommands(root: Command, environment: CommandEnvironment): void {
+  const conform = root
+    .command('conform')
+    .description('compare with recordings of other implementations and of a real kernel')
+  conform
+    .command('vtd')
+    .description('replay programs recorded from another remapping unit, step by step')
+    .argument('<file...>', 'programs: .jsonl, .json, either packed with gzip, or a folder of such files')
+    .option('--quirks <name>', `depart from the specification as ${QUIRK_PRESETS.join(' or ')} does`, 'none')
+    .option('--json', 'print JSON for programs')
+    .action((files: readonly string[], { quirks: name, json }: ConformOptions) => {
+      const quirks = quirksByName(name!)
+      const programs = files.flatMap(filesIn).flatMap(file => parseVectors(readText(file), basename(file)))
+      tell(reportOf(programs.map(program => replay(program, quirks))), json, environment)
+    })
+  conform
+    .command('linux')
+    .description('walk the tables that a real kernel wrote, by real requests')
+    .argument('<folder...>', 'captures with vtd-pages.json.gz and vtd-expect.json.gz')
+    .option('--json', 'print JSON for programs')
+    .action((folders: readonly string[], { json }: ConformOptions) => {
+      tell(reportOf(folders.map(folder => checkLinux(folder))), json, environment)
+    })
+}
+
+function tell(report: Report, json: true | undefined, { print, exit }: CommandEnvironment): void {
+  print(json ? toJson(report) : tellReport(report))
+  if (report.failed > 0) exit(FAILED)
+}

@@ -1,0 +1,11 @@
+export { filesIn, isFile, readText } from './files.ts'
+export { checkLinux } from './linux-check.ts'
+export { type Failure, type Report, reportOf, tellReport, type Verdict } from './report.ts'
+export { replay } from './vtd-replay.ts'
+export {
+  FORMAT,
+  type ParsedProgram,
+  parseVectors,
+  type VectorProgram,
+  type VectorStep,
+} from './vtd-vectors.ts'

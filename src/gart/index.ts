@@ -1,0 +1,1 @@
+export { type ApertureOptions, ApertureUnit } from './aperture.ts'

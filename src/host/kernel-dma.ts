@@ -1,0 +1,159 @@
+/**
+ * Memory that the kernel's own drivers share with their devices ("DMA API"): allocated, and made reachable at an I/O
+ * virtual address of the function's domain, in an aperture, or at its physical address.
+ */
+import { hex, NorthbridgeError, PAGE_SIZE, type PageNumber, type Saved } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
+import type { ApertureDriver } from './aperture.ts'
+import type { TranslationDomain } from './iommu/domain.ts'
+import type { Rights } from './iommu/entry-format.ts'
+import type { Iommu } from './iommu/iommu.ts'
+import { PageAllocator } from './page-allocator.ts'
+import type { HostPciFunction } from './pci/pci-function.ts'
+import type { TableMemory } from './table-memory.ts'
+import type { DmaBuffer } from './types.ts'
+
+/** I/O virtual addresses that drivers get: above the RAM that reserved regions lie in, below the interrupt range. */
+const ARENA = { first: 0x8_0000, pages: 0xfee00 - 0x8_0000 } as const
+
+export interface KernelDmaOptions {
+  readonly iommu: Iommu
+  readonly memory: TableMemory
+  /** All units have forgotten a buffer when {@link KernelDma.free} returns. */
+  readonly strict: boolean
+}
+
+export class KernelDma {
+  /** An address-range unit, if the machine has one. */
+  aperture: ApertureDriver | undefined
+  readonly #options: KernelDmaOptions
+  readonly #buffers = new Map<HostPciFunction, readonly DmaBuffer[]>()
+  /** Free I/O virtual addresses. */
+  readonly #arenas = new WeakMap<TranslationDomain, PageAllocator>()
+  /** Domains with unmaps that units may not know of yet. */
+  readonly #deferring = new Set<TranslationDomain>()
+
+  constructor(options: KernelDmaOptions) {
+    this.#options = options
+  }
+
+  /** Of a function, ascending by address. */
+  buffers(fn: HostPciFunction): readonly DmaBuffer[] {
+    return this.#buffers.get(fn) ?? []
+  }
+
+  /**
+   * Zeroed, contiguous memory that a function may reach. Throws `functionInUse` unless a driver of this kernel has the
+   * function; `outOfMemory`, `outOfResources`; nothing has changed then.
+   */
+  *allocate(fn: HostPciFunction, pages: number, access: Rights): Software<DmaBuffer> {
+    const { memory, iommu } = this.#options
+    if (fn.owner.kind !== 'driver') {
+      throw new NorthbridgeError('functionInUse', `no driver of the host has ${fn.address}`, {
+        owner: fn.owner,
+      })
+    }
+    if (!access.read && !access.write) {
+      throw new NorthbridgeError('invalidArgument', 'a buffer is for reading, writing, or both')
+    }
+    const hostPage = memory.allocator.allocate(pages)
+    let page: PageNumber
+    try {
+      page = yield* this.#map(iommu.stateOf(fn)?.domain, hostPage, pages, access)
+    } catch (error) {
+      memory.allocator.free(hostPage, pages)
+      throw error
+    }
+    memory.machine.zeroPages(hostPage, pages)
+    const buffer: DmaBuffer = { address: page * PAGE_SIZE, hostPage, pages, ...access }
+    this.#buffers.set(
+      fn,
+      [...this.buffers(fn), buffer].sort((a, b) => a.address - b.address),
+    )
+    return buffer
+  }
+
+  /**
+   * Takes a buffer back. Its memory and its address are used again only when no unit knows them, which in deferred mode
+   * is later: until then the device may still reach the memory. Throws `notFound`.
+   */
+  *free(fn: HostPciFunction, address: number): Software {
+    const buffer = this.buffers(fn).find(one => one.address === address)
+    if (buffer === undefined) {
+      throw new NorthbridgeError('notFound', `${fn.address} has no buffer at ${hex(address)}`)
+    }
+    const rest = this.buffers(fn).filter(one => one !== buffer)
+    if (rest.length > 0) this.#buffers.set(fn, rest)
+    else this.#buffers.delete(fn)
+    yield* this.#unmap(this.#options.iommu.stateOf(fn)?.domain, buffer)
+  }
+
+  /** Every buffer of a function, when its driver leaves. */
+  *release(fn: HostPciFunction): Software {
+    for (const { address } of this.buffers(fn)) yield* this.free(fn, address)
+  }
+
+  /** Makes every unit forget what was unmapped. */
+  *flush(): Software {
+    for (const domain of [...this.#deferring].sort((a, b) => a.number - b.number)) yield* domain.flush()
+    this.#deferring.clear()
+  }
+
+  save(): Saved {
+    return {
+      version: 1,
+      buffers: [...this.#buffers]
+        .flatMap(([fn, buffers]) =>
+          buffers.map(({ address, hostPage, pages }) => `${fn.address} ${hex(address)} ${hostPage} ${pages}`),
+        )
+        .sort(),
+      ...(this.aperture && { aperture: this.aperture.save() }),
+    }
+  }
+
+  *#map(
+    domain: TranslationDomain | undefined,
+    hostPage: PageNumber,
+    pages: number,
+    access: Rights,
+  ): Software<PageNumber> {
+    if (domain === undefined) return this.aperture?.map(hostPage, pages) ?? hostPage
+    if (this.#options.iommu.isIdentity(domain)) return hostPage
+    const arena = this.#arena(domain)
+    const page = arena.allocate(pages)
+    try {
+      yield* domain.map(page, hostPage, pages, access)
+    } catch (error) {
+      arena.free(page, pages)
+      throw error
+    }
+    return page
+  }
+
+  *#unmap(domain: TranslationDomain | undefined, { address, hostPage, pages }: DmaBuffer): Software {
+    const page = address / PAGE_SIZE
+    const giveBack = (): void => this.#options.memory.allocator.free(hostPage, pages)
+    if (domain === undefined) {
+      this.aperture?.unmap(page, pages)
+      return giveBack()
+    }
+    if (this.#options.iommu.isIdentity(domain)) return giveBack()
+    const arena = this.#arena(domain)
+    const forgotten = (): void => {
+      arena.free(page, pages)
+      giveBack()
+    }
+    if (this.#options.strict) {
+      yield* domain.unmap(page, pages)
+      return forgotten()
+    }
+    yield* domain.unmapLater(page, pages, forgotten)
+    if (domain.deferred > 0) this.#deferring.add(domain)
+  }
+
+  #arena(domain: TranslationDomain): PageAllocator {
+    let arena = this.#arenas.get(domain)
+    if (arena === undefined) this.#arenas.set(domain, (arena = new PageAllocator([ARENA])))
+    return arena
+  }
+}

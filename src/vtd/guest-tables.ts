@@ -1,0 +1,114 @@
+/**
+ * "Nested Translation", the part that concerns first-stage tables: they lie in guest memory, so that each access to one
+ * goes through the second stage.
+ */
+import type { PageNumber } from '../core/index.ts'
+import { GRANT } from './access.ts'
+import type { AccessedDirtyUpdates } from './accessed-dirty.ts'
+import { FAULT } from './formats/fault-reasons.ts'
+import { MAX_LEVELS } from './paging-geometry.ts'
+import { PASID_FLAG } from './pasid-entry.ts'
+import { PRESENT, READ, type SecondStageWalker, WALK, WRITE } from './second-stage.ts'
+
+export class GuestTables {
+  readonly #walker: SecondStageWalker
+  readonly #updates: AccessedDirtyUpdates
+  /** By level of the first-stage table: GRANT.tableWritable and tableDirty. */
+  readonly #grants = new Int32Array(MAX_LEVELS + 1)
+  /** Second-stage leaf that maps the table of each level: where its D is. */
+  readonly #dirtyTable = new Float64Array(MAX_LEVELS + 1)
+  readonly #dirtyWord = new Int32Array(MAX_LEVELS + 1)
+  #space = 0
+  #root: PageNumber = 0
+  #levels = 0
+  #limit: PageNumber = 0
+  #flags = 0
+  /** Host frame of the table mapped last, and entries read for that. */
+  frame: PageNumber = 0
+  reads = 0
+  /** Bit n: an entry of the table of level n is to be written. */
+  written = 0
+
+  constructor(walker: SecondStageWalker, updates: AccessedDirtyUpdates) {
+    this.#walker = walker
+    this.#updates = updates
+  }
+
+  /** Selects the second stage of a PASID-table entry for the walk that follows. */
+  begin(space: number, root: PageNumber, levels: number, limit: PageNumber, flags: number): void {
+    this.#space = space
+    this.#root = root
+    this.#levels = levels
+    this.#limit = limit
+    this.#flags = flags
+    this.written = 0
+  }
+
+  /** Finds the host frame of a first-stage table at a guest page. Returns 0 or a reason code. */
+  map(guestPage: PageNumber, level: number, isTop: boolean): number {
+    const walker = this.#walker
+    this.reads = 0
+    if (guestPage >= this.#limit) return FAULT.nestedAddressBeyondWidth
+    if (walker.journal !== undefined) walker.journal.guestPage = guestPage
+    const result = walker.walk(this.#space, this.#root, this.#levels, guestPage, 0, PRESENT)
+    if (walker.journal !== undefined) walker.journal.guestPage = undefined
+    this.reads = walker.reads
+    if (result !== WALK.done && result !== WALK.permission) {
+      return secondStageReason(result, walker.level === this.#levels)
+    }
+    if (result === WALK.permission || (walker.rights & READ) === 0) {
+      return isTop ? FAULT.nestedTopReadPermission : FAULT.nestedReadPermission
+    }
+    const tracks = (this.#flags & PASID_FLAG.SSADE) !== 0
+    if (tracks && walker.gather(this.#updates, false) && (this.#flags & PASID_FLAG.PWSNP) === 0) {
+      return FAULT.secondStageUpdateNotSnooped
+    }
+    this.frame = walker.frameOf(guestPage)
+    this.#grants[level] =
+      ((walker.rights & WRITE) !== 0 ? GRANT.tableWritable : 0) |
+      (!tracks || walker.dirty ? GRANT.tableDirty : 0)
+    this.#dirtyTable[level] = walker.leafTable
+    this.#dirtyWord[level] = walker.leafWord
+    return 0
+  }
+
+  grantsOf(level: number): number {
+    return this.#grants[level]!
+  }
+
+  /**
+   * What the second stage says to writing accessed and dirty flags into the tables of `written`. `cachedGrants` are those of the top
+   * table read (level `top`) if a cache told where it is, else -1. Returns 0, a reason code, or AGAIN if the walk
+   * has to be made without caches to know where D is.
+   */
+  permitWrites(top: number, cachedGrants: number): number {
+    for (let level = top; level > 0; level--) {
+      if ((this.written & (1 << level)) === 0) continue
+      const fromCache = level === top && cachedGrants >= 0
+      const grants = fromCache ? cachedGrants : this.#grants[level]!
+      if ((grants & GRANT.tableWritable) === 0) return FAULT.nestedWritePermission
+      if ((grants & GRANT.tableDirty) !== 0) continue
+      if (fromCache) return AGAIN
+      if ((this.#flags & PASID_FLAG.PWSNP) === 0) return FAULT.secondStageUpdateNotSnooped
+      this.#updates.add(this.#dirtyTable[level]!, this.#dirtyWord[level]!, D)
+      this.#grants[level]! |= GRANT.tableDirty
+    }
+    return 0
+  }
+}
+
+/** The walk has to be made again, reading every level. */
+export const AGAIN = -2
+
+/** `SECOND_STAGE_ENTRY.D` */
+const D = 1 << 9
+
+/** Reason code, in scalable mode, of a second-stage walk that could not be finished. */
+export const secondStageReason = (result: number, isTop: boolean): number =>
+  result === WALK.reserved
+    ? FAULT.scalableSecondStageReserved
+    : result === WALK.permission
+      ? FAULT.scalableSecondStageNotPresent
+      : isTop
+        ? FAULT.scalableSecondStageTopAccess
+        : FAULT.scalableSecondStageAccess
