@@ -44,13 +44,25 @@ describe('northbridge serve', () => {
     expect(await ended).toEqual([0, null])
     expect(await stream.text()).toContain('event: end')
     expect(output.err).toBe('')
-  }, 20_000)
+  })
+})
+
+describe('northbridge serve on a port that is taken', () => {
+  it('says which, and how to take another, with the exit status of a wrong argument', async () => {
+    const first = northbridge('serve', '--port', '0')
+    await until(() => first.output.out.includes('http'))
+    const port = /:(\d+)/.exec(first.output.out)![1]!
+    const { child, output } = northbridge('serve', '--port', port)
+    expect(await once(child, 'close')).toEqual([2, null])
+    expect(output.err).toContain(`port ${port} of 127.0.0.1 is in use; port 0 takes a free one`)
+    expect(output.out).toBe('')
+  })
 })
 
 describe('northbridge', () => {
   it('hands its exit status to the shell', async () => {
     const { child, output } = northbridge('groups', '/does/not/exist')
-    expect(await once(child, 'exit')).toEqual([3, null])
+    expect(await once(child, 'close')).toEqual([3, null])
     expect(output.err).toMatch(/^northbridge: /)
-  }, 20_000)
+  })
 })
