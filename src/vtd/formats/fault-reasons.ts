@@ -16,10 +16,7 @@ export interface FaultReason {
 const row = (code: number, id: string, qualified: boolean, name: string, repair: string): FaultReason =>
   Object.freeze({ code, id, name, qualified, repair })
 
-/**
- * Not here, because nothing in this machine can cause them: 7Dh and 91h (an atomic update of accessed and dirty that fails: the entry was read, so it can be written), and 33h, 88h
- * and 89h, whose meaning no public source tells.
- */
+/** Not here: 33h, 88h and 89h, whose meaning no public source tells. */
 export const FAULT_REASONS: readonly FaultReason[] = [
   row(
     0x01,
