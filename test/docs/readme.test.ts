@@ -1,10 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const README = readFileSync('README.md', 'utf8')
+const PAGES = globSync('docs/**/*.md').sort()
 
 interface Command {
   readonly line: string
@@ -13,9 +14,9 @@ interface Command {
   readonly cut: boolean
 }
 
-/** Commands of all blocks with this fence, in order, with the output that the page shows. */
-function commands(fence: string): Command[] {
-  const blocks = [...README.matchAll(/^```(.*)\n([\s\S]*?)^```/gm)].filter(([, name]) => name === fence)
+/** Commands of all blocks of a page with this fence, in order, with the output that the page shows. */
+function commands(fence: string, page = README): Command[] {
+  const blocks = [...page.matchAll(/^```(.*)\n([\s\S]*?)^```/gm)].filter(([, name]) => name === fence)
   return blocks.flatMap(([, , body = '']) =>
     body
       .split(/^\$ /m)
@@ -42,6 +43,11 @@ function check({ line, expected, cut }: Command, environment?: NodeJS.ProcessEnv
   const printed = run(line, environment)
   expect(cut ? printed.slice(0, expected.length) : printed, line).toEqual(expected)
 }
+
+describe.each(PAGES)('%s', file => {
+  const page = readFileSync(file, 'utf8')
+  it.each(commands('console', page))('shows what "$line" prints', command => check(command))
+})
 
 describe('the README', () => {
   it.each(commands('console'))('shows what "$line" prints', command => check(command))
