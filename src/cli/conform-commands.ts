@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import {
   checkLinux,
   filesIn,
+  judgePolicies,
   parseVectors,
   type Report,
   readText,
@@ -45,6 +46,14 @@ export function addConformCommands(root: Command, environment: CommandEnvironmen
     .option('--json', 'print JSON for programs')
     .action((folders: readonly string[], { json }: ConformOptions) => {
       tell(reportOf(folders.map(folder => checkLinux(folder))), json, environment)
+    })
+  conform
+    .command('policy')
+    .description('decide worked cases of the policies that other systems run')
+    .argument('<file...>', 'worked cases: .json, plain or packed with gzip, or a folder of such files')
+    .option('--json', 'print JSON for programs')
+    .action((files: readonly string[], { json }: ConformOptions) => {
+      tell(judgePolicies(files), json, environment)
     })
 }
 

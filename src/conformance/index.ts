@@ -1,5 +1,6 @@
 export { filesIn, isFile, readText } from './files.ts'
 export { checkLinux } from './linux-check.ts'
+export { judgePolicies } from './policy/index.ts'
 export { type Failure, type Report, reportOf, tellReport, type Verdict } from './report.ts'
 export { replay } from './vtd-replay.ts'
 export {
