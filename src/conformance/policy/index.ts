@@ -6,6 +6,7 @@ import { judgeDra } from './dra.ts'
 import { judgeKubevirt } from './kubevirt.ts'
 import { judgeLibvirt } from './libvirt.ts'
 import { judgeNetworkOperator } from './network-operator.ts'
+import { judgeNova } from './nova/index.ts'
 import { judgeOvirt } from './ovirt.ts'
 import { judgeProxmox } from './proxmox.ts'
 import { judgeTopologyManager } from './topology-manager.ts'
@@ -18,6 +19,7 @@ const JUDGES: Readonly<Partial<Record<string, Judge>>> = {
   'kubernetes-dra': judgeDra,
   kubevirt: judgeKubevirt,
   libvirt: judgeLibvirt,
+  nova: judgeNova,
   ovirt: judgeOvirt,
   xapi: judgeXapi,
   'proxmox-qemu-server': judgeProxmox,

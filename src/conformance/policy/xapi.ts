@@ -94,11 +94,7 @@ const countSchema = z.union([z.int(), z.array(z.unknown()).transform(list => lis
 
 function canSeeNetworks({ devices, request }: WorkedCase): Refusal | undefined {
   const present = devices.flatMap(raw => parseDocument(networksSchema, raw, 'devices').networks)
-  const required = parseDocument(
-    z.array(z.string()).default(['sriov-network']),
-    request['networks'],
-    'networks',
-  )
+  const required = parseDocument(z.array(z.string()), request['networks'] ?? ['sriov-network'], 'networks')
   return refuseNetworks(required, present)
 }
 
@@ -107,7 +103,7 @@ const capacitySchema = z.looseObject({ network: z.string().default('N'), idle_vf
 function hasCapacity({ devices, request }: WorkedCase): Refusal | undefined {
   const listed = devices.map((raw, index) => parseDocument(capacitySchema, raw, `devices/${index}`))
   const idle = new Map(listed.map(({ network, idle_vfs }) => [network, idle_vfs]))
-  const count = parseDocument(countSchema.default(1), request['vifs'], 'vifs')
+  const count = parseDocument(countSchema, request['vifs'] ?? 1, 'vifs')
   return refuseSriovCapacity(new Map(listed.map(({ network }) => [network, count])), idle)
 }
 
