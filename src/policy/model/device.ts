@@ -59,6 +59,13 @@ export interface Device {
   readonly iommuGroup?: number | null
   /** `pci0000:00`: the host bridge above. */
   readonly pcieRoot?: string
+  /**
+   * The uppermost port above that lets requests turn to peers instead of sending them to the root complex; absent if
+   * every port above keeps its peers apart.
+   */
+  readonly unisolatedBelow?: string
+  /** Why the host's kernel would not give it to any virtual machine as things stand; absent if it would. */
+  readonly kernelRefusal?: string
   readonly resetMethods?: readonly string[]
   /** Required identity mappings: `direct` must stay mapped, `direct-relaxable` need not. */
   readonly reservedRegions?: 'none' | 'direct' | 'direct-relaxable'

@@ -15,7 +15,11 @@ export interface PolicyHost {
   readonly isolatedInterrupts: boolean
   /** Who uses a device, by address: the name of a virtual machine. */
   readonly users: ReadonlyMap<string, string>
+  /** Whose a virtual machine is, by its name. One that is not listed is a tenant of its own. */
+  readonly tenants?: ReadonlyMap<string, string>
 }
+
+export const tenantOf = ({ tenants }: PolicyHost, vm: string): string => tenants?.get(vm) ?? vm
 
 export function deviceAt(host: PolicyHost, address: string): Device | undefined {
   return host.devices.find(device => device.address === address)

@@ -1,5 +1,5 @@
 export { type Device, type DeviceRole, isVirtual, type NetworkFacts, type SriovFacts } from './device.ts'
-export { deviceAt, groupOf, type NumaNode, type PolicyHost } from './host.ts'
+export { deviceAt, groupOf, type NumaNode, type PolicyHost, tenantOf } from './host.ts'
 export {
   type Candidate,
   type DeviceNeed,
