@@ -30,8 +30,8 @@ const BLOCK_COPY = 256
 /** Pages of a 4-MiB leaf of the directory, and leaves of a 4-GiB region. */
 const FAN_OUT = 1024
 const REGION_PAGES = FAN_OUT * FAN_OUT
-/** Below 8 TiB a page number is a small integer, whose leaf a shift finds. */
-const LAST_LEAF_LIMIT = 0x8000_0000
+/** Up to 8 TiB a page number is a small integer, whose leaf a shift finds. */
+const LAST_SMALL_PAGE = 0x7fff_ffff
 
 /** Pages of a region by leaf, and the words of the same pages, so that table walks load no page object on the way. */
 class Region {
@@ -77,7 +77,7 @@ export class PhysicalMemory {
 
   /** The words of a page for reading, as of {@link page}: what table walks use. */
   words(page: PageNumber): Uint32Array | undefined {
-    if (page < LAST_LEAF_LIMIT && page >>> 10 === this.#lastLeafNumber) {
+    if (page <= LAST_SMALL_PAGE && page >>> 10 === this.#lastLeafNumber) {
       const found = this.#lastWords[page & (FAN_OUT - 1)]
       if (found !== undefined) return found
     }
@@ -86,7 +86,7 @@ export class PhysicalMemory {
 
   #findWords(page: PageNumber): Uint32Array | undefined {
     const leaf = this.#region(page)?.words[(page >>> 10) & (FAN_OUT - 1)]
-    if (leaf !== undefined && page < LAST_LEAF_LIMIT) {
+    if (leaf !== undefined && page <= LAST_SMALL_PAGE) {
       this.#lastLeafNumber = page >>> 10
       this.#lastWords = leaf
     }
@@ -102,7 +102,7 @@ export class PhysicalMemory {
 
   #region(page: PageNumber): Region | undefined {
     // Below 8 TiB a page number is a small integer, and a shift is several times cheaper.
-    const number = page < 0x8000_0000 ? page >>> 20 : Math.floor(page / REGION_PAGES)
+    const number = page <= LAST_SMALL_PAGE ? page >>> 20 : Math.floor(page / REGION_PAGES)
     if (number === this.#lastRegionNumber) return this.#lastRegion
     const region = this.#regions.get(number)
     if (region !== undefined) {

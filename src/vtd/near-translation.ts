@@ -1,0 +1,105 @@
+/**
+ * A shortcut past context cache and paging-structure caches, for pages near one just translated in legacy mode: the page
+ * table that serves a requester there. Like `RecentTranslations` it is no cache that software can see: an entry is used
+ * only while those caches would lead to the same table, and only for requests that need nothing but a leaf of it.
+ */
+import type { PageNumber } from '../core/index.ts'
+import type { MemoryRequest } from '../pcie/index.ts'
+import { ACCESS } from './access.ts'
+import type { InterruptRange } from './interrupt-range.ts'
+import type { Iotlb } from './iotlb.ts'
+import { recentKey } from './recent-translations.ts'
+import type { SecondStageWalker } from './second-stage.ts'
+
+const ENTRIES = 1024
+
+/** Numbers of an entry, side by side. */
+const ENTRY_SHIFT = 3
+const REGION = 0
+const KEY = 1
+/** Value of `#generation` when the entry was made; 0 is never current. */
+const MADE = 2
+/** Of IOTLB entries: the address space, and what stands in place of a PASID. */
+const SPACE = 3
+const OWNER = 4
+/** Frame of the page table, and rights of the path to it. */
+const TABLE = 5
+const RIGHTS = 6
+
+// Imported bindings are looked up at each use; a module's own constants are not.
+const { read: READ, write: WRITE } = ACCESS
+
+/** A page table maps a region of 512 pages. */
+const regionOf = (page: PageNumber): number => Math.floor(page * 2 ** -9)
+
+/** Neighbouring regions, and functions of one device, fall into different entries. */
+const entryFor = (key: number, region: number): number =>
+  ((region ^ (Math.imul(key, 0x9e37_79b1) >>> 16)) & (ENTRIES - 1)) << ENTRY_SHIFT
+
+export class NearTranslation {
+  readonly #walker: SecondStageWalker
+  readonly #iotlb: Iotlb
+  readonly #interruptRange: InterruptRange
+  readonly #entries = new Float64Array(ENTRIES << ENTRY_SHIFT)
+  #generation = 1
+  /** Whether the last request translated made another translation leave the IOTLB. */
+  replaced = false
+
+  constructor(walker: SecondStageWalker, iotlb: Iotlb, interruptRange: InterruptRange) {
+    this.#walker = walker
+    this.#iotlb = iotlb
+    this.#interruptRange = interruptRange
+  }
+
+  /** Makes every entry unusable. */
+  forget(): void {
+    this.#generation++
+  }
+
+  /**
+   * Translates a request, untranslated and without PASID, by a leaf of a known table, and keeps the translation in the
+   * IOTLB. False, with nothing done, if it takes more than that, or is in the IOTLB.
+   */
+  translate(request: MemoryRequest): boolean {
+    if (request.atomic || request.zeroLength || request.length === 0) return false
+    const { page } = request
+    const key = recentKey(request)
+    const region = regionOf(page)
+    const entries = this.#entries
+    const at = entryFor(key, region)
+    if (entries[at] !== region || entries[at + KEY] !== key || entries[at + MADE] !== this.#generation) {
+      return false
+    }
+    const walker = this.#walker
+    const demanded = request.write ? WRITE : READ
+    if (!walker.readLeaf(entries[at + TABLE]!, entries[at + RIGHTS]! | 0, page, demanded)) return false
+    const frame = walker.leafFrame
+    if (this.#interruptRange.holds(frame, 1)) return false
+    const iotlb = this.#iotlb
+    const space = entries[at + SPACE]! | 0
+    if (!iotlb.fillNew(space, entries[at + OWNER]! | 0, page, frame, walker.legacyGrants)) return false
+    this.replaced = iotlb.replaced
+    request.physicalPage = frame
+    request.tableReads++
+    request.iotlbHit = false
+    return true
+  }
+
+  /** Remembers the page table that a walk of one step for `page` has just read; `limit` is the first page beyond its width. */
+  keep(request: MemoryRequest, space: number, limit: PageNumber): void {
+    const walker = this.#walker
+    const { page } = request
+    const region = regionOf(page)
+    if (walker.top !== 1 || (region + 1) * 2 ** 9 > limit) return
+    const entries = this.#entries
+    const key = recentKey(request)
+    const at = entryFor(key, region)
+    entries[at + REGION] = region
+    entries[at + KEY] = key
+    entries[at + MADE] = this.#generation
+    entries[at + SPACE] = space
+    entries[at + OWNER] = this.#iotlb.ownerOf(request.requesterId)
+    entries[at + TABLE] = walker.leafTable
+    entries[at + RIGHTS] = walker.rightsAbove
+  }
+}
