@@ -92,7 +92,7 @@ export class DmaRemapping {
     this.#hostPages = 2 ** (hostAddressWidth - 12)
     this.#interruptRange = new InterruptRange(quirks)
     this.walker = new SecondStageWalker(memory, capabilities, hostAddressWidth, caches.paging, quirks)
-    this.near = new NearTranslation(this.walker, caches.iotlb, this.#interruptRange)
+    this.near = new NearTranslation(memory, this.walker, caches.iotlb, this.#interruptRange)
     this.legacy = new LegacyTables(memory, capabilities, hostAddressWidth, caches.contexts)
     this.scalable = new ScalableTranslation(
       memory,

@@ -52,9 +52,9 @@ export class Iotlb extends TaggedCache {
     return this.enter(space, pasid, level, unitOf(page, level), frame - pageWithin(page, level), attributes)
   }
 
-  /** Enters a leaf of level 1 unless there is a translation of the page. Returns whether it did. */
-  fillNew(space: number, pasid: number, page: PageNumber, frame: PageNumber, attributes: number): boolean {
-    if (this.holdsLarge && this.#lookupLarge(space, pasid, page) >= 0) return false
-    return this.enterNew(space, pasid, 1, page, frame, attributes)
+  /** Enters a leaf of level 1, whose {@link tagOf tag} is given, unless there is a translation of the page. Returns whether it did. */
+  fillNew(tag: number, pasid: number, page: PageNumber, frame: PageNumber, attributes: number): boolean {
+    if (this.holdsLarge && this.#lookupLarge(tag >> 3, pasid, page) >= 0) return false
+    return this.enterNew(tag, pasid, page, frame, attributes)
   }
 }

@@ -4,12 +4,14 @@
  * only while those caches would lead to the same table, and only for requests that need nothing but a leaf of it.
  */
 import type { PageNumber } from '../core/index.ts'
+import type { PhysicalMemory } from '../memory/index.ts'
 import type { MemoryRequest } from '../pcie/index.ts'
 import { ACCESS } from './access.ts'
 import type { InterruptRange } from './interrupt-range.ts'
 import type { Iotlb } from './iotlb.ts'
 import { recentKey } from './recent-translations.ts'
-import type { SecondStageWalker } from './second-stage.ts'
+import { frameIn, type SecondStageWalker } from './second-stage.ts'
+import { tagOf } from './tagged-cache.ts'
 
 const ENTRIES = 1024
 
@@ -19,33 +21,41 @@ const REGION = 0
 const KEY = 1
 /** Value of `#generation` when the entry was made; 0 is never current. */
 const MADE = 2
-/** Of IOTLB entries: the address space, and what stands in place of a PASID. */
-const SPACE = 3
+/** Of IOTLB entries: the address space with the level, and what stands in place of a PASID. */
+const TAG = 3
 const OWNER = 4
 /** Frame of the page table, and rights of the path to it. */
 const TABLE = 5
 const RIGHTS = 6
 
+/** Pages and tables beyond 8 TiB go the long way: up to there their numbers are 31-bit integers. */
+const LAST_PAGE = 0x7fff_ffff
+const LAST_GENERATION = 0x7fff_ffff
+
 // Imported bindings are looked up at each use; a module's own constants are not.
 const { read: READ, write: WRITE } = ACCESS
 
-/** A page table maps a region of 512 pages. */
-const regionOf = (page: PageNumber): number => Math.floor(page * 2 ** -9)
-
-/** Neighbouring regions, and functions of one device, fall into different entries. */
+/** Neighbouring regions of 512 pages, and functions of one device, fall into different entries. */
 const entryFor = (key: number, region: number): number =>
   ((region ^ (Math.imul(key, 0x9e37_79b1) >>> 16)) & (ENTRIES - 1)) << ENTRY_SHIFT
 
 export class NearTranslation {
+  readonly #memory: PhysicalMemory
   readonly #walker: SecondStageWalker
   readonly #iotlb: Iotlb
   readonly #interruptRange: InterruptRange
-  readonly #entries = new Float64Array(ENTRIES << ENTRY_SHIFT)
+  readonly #entries = new Int32Array(ENTRIES << ENTRY_SHIFT)
   #generation = 1
   /** Whether the last request translated made another translation leave the IOTLB. */
   replaced = false
 
-  constructor(walker: SecondStageWalker, iotlb: Iotlb, interruptRange: InterruptRange) {
+  constructor(
+    memory: PhysicalMemory,
+    walker: SecondStageWalker,
+    iotlb: Iotlb,
+    interruptRange: InterruptRange,
+  ) {
+    this.#memory = memory
     this.#walker = walker
     this.#iotlb = iotlb
     this.#interruptRange = interruptRange
@@ -53,6 +63,10 @@ export class NearTranslation {
 
   /** Makes every entry unusable. */
   forget(): void {
+    if (this.#generation === LAST_GENERATION) {
+      this.#entries.fill(0)
+      this.#generation = 0
+    }
     this.#generation++
   }
 
@@ -61,23 +75,27 @@ export class NearTranslation {
    * IOTLB. False, with nothing done, if it takes more than that, or is in the IOTLB.
    */
   translate(request: MemoryRequest): boolean {
-    if (request.atomic || request.zeroLength || request.length === 0) return false
-    const { page } = request
+    if (request.page > LAST_PAGE || request.atomic || request.zeroLength || request.length === 0) return false
+    const page = request.page | 0
+    const region = page >>> 9
     const key = recentKey(request)
-    const region = regionOf(page)
     const entries = this.#entries
     const at = entryFor(key, region)
     if (entries[at] !== region || entries[at + KEY] !== key || entries[at + MADE] !== this.#generation) {
       return false
     }
-    const walker = this.#walker
+    const words = this.#memory.words(entries[at + TABLE]!)
+    if (words === undefined) return false
+    const index = (page & 511) << 1
+    const low = words[index]! | 0
+    const high = words[index + 1]! | 0
     const demanded = request.write ? WRITE : READ
-    if (!walker.readLeaf(entries[at + TABLE]!, entries[at + RIGHTS]! | 0, page, demanded)) return false
-    const frame = walker.leafFrame
+    const grants = this.#walker.leafGrantsOf(low, high, entries[at + RIGHTS]!, demanded)
+    if (grants < 0) return false
+    const frame = frameIn(low, high)
     if (this.#interruptRange.holds(frame, 1)) return false
     const iotlb = this.#iotlb
-    const space = entries[at + SPACE]! | 0
-    if (!iotlb.fillNew(space, entries[at + OWNER]! | 0, page, frame, walker.legacyGrants)) return false
+    if (!iotlb.fillNew(entries[at + TAG]!, entries[at + OWNER]!, page, frame, grants)) return false
     this.replaced = iotlb.replaced
     request.physicalPage = frame
     request.tableReads++
@@ -89,17 +107,19 @@ export class NearTranslation {
   keep(request: MemoryRequest, space: number, limit: PageNumber): void {
     const walker = this.#walker
     const { page } = request
-    const region = regionOf(page)
-    if (walker.top !== 1 || (region + 1) * 2 ** 9 > limit) return
+    const { leafTable } = walker
+    if (walker.top !== 1 || page > LAST_PAGE || leafTable > LAST_PAGE) return
+    const region = page >>> 9
+    if ((region + 1) * 2 ** 9 > limit) return
     const entries = this.#entries
     const key = recentKey(request)
     const at = entryFor(key, region)
     entries[at + REGION] = region
     entries[at + KEY] = key
     entries[at + MADE] = this.#generation
-    entries[at + SPACE] = space
+    entries[at + TAG] = tagOf(space, 1)
     entries[at + OWNER] = this.#iotlb.ownerOf(request.requesterId)
-    entries[at + TABLE] = walker.leafTable
+    entries[at + TABLE] = leafTable
     entries[at + RIGHTS] = walker.rightsAbove
   }
 }

@@ -41,7 +41,8 @@ const LEGACY_RIGHTS = READ | WRITE
 const NOT_IN_LEGACY = GRANT.execute | FIRST_STAGE_GRANTS
 
 /** Frame that an entry points to. */
-const frameIn = (low: number, high: number): PageNumber => (high & 0xf_ffff) * 0x10_0000 + (low >>> 12)
+/** The frame that an entry points to. */
+export const frameIn = (low: number, high: number): PageNumber => (high & 0xf_ffff) * 0x10_0000 + (low >>> 12)
 
 /** One walker per unit, with its last walk: the result and each entry read. */
 export class SecondStageWalker {
@@ -165,22 +166,13 @@ export class SecondStageWalker {
   }
 
   /**
-   * The last step of a walk alone: the leaf of level 1 for `page` in a table that `rights` lead to. Returns whether the
-   * walk would be done; where it would not, nothing is said about why.
+   * What the last step of a walk grants in legacy mode, by the two words of a leaf of level 1 that `rights` lead to; -1
+   * if the walk would not be done, for whatever reason.
    */
-  readLeaf(table: PageNumber, rights: number, page: PageNumber, demanded: number): boolean {
-    const words = this.#memory.words(table)
-    if (words === undefined) return false
-    const at = (page & 511) << 1
-    const low = words[at]! | 0
-    const high = words[at + 1]! | 0
-    if ((demanded & ~(rights & low)) !== 0) return false
-    if ((low & this.#reservedInPage) | (high & this.#reservedHigh)) return false
-    this.level = 1
-    this.rights = rights & low
-    this.leafFrame = frameIn(low, high)
-    this.leafGrants = this.#grantsOf(low)
-    return true
+  leafGrantsOf(low: number, high: number, rights: number, demanded: number): number {
+    if ((demanded & ~(rights & low)) !== 0) return -1
+    if ((low & this.#reservedInPage) | (high & this.#reservedHigh)) return -1
+    return (rights & low & LEGACY_RIGHTS) | NOT_IN_LEGACY | this.#grantsOf(low)
   }
 
   #grantsOf(leaf: number): number {

@@ -35,7 +35,8 @@ const ATTRIBUTES = 3
 const INVALID = -1
 const TAG_BITS = 21
 const keyOf = (tag: number, pasid: number): number => pasid * 2 ** TAG_BITS + tag
-const tagOf = (space: number, level: number): number => (space << 3) | level
+/** An address space and a level in one number. */
+export const tagOf = (space: number, level: number): number => (space << 3) | level
 
 export class TaggedCache {
   readonly #sets: number
@@ -158,17 +159,9 @@ export class TaggedCache {
     return this.replaced
   }
 
-  /** {@link enter}, unless there is an entry of the level for the unit already. Returns whether it did. */
-  enterNew(
-    space: number,
-    pasid: number,
-    level: number,
-    unit: number,
-    value: number,
-    attributes: number,
-  ): boolean {
+  /** {@link enter} of a {@link tagOf tag} instead of space and level, unless there is such an entry already. Returns whether it did. */
+  enterNew(tag: number, pasid: number, unit: number, value: number, attributes: number): boolean {
     const slots = this.#slots
-    const tag = tagOf(space, level)
     const key = keyOf(tag, pasid)
     const set = this.#setOf(tag, pasid, unit)
     const first = Math.imul(set, this.#stride)
