@@ -51,6 +51,8 @@ export class PhysicalMemory {
   #lastLeafNumber = -1
   #lastWords: (Uint32Array | undefined)[] = []
   #pages = 0
+  /** Changes when a page may have got other words than {@link words} told before: power was lost, a buffer was adopted. */
+  epoch = 0
 
   constructor(ranges: readonly RamRange[]) {
     this.ranges = [...ranges].sort((a, b) => a.base - b.base)
@@ -127,6 +129,7 @@ export class PhysicalMemory {
   /** Puts a page backed by a foreign buffer (another emulator's RAM) at a page number. */
   adopt(page: PageNumber, buffer: ArrayBufferLike, byteOffset: number): void {
     assert(this.isRam(page), 'adopted pages lie in RAM')
+    this.epoch++
     this.#create(page, new Page(buffer, byteOffset))
   }
 
@@ -226,6 +229,7 @@ export class PhysicalMemory {
 
   /** Power was lost: every page reads as zeros again. */
   clear(): void {
+    this.epoch++
     this.#regions.clear()
     this.#lastRegionNumber = -1
     this.#lastRegion = new Region()

@@ -24,11 +24,12 @@ const MADE = 2
 /** Of IOTLB entries: the address space with the level, and what stands in place of a PASID. */
 const TAG = 3
 const OWNER = 4
-/** Frame of the page table, and rights of the path to it. */
-const TABLE = 5
-const RIGHTS = 6
+/** Rights of the path to the page table. */
+const RIGHTS = 5
 
-/** Pages and tables beyond 8 TiB go the long way: up to there their numbers are 31-bit integers. */
+const NO_TABLE = new Uint32Array(0)
+
+/** Pages beyond 8 TiB go the long way: up to there their numbers are 31-bit integers. */
 const LAST_PAGE = 0x7fff_ffff
 const LAST_GENERATION = 0x7fff_ffff
 
@@ -45,6 +46,9 @@ export class NearTranslation {
   readonly #iotlb: Iotlb
   readonly #interruptRange: InterruptRange
   readonly #entries = new Int32Array(ENTRIES << ENTRY_SHIFT)
+  /** The page table of each entry, as of `#epoch` of the memory. */
+  readonly #tables: Uint32Array[] = Array.from({ length: ENTRIES }, () => NO_TABLE)
+  #epoch = 0
   #generation = 1
   /** Whether the last request translated made another translation leave the IOTLB. */
   replaced = false
@@ -84,8 +88,8 @@ export class NearTranslation {
     if (entries[at] !== region || entries[at + KEY] !== key || entries[at + MADE] !== this.#generation) {
       return false
     }
-    const words = this.#memory.words(entries[at + TABLE]!)
-    if (words === undefined) return false
+    if (this.#epoch !== this.#memory.epoch) return false
+    const words = this.#tables[at >> ENTRY_SHIFT]!
     const index = (page & 511) << 1
     const low = words[index]! | 0
     const high = words[index + 1]! | 0
@@ -107,10 +111,13 @@ export class NearTranslation {
   keep(request: MemoryRequest, space: number, limit: PageNumber): void {
     const walker = this.#walker
     const { page } = request
-    const { leafTable } = walker
-    if (walker.top !== 1 || page > LAST_PAGE || leafTable > LAST_PAGE) return
+    if (walker.top !== 1 || page > LAST_PAGE) return
     const region = page >>> 9
     if ((region + 1) * 2 ** 9 > limit) return
+    if (this.#epoch !== this.#memory.epoch) {
+      this.forget()
+      this.#epoch = this.#memory.epoch
+    }
     const entries = this.#entries
     const key = recentKey(request)
     const at = entryFor(key, region)
@@ -119,7 +126,7 @@ export class NearTranslation {
     entries[at + MADE] = this.#generation
     entries[at + TAG] = tagOf(space, 1)
     entries[at + OWNER] = this.#iotlb.ownerOf(request.requesterId)
-    entries[at + TABLE] = leafTable
+    this.#tables[at >> ENTRY_SHIFT] = this.#memory.words(walker.leafTable)!
     entries[at + RIGHTS] = walker.rightsAbove
   }
 }
