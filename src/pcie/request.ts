@@ -154,15 +154,20 @@ export class MemoryRequest {
     this.physicalPage = 0
     this.faultReason = 0
     this.unit = -1
+    this.tableReads = 0
+    this.iotlbHit = false
+    this.hops = 0
+    // Few requests have an answer of this kind, and all of those have a size.
+    if (this.size !== 0) this.#forgetAnswer()
+  }
+
+  #forgetAnswer(): void {
     this.translatedPage = 0
     this.size = 0
     this.permissions = 0
     this.nonSnooped = false
     this.untranslatedOnly = false
     this.global = false
-    this.tableReads = 0
-    this.iotlbHit = false
-    this.hops = 0
   }
 }
 
