@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Grouping } from '../../src/host/iommu/groups.ts'
+import { Grouping } from '../../src/host/grouping/groups.ts'
 import { captureNames, groupingFunctions, partitionOf } from './capture-functions.ts'
 
 function group(name: string): Grouping {

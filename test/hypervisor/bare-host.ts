@@ -49,6 +49,9 @@ export function bareHost(processorCount = 2) {
     memory: new PageAllocator([{ first: 4096, pages: PAGES - 4096 }]),
     interrupt,
     // biome-ignore lint/correctness/useYield: nobody asks for pages here
+    *serveHotplug() {
+      return false
+    },
     *answerPageRequests() {
       return 0
     },
