@@ -45,7 +45,10 @@ const DEFAULT_COMMAND_LINE = 'intel_iommu=on'
 
 export class HostKernel {
   readonly memory: PageAllocator
-  readonly vfio: { attach(address: string, owner: string): Software<AssignedFunction> }
+  readonly vfio: {
+    attach(address: string, owner: string): Software<AssignedFunction>
+    whyNot(address: string, owner: string): NorthbridgeError | undefined
+  }
   readonly #options: HostOptions
   readonly #parameters: KernelParameters
   readonly #hostBridges: readonly HostBridgeResources[]
@@ -145,7 +148,10 @@ export class HostKernel {
       iommu,
       drivers,
       trace,
-      allowUnsafeInterrupts: this.#parameters.allowUnsafeInterrupts,
+      rules: {
+        allowUnsafeInterrupts: this.#parameters.allowUnsafeInterrupts,
+        reservedMemoryErrno: rules.reservedMemoryErrno,
+      },
       find: address => this.#find(address),
     })
     this.vfio = this.#vfio
@@ -194,6 +200,11 @@ export class HostKernel {
       return
     yield* this.#drivers.unbind(fn)
     yield* this.#drivers.bind(fn, stub)
+  }
+
+  /** Whether invalidations of what drivers unmapped are batched. */
+  get defersInvalidation(): boolean {
+    return !this.#dma.strict
   }
 
   /** Every function, by address. */

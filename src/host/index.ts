@@ -1,3 +1,3 @@
 export { HostKernel } from './host-kernel.ts'
-export { PageAllocator } from './page-allocator.ts'
+export { type FreeWatcher, PageAllocator } from './page-allocator.ts'
 export type * from './types.ts'

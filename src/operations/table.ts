@@ -12,9 +12,12 @@ import { errorLog, route } from './fabric.ts'
 import { functions, oneFunction, readConfig, resetFunction, setNumVfs } from './functions.ts'
 import { groups, oneGroup } from './groups.ts'
 import { exportPlatform, importTopology } from './interchange.ts'
+import { isolationDiff, isolationReport } from './isolation.ts'
 import { judge } from './judge.ts'
 import type { Operation } from './operation.ts'
 import { createPlatform, deletePlatform, platformState, platforms, power } from './platforms.ts'
+import { applyPolicy, comparePolicies, driftPolicy, explainPolicy, planPolicy } from './policies/index.ts'
+import { findings, sanitizer } from './sanitizer.ts'
 import { injectError, insertCard, links, pressButton, pullCard, setLink } from './slots.ts'
 import { dma, interrupt } from './stimulus.ts'
 import {
@@ -67,6 +70,10 @@ export const OPERATIONS = {
   flushBuffers,
   groups,
   group: oneGroup,
+  isolationReport,
+  isolationDiff,
+  sanitizer,
+  findings,
   units,
   registers,
   faults,
@@ -83,6 +90,11 @@ export const OPERATIONS = {
   writeMemory,
   vcpu,
   runVcpu,
+  planPolicy,
+  applyPolicy,
+  explainPolicy,
+  comparePolicies,
+  driftPolicy,
   events,
 } as const
 

@@ -9,6 +9,8 @@ export type Facts = Readonly<Record<string, unknown>>
 
 export interface Expression {
   readonly text: string
+  /** Whether a variable of that name may occur. */
+  mentions(variable: string): boolean
   /** Throws an `EvaluationError` of the library: a fact that is not there, an operator on other types. */
   holds(facts: Facts): boolean
 }
@@ -17,7 +19,12 @@ export interface Expression {
 export function parseExpression(text: string, field: string): Expression {
   try {
     const evaluate = environment.parse(text)
-    return { text, holds: facts => evaluate(facts) === true }
+    const words = new Set(text.split(/\W+/))
+    return {
+      text,
+      mentions: variable => words.has(variable),
+      holds: facts => evaluate(facts) === true,
+    }
   } catch (error) {
     return refusePolicy(`${field}: ${(error as Error).message.split('\n')[0]} in "${text}"`, {
       errorClass: 'invalid-expression',

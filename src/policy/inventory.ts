@@ -1,5 +1,5 @@
 /** A running host as policies see it: what an inventory agent on it would report. */
-import { formatFunctionAddress, type RequesterId } from '../core/index.ts'
+import { formatFunctionAddress, type NorthbridgeError, type RequesterId } from '../core/index.ts'
 import type { HostFunction, HostKernel } from '../host/index.ts'
 import type { Device, DeviceRole, NumaNode, PolicyHost } from './model/index.ts'
 
@@ -28,14 +28,38 @@ export function inventoryOf(host: HostKernel, name: string, options: InventoryOp
   const unisolated = unisolatedPorts(host)
   const users = new Map<string, string>()
   for (const { address, owner } of functions) if (owner.kind === 'vm') users.set(address, owner.name)
+  const refusals = refusalsOf(host, functions)
+  const remapped = functions.some(({ remappingUnit }) => remappingUnit !== null)
   return {
     name,
-    devices: functions.map(fn => deviceOf(fn, byAddress, unisolated)),
+    devices: functions.map(fn => deviceOf(fn, byAddress, unisolated, refusals)),
     numaNodes: numaNodesOf(functions, options.sockets ?? {}),
-    isolatedInterrupts: functions.some(({ remappingUnit }) => remappingUnit !== null),
+    isolatedInterrupts:
+      remapped && ![...refusals.values()].some(({ code }) => code === 'noInterruptRemapping'),
     users,
     ...(options.tenants === undefined ? {} : { tenants: options.tenants }),
   }
+}
+
+/** What the kernel has against giving a function away, apart from machines that have it or its group's mates. */
+function refusalsOf(
+  host: HostKernel,
+  functions: readonly HostFunction[],
+): ReadonlyMap<string, NorthbridgeError> {
+  const refusals = new Map<string, NorthbridgeError>()
+  for (const { address, kind } of functions) {
+    if (ROLES[kind] === 'bridge') continue
+    const refusal = host.vfio.whyNot(address, '')
+    if (refusal !== undefined && !isAboutMachines(refusal)) refusals.set(address, refusal)
+  }
+  return refusals
+}
+
+function isAboutMachines({ code, details }: NorthbridgeError): boolean {
+  if (code === 'functionInUse') return true
+  if (code !== 'groupNotViable') return false
+  const mates = details['mates'] as readonly { readonly owner: { readonly kind: string } }[]
+  return mates.every(({ owner }) => owner.kind === 'vm')
 }
 
 /** For functions that joined a group through a port: that port. */
@@ -62,6 +86,7 @@ function deviceOf(
   fn: HostFunction,
   byAddress: ReadonlyMap<string, HostFunction>,
   unisolated: ReadonlyMap<string, string>,
+  refusals: ReadonlyMap<string, NorthbridgeError>,
 ): Device {
   const { address, kind, sriov, physicalFunction: pf } = fn
   const physical = pf === undefined ? undefined : byAddress.get(pf)
@@ -88,6 +113,7 @@ function deviceOf(
           sriov: { totalVfs: sriov.driverLimit, numVfs: sriov.numVfs, vfProductId: hex(sriov.vfDeviceId, 4) },
         }),
     ...(port === undefined ? {} : { unisolatedBelow: port }),
+    ...(refusals.has(address) ? { kernelRefusal: refusals.get(address)!.message } : {}),
     ...(fn.classCode >>> 16 === NETWORK_CLASS ? { network: networkOf(fn, physical) } : {}),
   }
 }

@@ -1,2 +1,5 @@
+export { isolationFacts } from './isolation/facts.ts'
 export type { DmaPart, DmaReport, InterruptReport } from './reports.ts'
+export { DmaSanitizer } from './sanitizer/dma-sanitizer.ts'
+export { DEFECTS, type DefectKind, type Finding, type HistoryEntry } from './sanitizer/findings.ts'
 export { type PowerAction, SimulatedPlatform, type SimulatedPlatformOptions } from './simulated-platform.ts'

@@ -47,6 +47,15 @@ const GOOD: Readonly<Record<string, unknown>> = {
   memoryMiB: 64,
   function: '0000:01:00.0',
   operations: [{ op: 'hlt' }],
+  platforms: ['p'],
+  policy: { system: 'linux-vfio', files: [] },
+  policies: [{ system: 'linux-vfio', files: [], needs: [] }],
+  requests: [{ vm: 'vm', needs: [] }],
+  request: { vm: 'vm', needs: [] },
+  machine: { vm: 'vm' },
+  order: 'pack',
+  tenants: { vm: 'red' },
+  create: { vcpus: 1, memoryMiB: 4 },
 }
 const PATHS: Readonly<Record<string, string>> = {
   platform: 'p',

@@ -1,10 +1,19 @@
 /** libvirt as an assignment policy: a need is a host address, or the name of a network that hands out VFs of a PF. */
-import type { AssignmentPolicy, Candidate, Grant, Placement, PolicyHost, Refusal } from '../model/index.ts'
+import {
+  type AssignmentPolicy,
+  type Candidate,
+  deviceAt,
+  type Grant,
+  type Placement,
+  type PolicyHost,
+  type Refusal,
+} from '../model/index.ts'
 import { type HostDevice, type HostDeviceOptions, LibvirtHostDevices } from './host-devices.ts'
 
-/** `<network>` with `<forward mode='hostdev'>`: VFs of these PFs, first free first. */
+/** `<network>` with `<forward mode='hostdev'>`: functions that are listed, then VFs of these PFs, first free first. */
 export interface HostDeviceNetwork {
   readonly name: string
+  readonly functions?: readonly string[]
   readonly physicalFunctions: readonly string[]
 }
 
@@ -47,17 +56,17 @@ export function libvirtPolicy({ managed, networks, ...options }: LibvirtConfigur
 
 /** The VF that a network gives next; all taken is an error of its own. */
 export function firstFree(
-  { name, physicalFunctions }: HostDeviceNetwork,
+  { name, functions = [], physicalFunctions }: HostDeviceNetwork,
   host: PolicyHost,
   { active }: LibvirtHostDevices,
 ): string | Refusal {
-  const free = physicalFunctions
-    .flatMap(pf =>
-      host.devices
-        .filter(({ role, parent }) => role === 'VF' && parent === pf)
-        .sort((a, b) => (a.vfIndex ?? 0) - (b.vfIndex ?? 0)),
-    )
-    .find(({ address }) => !active.has(address))
+  const listed = functions.flatMap(address => deviceAt(host, address) ?? [])
+  const virtual = physicalFunctions.flatMap(pf =>
+    host.devices
+      .filter(({ role, parent }) => role === 'VF' && parent === pf)
+      .sort((a, b) => (a.vfIndex ?? 0) - (b.vfIndex ?? 0)),
+  )
+  const free = [...listed, ...virtual].find(({ address }) => !active.has(address))
   return (
     free?.address ?? {
       errorClass: 'requires-exclusive-access-none-available',

@@ -1,5 +1,13 @@
 export { type Device, type DeviceRole, isVirtual, type NetworkFacts, type SriovFacts } from './device.ts'
-export { deviceAt, groupOf, type NumaNode, type PolicyHost, tenantOf } from './host.ts'
+export {
+  childrenOf,
+  deviceAt,
+  groupOf,
+  type NumaNode,
+  type PolicyHost,
+  perDevices,
+  tenantOf,
+} from './host.ts'
 export {
   type Candidate,
   type DeviceNeed,

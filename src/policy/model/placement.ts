@@ -53,11 +53,12 @@ export type Placement =
       readonly considered: readonly Candidate[]
     }
 
-/** The candidate that came closest; undefined if none was looked at or one would do. */
+/** The refused candidate that came closest; undefined if none was refused. */
 export function nearestMiss(considered: readonly Candidate[]): Candidate | undefined {
-  if (considered.some(({ refusal }) => refusal === undefined)) return undefined
-  return considered.reduce<Candidate | undefined>(
-    (best, candidate) => (best === undefined || candidate.passed > best.passed ? candidate : best),
-    undefined,
-  )
+  return considered
+    .filter(({ refusal }) => refusal !== undefined)
+    .reduce<Candidate | undefined>(
+      (best, candidate) => (best === undefined || candidate.passed > best.passed ? candidate : best),
+      undefined,
+    )
 }

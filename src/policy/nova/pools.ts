@@ -1,7 +1,7 @@
 /**
  * Pools of like devices and how requests are met from them. Source: openstack/nova nova/pci/stats.py.
  */
-import type { Device, NumaNode, PolicyHost } from '../model/index.ts'
+import { childrenOf, type Device, type NumaNode, type PolicyHost } from '../model/index.ts'
 import type { PciRequest, RequestSpec } from './aliases.ts'
 import { looseBoolean } from './booleans.ts'
 import { type DeviceSpec, type Tags, whyNotMatched } from './device-spec.ts'
@@ -136,9 +136,6 @@ export class PciPools {
     return pools
   }
 }
-
-export const childrenOf = ({ devices }: PolicyHost, address: string): Device[] =>
-  devices.filter(({ parent }) => parent === address)
 
 const countOf = (pools: readonly Pool[]): number =>
   pools.reduce((sum, { devices }) => sum + devices.length, 0)

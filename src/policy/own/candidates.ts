@@ -1,6 +1,6 @@
 /** Why a device is, or is not, a candidate for a resource: the rules of the own policy document, in order. */
 
-import type { Facts } from '../expression.ts'
+import type { Expression, Facts } from '../expression.ts'
 import {
   type Device,
   groupOf,
@@ -17,6 +17,8 @@ export interface Situation {
   /** Who has a device, those of this request included. */
   readonly users: ReadonlyMap<string, string>
   readonly tenant: string
+  /** Filled as rules ask: devices of other tenants, by what devices may have in common. Others' do not change here. */
+  readonly strangers: Map<SharedScope, ReadonlyMap<unknown, Device>>
 }
 
 interface Rule {
@@ -29,11 +31,12 @@ const RULES: readonly Rule[] = [
   {
     name: 'select',
     refuse: (device, { select }, situation) => {
-      try {
-        return select.holds(factsOf(device, situation)) ? undefined : `does not fit "${select.text}"`
-      } catch (error) {
-        return `"${select.text}" cannot be told: ${(error as Error).message.split('\n')[0]}`
-      }
+      if (select.mentions('vm')) return misfit(device, select, situation)
+      // It is the same for every machine: told once for each device.
+      let known = misfits.get(select)
+      if (known === undefined) misfits.set(select, (known = new WeakMap()))
+      if (!known.has(device)) known.set(device, misfit(device, select, situation))
+      return known.get(device)
     },
   },
   {
@@ -74,6 +77,16 @@ const RULES: readonly Rule[] = [
   },
 ]
 
+const misfits = new WeakMap<Expression, WeakMap<Device, string | undefined>>()
+
+function misfit(device: Device, select: Expression, situation: Situation): string | undefined {
+  try {
+    return select.holds(factsOf(device, situation)) ? undefined : `does not fit "${select.text}"`
+  } catch (error) {
+    return `"${select.text}" cannot be told: ${(error as Error).message.split('\n')[0]}`
+  }
+}
+
 /** How many rules there are: a candidate that is fit passed all of them. */
 export const RULE_COUNT = RULES.length
 
@@ -102,20 +115,31 @@ const SCOPES: Readonly<Record<SharedScope, readonly [words: string, key: (device
 }
 
 /** A device of another tenant with which this one would have something in common. */
-function strangerIn(
-  scope: SharedScope,
-  device: Device,
-  { host, users, tenant }: Situation,
-): string | undefined {
+function strangerIn(scope: SharedScope, device: Device, situation: Situation): string | undefined {
   const [words, keyOf] = SCOPES[scope]
   const key = keyOf(device)
   if (key === undefined || key === null) return undefined
-  for (const other of host.devices) {
-    const user = users.get(other.address)
-    if (user === undefined || keyOf(other) !== key || tenantOf(host, user) === tenant) continue
-    return `shares the ${words} ${key} with ${other.address} of tenant ${tenantOf(host, user)}`
+  const { host, users, strangers } = situation
+  let found = strangers.get(scope)
+  if (found === undefined) strangers.set(scope, (found = strangersBy(keyOf, situation)))
+  const other = found.get(key)
+  if (other === undefined) return undefined
+  return `shares the ${words} ${key} with ${other.address} of tenant ${tenantOf(host, users.get(other.address)!)}`
+}
+
+/** The first device of another tenant for everything that devices may have in common. */
+function strangersBy(
+  keyOf: (device: Device) => unknown,
+  { host, users, tenant }: Situation,
+): ReadonlyMap<unknown, Device> {
+  const strangers = new Map<unknown, Device>()
+  for (const device of host.devices) {
+    const user = users.get(device.address)
+    const key = keyOf(device)
+    if (user !== undefined && !strangers.has(key) && tenantOf(host, user) !== tenant)
+      strangers.set(key, device)
   }
-  return undefined
+  return strangers
 }
 
 /** What expressions see. Unknown texts are empty, unknown numbers -1. */

@@ -26,6 +26,7 @@ export function ownPolicy(policy: OwnPolicy): AssignmentPolicy {
       }
       const users = new Map(host.users)
       const tenant = request.tenant ?? tenantOf(host, request.vm)
+      const strangers: Situation['strangers'] = new Map()
       const grants = new Map<DeviceNeed, Grant>()
       for (const need of inOrder(request.needs, policy)) {
         const resource = policy.resources.get(need.resource)
@@ -35,7 +36,7 @@ export function ownPolicy(policy: OwnPolicy): AssignmentPolicy {
                 refusal: { errorClass: 'resource', text: `there is no resource ${need.resource}` },
                 considered: [],
               }
-            : serve(need, resource, { host, request, users, tenant })
+            : serve(need, resource, { host, request, users, tenant, strangers })
         if ('refusal' in served) return { granted: false, need, ...served }
         for (const device of served.devices) users.set(device, request.vm)
         grants.set(need, served)

@@ -1,3 +1,5 @@
+export { type Drift, driftOf } from './drift.ts'
+export { PERTURBATIONS, type Perturbation, type PerturbedHost, perturb } from './perturb.ts'
 export {
   type Disruption,
   type FleetOptions,

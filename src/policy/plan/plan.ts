@@ -1,4 +1,5 @@
 /** Plans a fleet: which machine goes to which host and gets which devices, in which steps, and what that disturbs. */
+import { kernelRefusalOf } from '../linux/index.ts'
 import {
   type AssignmentPolicy,
   type Candidate,
@@ -25,10 +26,12 @@ export interface Disruption {
 export interface PlannedMachine {
   readonly vm: string
   readonly host: string
-  readonly grants: readonly Grant[]
+  readonly grants: readonly Pick<Grant, 'need' | 'devices'>[]
   /** Functions to attach, in order. */
   readonly steps: readonly { readonly attach: string }[]
   readonly disrupted: readonly Disruption[]
+  /** What the policy grants and the host's kernel would refuse. */
+  readonly kernelRefuses: readonly Refusal[]
 }
 
 /** Why a host would not take a machine. */
@@ -103,9 +106,11 @@ function planned(host: PolicyHost, vm: string, grants: readonly Grant[]): Planne
   return {
     vm,
     host: host.name,
-    grants,
+    // Not what was considered: that would keep a verdict on every device for every machine of the fleet.
+    grants: grants.map(({ need, devices: granted }) => ({ need, devices: granted })),
     steps: devices.map(attach => ({ attach })),
     disrupted: devices.flatMap(address => disruptions(host, address)),
+    kernelRefuses: devices.flatMap(address => kernelRefusalOf(host, vm, address) ?? []),
   }
 }
 

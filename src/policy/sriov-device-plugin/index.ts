@@ -1,5 +1,6 @@
 export {
   DEFAULT_PREFIX,
+  fullName,
   parseResources,
   parseSelector,
   type Resource,

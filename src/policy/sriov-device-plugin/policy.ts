@@ -1,5 +1,13 @@
 /** The device plugin as an assignment policy: a need is a resource name, and the kubelet picks from its pool. */
-import type { AssignmentPolicy, Candidate, DeviceNeed, Grant, Placement, PolicyHost } from '../model/index.ts'
+import {
+  type AssignmentPolicy,
+  type Candidate,
+  type DeviceNeed,
+  type Grant,
+  type Placement,
+  type PolicyHost,
+  perDevices,
+} from '../model/index.ts'
 import { DEFAULT_PREFIX, fullName, type Resource } from './configuration.ts'
 import { type Pool, poolsOf } from './pools.ts'
 
@@ -7,12 +15,14 @@ export function devicePluginPolicy(
   resources: readonly Resource[],
   prefix = DEFAULT_PREFIX,
 ): AssignmentPolicy {
+  const poolsOn = perDevices(
+    ({ devices }) =>
+      new Map(poolsOf(resources, devices).map(pool => [fullName(pool.resource, prefix), pool] as const)),
+  )
   return {
     system: 'sriov-network-device-plugin',
     place(host, { needs }): Placement {
-      const pools = new Map(
-        poolsOf(resources, host.devices).map(pool => [fullName(pool.resource, prefix), pool]),
-      )
+      const pools = poolsOn(host)
       const given = new Set<string>()
       const grants: Grant[] = []
       for (const need of needs) {

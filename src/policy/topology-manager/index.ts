@@ -7,3 +7,4 @@ export {
   refusalOf,
   type TopologyManagerPolicy,
 } from './policies.ts'
+export { topologyManagerPolicy } from './policy.ts'
