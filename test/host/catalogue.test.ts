@@ -1,4 +1,6 @@
 /** Every device of the catalogue in a machine: found, placed, grouped, and its virtual functions enabled. */
+import { globSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type DataSheet, dataSheetNames, loadDataSheet } from '../../src/devices/index.ts'
 import type { TopologyDocument } from '../../src/platform/index.ts'
@@ -36,6 +38,15 @@ function machineWith(sheet: DataSheet, vfs: number): TopologyDocument {
     ],
   }
 }
+
+describe('the page about the catalogue', () => {
+  it('names every device and every topology', () => {
+    const page = readFileSync('docs/catalogue.md', 'utf8')
+    for (const { name } of sheets) expect(page).toContain(`| \`${name}\` |`)
+    for (const file of globSync('topologies/*.json'))
+      expect(page).toContain(`| \`${basename(file, '.json')}\` |`)
+  })
+})
 
 describe('the catalogue', () => {
   it('has at least 20 real devices, of every family that the documentation names', () => {
