@@ -2,13 +2,16 @@
 import { basename } from 'node:path'
 import type { Command } from 'commander'
 import {
+  checkConfig,
   checkLinux,
+  configReportOf,
   filesIn,
   parseVectors,
   type Report,
   readText,
   replay,
   reportOf,
+  tellConfigReport,
   tellReport,
 } from '../conformance/index.ts'
 import { QUIRK_PRESETS, quirksByName } from '../vtd/index.ts'
@@ -45,6 +48,16 @@ export function addConformCommands(root: Command, environment: CommandEnvironmen
     .option('--json', 'print JSON for programs')
     .action((folders: readonly string[], { json }: ConformOptions) => {
       tell(reportOf(folders.map(folder => checkLinux(folder))), json, environment)
+    })
+  conform
+    .command('config')
+    .description('replay what firmware and kernel did to configuration space, read by read')
+    .argument('<folder...>', 'captures with topology.args or topology.json, and pci-cfg-trace.log.gz')
+    .option('--json', 'print JSON for programs')
+    .action((folders: readonly string[], { json }: ConformOptions) => {
+      const report = configReportOf(folders.map(folder => checkConfig(folder)))
+      environment.print(json ? toJson(report) : tellConfigReport(report))
+      if (report.failed > 0) environment.exit(FAILED)
     })
 }
 
