@@ -3,12 +3,15 @@ import { basename } from 'node:path'
 import type { Command } from 'commander'
 import {
   checkLinux,
+  checkProcessors,
   filesIn,
   parseVectors,
   type Report,
   readText,
   replay,
   reportOf,
+  tellCases,
+  tellProcessors,
   tellReport,
 } from '../conformance/index.ts'
 import { QUIRK_PRESETS, quirksByName } from '../vtd/index.ts'
@@ -20,6 +23,11 @@ const FAILED = 1
 
 interface ConformOptions {
   readonly quirks?: string
+  readonly json?: true
+}
+
+interface VmxOptions {
+  readonly list?: true
   readonly json?: true
 }
 
@@ -45,6 +53,21 @@ export function addConformCommands(root: Command, environment: CommandEnvironmen
     .option('--json', 'print JSON for programs')
     .action((folders: readonly string[], { json }: ConformOptions) => {
       tell(reportOf(folders.map(folder => checkLinux(folder))), json, environment)
+    })
+  conform
+    .command('vmx')
+    .description("run the processors' conformance table, derived from kvm-unit-tests' VMX and APIC suites")
+    .argument('[text]', 'only cases whose identifier or source contains this')
+    .option('--list', 'list the cases instead of running them')
+    .option('--json', 'print JSON for programs')
+    .action((text: string | undefined, { list, json }: VmxOptions) => {
+      if (list) {
+        environment.print(tellCases(text))
+        return
+      }
+      const report = checkProcessors(text)
+      environment.print(json ? toJson(report) : tellProcessors(report, text))
+      if (report.failed > 0) environment.exit(FAILED)
     })
 }
 

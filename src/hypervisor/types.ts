@@ -10,7 +10,17 @@ export interface VmOptions {
   readonly vcpus: number
   /** Guest memory, at least 2 MiB. */
   readonly memoryMiB: number
+  /** How interrupts reach the guest; default `emulated`. */
+  readonly interrupts?: InterruptDelivery
 }
+
+/**
+ * `emulated`: the hypervisor keeps the local APICs and injects at VM entries. `virtualized`: the processors do, by
+ * APIC-register virtualization and virtual-interrupt delivery; device interrupts still end in the host first. `posted`:
+ * device interrupts too go to the virtual processors, without the host.
+ */
+export const INTERRUPT_DELIVERY = ['emulated', 'virtualized', 'posted'] as const
+export type InterruptDelivery = (typeof INTERRUPT_DELIVERY)[number]
 
 /** A range of guest memory; bytes, guest-physical. */
 export interface GuestRange {
@@ -23,6 +33,7 @@ export interface VirtualMachine {
   readonly memoryMiB: number
   /** Guest memory, ascending. Between the ranges lies the hole for device memory. */
   readonly memory: readonly GuestRange[]
+  readonly interrupts: InterruptDelivery
   readonly vcpus: readonly VcpuView[]
   /** In the order of their slots. */
   readonly devices: readonly AttachedDevice[]
@@ -47,6 +58,47 @@ export interface VcpuView {
   readonly entries: number
   /** Interrupts injected since creation, by vector. */
   readonly injected: Readonly<Record<string, number>>
+  /** Virtual interrupts that the processor itself delivered since creation, without a VM exit, by vector. */
+  readonly delivered: Readonly<Record<string, number>>
+  /** The posted-interrupt descriptor, where interrupts are posted. */
+  readonly notification?: Notification
+}
+
+/** A posted-interrupt descriptor by name. */
+export interface Notification {
+  /** Physical address. */
+  readonly descriptor: number
+  readonly vector: number
+  /** NDST as it stands. */
+  readonly destination: number
+  readonly outstanding: boolean
+  readonly suppressed: boolean
+}
+
+/** An access from outside in the middle of a stream: what the world does while the virtual processor runs, or waits. */
+export interface Meanwhile {
+  /** Index of the operation before which it happens. */
+  readonly before: number
+  /** `preempted`: the host has taken the processor away, and gives it back afterwards. */
+  readonly state: 'running' | 'preempted'
+  readonly act: () => void
+}
+
+/** The local APIC of a virtual processor by name; vectors ascending. */
+export interface VirtualApicView {
+  readonly apicId: number
+  readonly mode: 'disabled' | 'xAPIC' | 'x2APIC'
+  readonly enabled: boolean
+  readonly taskPriority: number
+  readonly processorPriority: number
+  readonly requested: readonly number[]
+  /** In the posted-interrupt descriptor, not taken yet. */
+  readonly posted: readonly number[]
+  readonly inService: readonly number[]
+  readonly logicalId: string
+  readonly spuriousVector: number
+  readonly errorStatus: string
+  readonly localVectors: Readonly<Record<string, { readonly entry: string; readonly masked: boolean }>>
 }
 
 /** A base address register as the guest placed it. */

@@ -3,12 +3,12 @@
  * pending, and answers VM exits ("VM Entries", "Event Injection", "VM Exits").
  */
 import { assert, hex, type Saved } from '../core/index.ts'
-import { type Engine, pause, type Software } from '../engine/index.ts'
+import { type Engine, pause, type Software, type TraceKind } from '../engine/index.ts'
 import { PRIMARY } from '../vmx/formats/controls.ts'
 import { EVENT_TYPE, INTERRUPTIBILITY, interruptionInformation } from '../vmx/formats/events.ts'
 import { ENTRY_FAILURE, EXIT_REASON } from '../vmx/formats/exit-reasons.ts'
 import { RFLAGS } from '../vmx/formats/msrs.ts'
-import type { Operation } from '../vmx/formats/operations.ts'
+import type { Operation, Word64 } from '../vmx/formats/operations.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
 import { handleExit, type VcpuBoard } from './exit-handling.ts'
 import { decodeQualification, exitName, readExit } from './exit-record.ts'
@@ -18,27 +18,32 @@ import {
   type GuestResult,
   type GuestSoftware,
   guestResult,
+  type Meanwhile,
   type VcpuPort,
   type VcpuRun,
   type VcpuView,
 } from './types.ts'
+import { VcpuCounters } from './vcpu-counters.ts'
+import { VcpuTrace } from './vcpu-trace.ts'
 import type { VirtualApic } from './virtual-apic.ts'
+import type { VirtualizedInterrupts } from './virtualized-interrupts.ts'
 import type { Vmcs } from './vmcs.ts'
 
 const BLOCKING = INTERRUPTIBILITY.blockingBySti | INTERRUPTIBILITY.blockingByMovSs
 /** Operations of a stream between pauses. */
 const SLICE = 128
-/** Basic exit reasons are below this. */
-const REASONS = 128
+/** Any operation will do where only the event before it is of interest. */
+const NEXT: Operation = { op: 'pause' }
 
 export class Vcpu implements VcpuPort {
   readonly number: number
   readonly apic: VirtualApic
-  readonly processor: HostProcessor
-  readonly #name: string
   readonly #vmcs: Vmcs
   readonly #board: VcpuBoard
-  readonly #engine: Engine
+  readonly #trace: VcpuTrace
+  /** Where the processor itself delivers interrupts; else the hypervisor injects them. */
+  readonly #virtualized: VirtualizedInterrupts | undefined
+  #processor: HostProcessor
   #software: GuestSoftware | undefined
   /** Whether the processor is in non-root mode for this virtual processor. */
   #inGuest = false
@@ -52,9 +57,7 @@ export class Vcpu implements VcpuPort {
   /** Index of the user's operation that is executing; null in guest kernel code. */
   #operation: number | null = null
   #exits: ExitRecord[] = []
-  #entries = 0
-  readonly #exitCounts = new Uint32Array(REASONS)
-  readonly #injected = new Uint32Array(256)
+  readonly #counters = new VcpuCounters()
 
   constructor(options: {
     name: string
@@ -64,14 +67,20 @@ export class Vcpu implements VcpuPort {
     vmcs: Vmcs
     board: VcpuBoard
     engine: Engine
+    virtualized: VirtualizedInterrupts | undefined
   }) {
-    this.#name = options.name
     this.number = options.number
     this.apic = options.apic
-    this.processor = options.processor
+    this.#processor = options.processor
+    this.#virtualized = options.virtualized
     this.#vmcs = options.vmcs
     this.#board = options.board
-    this.#engine = options.engine
+    this.#trace = new VcpuTrace(options.engine.trace, options.name, options.number)
+  }
+
+  /** The logical processor to which it is pinned. */
+  get processor(): HostProcessor {
+    return this.#processor
   }
 
   /** Runs the first code of the virtual processor until it is idle. */
@@ -83,13 +92,13 @@ export class Vcpu implements VcpuPort {
   }
 
   /** Executes a stream, then returns to the guest kernel's idle loop. */
-  *run(operations: readonly Operation[]): Software<VcpuRun> {
+  *run(operations: readonly Operation[], meanwhile?: Meanwhile): Software<VcpuRun> {
     assert(!this.#running, 'one stream at a time runs on a virtual processor')
     const results: GuestResult[] = []
-    this.#exits = []
-    this.#running = true
+    this.#begin()
     for (const [index, operation] of operations.entries()) {
       this.#operation = index
+      if (meanwhile?.before === index) yield* this.#interrupted(meanwhile)
       if (index % SLICE === SLICE - 1) yield* pause()
       const result = yield* this.execute(operation)
       results.push(result)
@@ -103,14 +112,71 @@ export class Vcpu implements VcpuPort {
 
   /** Whether an interrupt waits that a halted virtual processor would take. */
   get wakes(): boolean {
-    return !this.#running && this.interruptsEnabled && this.apic.deliverable >= 0
+    if (this.#running || !this.interruptsEnabled || this.#virtualized?.kicked === false) return false
+    return this.apic.deliverable >= 0
+  }
+
+  /** Something was requested of a virtual processor that may sleep: it is to be looked at. */
+  kick(): void {
+    if (this.#virtualized === undefined || this.#running) return
+    this.apic.collectPosted()
+    this.#virtualized.kicked = true
+  }
+
+  /** The wakeup vector arrived at its processor: kicked if it was meant. */
+  wakeUp(): void {
+    if (this.#running || !(this.#virtualized?.descriptor?.outstanding ?? false)) return
+    this.#tell('interrupt', 'was posted an interrupt while it slept: it is scheduled', { step: 'wakeup' })
+    this.kick()
   }
 
   /** Takes what {@link wakes} saw, then idles again. */
   *wake(): Software {
+    this.#begin()
+    yield* this.#idle()
+  }
+
+  #begin(): void {
     this.#running = true
     this.#exits = []
-    yield* this.#idle()
+    this.#virtualized?.run()
+  }
+
+  /** What happens outside while the guest runs, or while the host has taken its processor away. */
+  *#interrupted({ state, act }: Meanwhile): Software {
+    yield* this.#enter()
+    if (state === 'running') return act()
+    this.#board.reschedule(this.processor.number)
+    const { outcome } = this.processor.port.execute(NEXT)
+    assert(outcome === 'vmExit', 'a message of the host ends the guest’s turn')
+    yield* this.#exit(undefined)
+    this.#tell('interrupt', 'is preempted: notifications are suppressed', { step: 'preempted' })
+    this.#virtualized?.preempt(true)
+    act()
+    this.#virtualized?.preempt(false)
+    this.#tell('interrupt', 'has its processor again', { step: 'scheduled' })
+  }
+
+  /**
+   * Pins a sleeping virtual processor to another logical processor: its VMCS is cleared on the old one, notifications
+   * go to the new one. Throws `unsupported`, with nothing changed.
+   */
+  moveTo(processor: HostProcessor, invalidate: (processor: HostProcessor) => void): void {
+    assert(!this.#running, 'only a sleeping virtual processor moves')
+    processor.retain()
+    this.#vmcs.moveTo(processor)
+    const { number } = this.#processor
+    this.#processor.release()
+    this.#processor = processor
+    // The new processor may remember translations of an earlier stay.
+    invalidate(processor)
+    this.#virtualized?.point(processor.number)
+    this.#tell('vm', `moves from processor ${number} to ${processor.number}`, {
+      step: 'migrated',
+      from: number,
+      to: processor.number,
+    })
+    if (this.#virtualized?.descriptor?.outstanding) this.kick()
   }
 
   /** The guest kernel's idle loop: HLT, handlers, HLT again, until nothing is left. */
@@ -123,6 +189,7 @@ export class Vcpu implements VcpuPort {
   #stop(): void {
     this.#running = false
     this.processor.run({ op: 'sti' })
+    if (this.#virtualized?.block()) this.kick()
   }
 
   get interruptsEnabled(): boolean {
@@ -139,6 +206,9 @@ export class Vcpu implements VcpuPort {
           return { ...guestResult('done', result), vector: -1 }
         case 'exception':
           return guestResult('exception', result)
+        case 'interrupted':
+          yield* this.#deliveredByProcessor(result.vector)
+          break
         case 'vmExit': {
           const answer = yield* this.#exit(operation)
           if (answer !== undefined) return answer
@@ -148,6 +218,24 @@ export class Vcpu implements VcpuPort {
           assert(false, `a guest's ${operation.op} does not end with ${result.outcome}`)
       }
     }
+  }
+
+  /** "Virtual-Interrupt Delivery": the processor took the guest to its handler, and the operation waits. */
+  *#deliveredByProcessor(vector: number): Software {
+    this.#counters.delivered(vector)
+    this.#tell('interrupt', `takes vector ${hex(vector)}, delivered by the processor`, {
+      step: 'delivered',
+      guestVector: hex(vector),
+    })
+    yield* this.#handle(vector, true)
+  }
+
+  *#handle(vector: number, interruptFlag: boolean): Software {
+    yield* this.#software!.interrupt(vector, interruptFlag)
+    this.#tell('interrupt', `has handled vector ${hex(vector)}`, {
+      step: 'handled',
+      vector,
+    })
   }
 
   /** Enters the guest unless it is entered, and runs the handlers of what was injected. */
@@ -160,16 +248,18 @@ export class Vcpu implements VcpuPort {
       assert(outcome === 'done' || outcome === 'vmExit', `${op} succeeds (${outcome}, error ${error})`)
       this.#inGuest = outcome === 'done'
       this.#vmcs.noteLaunched()
-      this.#entries++
-      this.#trace('vmEntry', `enters by ${op.toUpperCase()}`, vector < 0 ? {} : { injected: hex(vector) })
+      this.#counters.entries++
+      this.#tell('vmEntry', `enters by ${op.toUpperCase()}`, vector < 0 ? {} : { injected: hex(vector) })
       if (outcome === 'vmExit') yield* this.#exit(undefined)
-      if (vector >= 0) yield* this.#software!.interrupt(vector, image)
+      if (vector >= 0) yield* this.#handle(vector, image)
     }
   }
 
   /** "Event Injection": an exception first, else the interrupt that may be taken; a window for one that may not. */
   #prepareEvent(): void {
-    const requested = this.apic.deliverable
+    this.#virtualized?.prepareEntry()
+    // Where the processor delivers, nothing but exceptions is injected.
+    const requested = this.#virtualized === undefined ? this.apic.deliverable : -1
     let window = requested >= 0
     if (this.#exception !== undefined) {
       const { vector, error } = this.#exception
@@ -179,12 +269,15 @@ export class Vcpu implements VcpuPort {
       this.#vmcs.write(VMCS.entryInterruptionInformation, information)
     } else if (requested >= 0 && this.interruptsEnabled && (this.#interruptibility & BLOCKING) === 0) {
       this.apic.acknowledge(requested)
-      this.#injected[requested]!++
+      this.#counters.injected(requested)
       this.#vmcs.write(
         VMCS.entryInterruptionInformation,
         interruptionInformation(EVENT_TYPE.externalInterrupt, requested),
       )
-      this.#trace('interrupt', `vector ${hex(requested)} is injected`, { guestVector: hex(requested) })
+      this.#tell('interrupt', `vector ${hex(requested)} is injected`, {
+        step: 'injected',
+        guestVector: hex(requested),
+      })
       window = this.apic.deliverable >= 0
     }
     if (window !== this.#windowExiting) {
@@ -206,7 +299,7 @@ export class Vcpu implements VcpuPort {
     const exit = readExit(this.#vmcs, reason & 0xffff)
     this.#rflags = this.#vmcs.read(VMCS.guestRflags)
     this.#interruptibility = this.#vmcs.read(VMCS.guestInterruptibilityState)
-    this.#exitCounts[exit.reason]!++
+    this.#counters.exit(exit.reason)
     const answer = yield* handleExit(exit, operation, this, this.#board)
     const record: ExitRecord = {
       reason: exitName(exit.reason),
@@ -219,7 +312,7 @@ export class Vcpu implements VcpuPort {
       operation: this.#operation,
     }
     this.#exits.push(record)
-    this.#trace('vmExit', `exits: ${record.reason}, answered by ${record.handledBy}`, { ...record })
+    this.#tell('vmExit', `exits: ${record.reason}, answered by ${record.handledBy}`, { ...record })
     if (answer.exception !== undefined) {
       this.#exception = answer.exception
       yield* this.#enter()
@@ -241,19 +334,20 @@ export class Vcpu implements VcpuPort {
     }
   }
 
-  #trace(
-    kind: 'vmEntry' | 'vmExit' | 'interrupt',
-    message: string,
-    detail: Readonly<Record<string, unknown>>,
-  ): void {
-    const { trace } = this.#engine
-    if (!trace.enabled) return
-    trace.emit(kind, `${this.#name} vCPU ${this.number} ${message}`, {
-      vm: this.#name,
-      vcpu: this.number,
-      processor: this.processor.number,
-      ...detail,
-    })
+  #tell(kind: TraceKind, message: string, detail: Readonly<Record<string, unknown>>): void {
+    if (this.#trace.enabled) this.#trace.emit(this.processor.number, kind, message, detail)
+  }
+
+  /** Host page of the VMCS. */
+  get vmcsPage(): number {
+    return this.#vmcs.page
+  }
+
+  /** VMWRITE of a guest-state field by a user; what is remembered of the guest's state follows. */
+  writeVmcs(field: number, [low, high]: Word64): void {
+    this.#vmcs.write(field, low, high)
+    this.#rflags = this.#vmcs.read(VMCS.guestRflags)
+    this.#interruptibility = this.#vmcs.read(VMCS.guestInterruptibilityState)
   }
 
   /** Leaves nothing behind on the processor. */
@@ -264,6 +358,7 @@ export class Vcpu implements VcpuPort {
   }
 
   view(): VcpuView {
+    const descriptor = this.#virtualized?.descriptor
     return {
       number: this.number,
       processor: this.processor.number,
@@ -273,19 +368,14 @@ export class Vcpu implements VcpuPort {
       inService: this.apic.inService,
       taskPriority: this.apic.taskPriority,
       processorPriority: this.apic.processorPriority,
-      exitsByReason: Object.fromEntries(
-        [...this.#exitCounts].flatMap((count, reason) => (count > 0 ? [[exitName(reason), count]] : [])),
-      ),
-      entries: this.#entries,
-      injected: Object.fromEntries(
-        [...this.#injected].flatMap((count, vector) => (count > 0 ? [[hex(vector), count]] : [])),
-      ),
+      ...this.#counters.view(),
+      ...(descriptor && { notification: descriptor.view() }),
     }
   }
 
   save(): Saved {
     return {
-      version: 1,
+      version: 2,
       number: this.number,
       processor: this.processor.number,
       vmcs: this.#vmcs.page,
@@ -293,9 +383,8 @@ export class Vcpu implements VcpuPort {
       rflags: this.#rflags,
       interruptibility: this.#interruptibility,
       windowExiting: this.#windowExiting,
-      entries: this.#entries,
-      exits: this.#exitCounts.slice(),
-      injected: this.#injected.slice(),
+      counters: this.#counters.save(),
+      kicked: this.#virtualized?.kicked ?? false,
       apic: this.apic.save(),
       software: this.#software?.save() ?? null,
     }

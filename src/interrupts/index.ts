@@ -1,4 +1,7 @@
 export { ApicBus, type EndOfInterruptListener } from './apic-bus.ts'
+export type { InterprocessorBus } from './interprocessor-bus.ts'
 export { IoApic, type IoApicOptions, type RedirectionView } from './io-apic.ts'
-export { type InterprocessorBus, LocalApic, type LocalApicView } from './local-apic.ts'
+export { LocalApic, type LocalApicView } from './local-apic.ts'
+export type { LocalSource } from './local-vector-table.ts'
 export { decodeCompatibility, InterruptMessage, type InterruptSink } from './message.ts'
+export { hasVector, highestVector, setVector } from './vector-sets.ts'

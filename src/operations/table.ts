@@ -8,10 +8,12 @@ import { allocateBuffer, buffers, flushBuffers, freeBuffer } from './buffers.ts'
 import type { OperationContext } from './context.ts'
 import { events } from './events.ts'
 import { functions, groups, oneFunction, readConfig, resetFunction, setNumVfs } from './functions.ts'
+import { interruptVcpu, localApic, moveVcpu, traceInterrupt, virtualApic } from './interrupts.ts'
 import { judge } from './judge.ts'
 import type { Operation } from './operation.ts'
 import { createPlatform, deletePlatform, platformState, platforms, power } from './platforms.ts'
 import { dma, interrupt } from './stimulus.ts'
+import { compareTechniques, workloads } from './techniques.ts'
 import {
   createTopology,
   deleteTopology,
@@ -23,6 +25,7 @@ import {
 import { caches, tables } from './unit-tables.ts'
 import { explain, faults, registers, units } from './units.ts'
 import { runVcpu, vcpu } from './vcpus.ts'
+import { runProcessor, vmcs, writeVmcs } from './vmcs.ts'
 import { attach, createVm, deleteVm, detach, readMemory, vm, vms, writeMemory } from './vms.ts'
 
 export const OPERATIONS = {
@@ -65,6 +68,16 @@ export const OPERATIONS = {
   writeMemory,
   vcpu,
   runVcpu,
+  vmcs,
+  writeVmcs,
+  runProcessor,
+  virtualApic,
+  interruptVcpu,
+  moveVcpu,
+  localApic,
+  traceInterrupt,
+  workloads,
+  compareTechniques,
   events,
 } as const
 

@@ -25,6 +25,21 @@ const VcpuView = Fields(
     injected: Type.Record(Type.String(), Type.Integer(), {
       description: 'Injected interrupts by vector, `0x…`',
     }),
+    delivered: Type.Record(Type.String(), Type.Integer(), {
+      description: 'Interrupts that the processor delivered without a VM exit, by vector, `0x…`',
+    }),
+    notification: Type.Optional(
+      Fields(
+        {
+          descriptor: Hex,
+          vector: Count(255),
+          destination: Hex,
+          outstanding: Type.Boolean(),
+          suppressed: Type.Boolean(),
+        },
+        { description: 'The posted-interrupt descriptor' },
+      ),
+    ),
   },
   { $id: 'Vcpu' },
 )
@@ -41,6 +56,14 @@ const view = (vcpu: Vcpu): Static<typeof VcpuView> => ({
   exitsByReason: { ...vcpu.exitsByReason },
   entries: vcpu.entries,
   injected: { ...vcpu.injected },
+  delivered: { ...vcpu.delivered },
+  ...(vcpu.notification && {
+    notification: {
+      ...vcpu.notification,
+      descriptor: hex(vcpu.notification.descriptor),
+      destination: hex(vcpu.notification.destination),
+    },
+  }),
 })
 
 const path = '/v1/platforms/{platform}/vms/{vm}/vcpus/{vcpu}'
@@ -58,7 +81,7 @@ export const vcpu = operation({
       hypervisor.vm(input.vm)
       return view(hypervisor.vcpu(input.vm, input.vcpu))
     }),
-  tell: ({ number, state, pending, inService, injected, exitsByReason }, input) => {
+  tell: ({ number, state, pending, inService, injected, delivered, exitsByReason }, input) => {
     const list = (counts: Readonly<Record<string, number>>) =>
       Object.entries(counts)
         .map(([name, count]) => `${name} ${count}×`)
@@ -66,7 +89,7 @@ export const vcpu = operation({
     const vectors = (of: readonly number[]) => of.map(vector => hex(vector, 2)).join(', ') || 'none'
     return (
       `Virtual processor ${number} of "${input.vm}" is ${state}; pending: ${vectors(pending)}; in service: ` +
-      `${vectors(inService)}; injected: ${list(injected)}; exits: ${list(exitsByReason)}.`
+      `${vectors(inService)}; injected: ${list(injected)}${Object.keys(delivered).length > 0 ? `; delivered by the processor: ${list(delivered)}` : ''}; exits: ${list(exitsByReason)}.`
     )
   },
 })
