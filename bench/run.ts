@@ -1,5 +1,6 @@
 /** `npm run bench [-- name…]`: runs the named benchmarks (files of this folder), or all of them, one after another. */
 import { readdirSync } from 'node:fs'
+import '../bin/inlining.js'
 
 const available = readdirSync(import.meta.dirname)
   .filter(name => name.endsWith('.ts') && !['run.ts', 'measure.ts', 'machines.ts'].includes(name))

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import './inlining.js'
 
 const NEEDED = 24
 const root = new URL('../', import.meta.url)

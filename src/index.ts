@@ -15,7 +15,11 @@ import {
 import type { TopologyDocument } from './platform/index.ts'
 
 export { type ErrorCode, type ErrorDetails, type Issue, NorthbridgeError } from './core/index.ts'
-export { readCapture } from './interop/index.ts'
+export {
+  type ImportedCapture,
+  importMachineFrom,
+  readCapture,
+} from './interop/index.ts'
 export { type InputOf, type OperationId, type OutputOf, readDocument } from './operations/index.ts'
 export { parseTopology, type Topology, type TopologyDocument } from './platform/index.ts'
 

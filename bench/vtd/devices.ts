@@ -3,7 +3,7 @@
  * root bus, behind a root port, behind a PCIe-to-PCI bridge, and a virtual function; each in a domain of its own, with
  * its buffers above 4 GiB.
  */
-import { Engine } from '../../src/engine/index.ts'
+import { Engine, sleep } from '../../src/engine/index.ts'
 import { MemoryRequest, type PcieFunction, STATUS } from '../../src/pcie/index.ts'
 import { Platform, parseTopology } from '../../src/platform/index.ts'
 import { enableTranslation, SECOND_STAGE, Tables } from './tables.ts'
@@ -80,6 +80,7 @@ export function eightDevices(): EightDevices {
   const physical = functions[5]!
   config(PORT_BUS << 8, SR_IOV + 0x10, 1)
   config(PORT_BUS << 8, SR_IOV + 0x08, 9)
+  engine.run(sleep(engine, 100_000_000))
   const [virtual] = physical.virtualFunctions
   virtual!.writeConfig(4, 4, 0xffff_ffff)
   functions.push(virtual!)

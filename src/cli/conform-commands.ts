@@ -2,8 +2,10 @@
 import { basename } from 'node:path'
 import type { Command } from 'commander'
 import {
+  checkConfig,
   checkLinux,
   checkProcessors,
+  configReportOf,
   filesIn,
   parseVectors,
   type Report,
@@ -11,6 +13,7 @@ import {
   replay,
   reportOf,
   tellCases,
+  tellConfigReport,
   tellProcessors,
   tellReport,
 } from '../conformance/index.ts'
@@ -67,6 +70,16 @@ export function addConformCommands(root: Command, environment: CommandEnvironmen
       }
       const report = checkProcessors(text)
       environment.print(json ? toJson(report) : tellProcessors(report, text))
+      if (report.failed > 0) environment.exit(FAILED)
+    })
+  conform
+    .command('config')
+    .description('replay what firmware and kernel did to configuration space, read by read')
+    .argument('<folder...>', 'captures with topology.args or topology.json, and pci-cfg-trace.log.gz')
+    .option('--json', 'print JSON for programs')
+    .action((folders: readonly string[], { json }: ConformOptions) => {
+      const report = configReportOf(folders.map(folder => checkConfig(folder)))
+      environment.print(json ? toJson(report) : tellConfigReport(report))
       if (report.failed > 0) environment.exit(FAILED)
     })
 }

@@ -4,12 +4,13 @@ import { type Command, Option } from 'commander'
 import { NorthbridgeError } from '../core/index.ts'
 import {
   type InputOf,
+  installation,
   type Operation,
   type OperationId,
   operationEntries,
   readDocument,
 } from '../operations/index.ts'
-import { remoteCall } from './client.ts'
+import { localCall, remoteCall } from './client.ts'
 import type { CommandEnvironment } from './environment.ts'
 import { render, toJson } from './output.ts'
 
@@ -55,7 +56,8 @@ function addOperation(
       command.addOption(option.makeOptionMandatory(required.includes(name)))
       return [name, option.attributeName()] as const
     })
-  command.addOption(serverOption()).option('--json', 'print JSON for programs')
+  const server = row.ofInstallation ? new Option('--server <url>', 'ask this server') : serverOption()
+  command.addOption(server).option('--json', 'print JSON for programs')
   command.action(async (...parsed: unknown[]) => {
     const options = command.opts<Record<string, string>>()
     const given = [
@@ -65,7 +67,9 @@ function addOperation(
     const input = Object.fromEntries(
       given.map(([name, text]) => [name, fieldValue(name, properties[name]!, text)]),
     )
-    const result = await remoteCall(options['server']!)(id, input as InputOf<typeof id>)
+    const { server } = options
+    const call = server === undefined ? localCall(installation()) : remoteCall(server)
+    const result = await call(id, input as InputOf<typeof id>)
     environment.print(options['json'] ? toJson(result) : render(row, result, input))
   })
 }

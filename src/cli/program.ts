@@ -6,6 +6,8 @@ import { addConformCommands } from './conform-commands.ts'
 import { addDocumentCommands } from './document-commands.ts'
 import type { CommandEnvironment } from './environment.ts'
 import { addExperimentCommands } from './experiment-commands.ts'
+import { addGroupCommands } from './group-commands.ts'
+import { addInterchangeCommands } from './interchange-commands.ts'
 import { addOperationCommands } from './operation-commands.ts'
 import { complainAbout, type Output } from './output.ts'
 import { addServeCommand } from './serve-command.ts'
@@ -46,8 +48,10 @@ export function program(environment: CommandEnvironment): Command {
   addServeCommand(root, environment)
   addExperimentCommands(root, environment)
   addDocumentCommands(root, environment)
+  addInterchangeCommands(root, environment)
   addConformCommands(root, environment)
   addCompareCommands(root, environment)
+  addGroupCommands(root, environment)
   addOperationCommands(root, environment)
   return root
 }

@@ -1,3 +1,5 @@
+export { checkConfig } from './config-check.ts'
+export { type ConfigCapture, type ConfigReport, configReportOf, tellConfigReport } from './config-report.ts'
 export { filesIn, isFile, readText } from './files.ts'
 export { checkLinux } from './linux-check.ts'
 export { type Failure, type Report, reportOf, tellReport, type Verdict } from './report.ts'

@@ -1,4 +1,5 @@
 /** The bytes of each capability that a data sheet can list. */
+import { hexToBytes } from '../core/index.ts'
 import {
   ACS,
   ACS_BIT,
@@ -6,6 +7,8 @@ import {
   ARI,
   ATS,
   CAPABILITY,
+  CONVENTIONAL_CONFIG_SIZE,
+  DPC,
   DSN,
   EXPRESS,
   EXTENDED_CAPABILITY,
@@ -15,6 +18,7 @@ import {
   PM,
   PORT_TYPE,
   PRI,
+  RCEC,
 } from '../pcie/formats/index.ts'
 import type { DataSheetCapability } from './data-sheet.ts'
 import type { ImageWriter } from './image-writer.ts'
@@ -60,6 +64,17 @@ const WRITERS: { readonly [Name in DataSheetCapability['capability']]: Writer<Na
       sheet.bits.reduce((bits, name) => bits | ACS_BIT[name], 0),
     )
   },
+  downstreamPortContainment: (image, base, sheet) => {
+    image.extended(base, EXTENDED_CAPABILITY.DPC, 1)
+    image.write(base, DPC.CAPABILITY_CONTROL, { SOFTWARE_CAPABLE: Number(sheet.softwareTrigger) })
+  },
+  eventCollector: (image, base, sheet) => {
+    image.extended(base, EXTENDED_CAPABILITY.RC_EVENT_COLLECTOR, 1)
+    image.dword(
+      base + RCEC.DEVICES.offset,
+      sheet.devices.reduce((bits, device) => bits | (1 << device), 0),
+    )
+  },
   ari: (image, base, _sheet, place) => {
     image.extended(base, EXTENDED_CAPABILITY.ARI, 1)
     image.write(base, ARI.CONTROL, { NEXT: place.nextFunction })
@@ -89,6 +104,14 @@ const WRITERS: { readonly [Name in DataSheetCapability['capability']]: Writer<Na
       PRIVILEGED_CAPABLE: Number(sheet.privileged),
       WIDTH: sheet.widthBits,
     })
+  },
+  raw: (image, base, sheet) => {
+    const extended = base >= CONVENTIONAL_CONFIG_SIZE
+    if (extended) image.extended(base, Number(sheet.id), sheet.version)
+    else image.capability(base, Number(sheet.id))
+    for (const [i, byte] of hexToBytes(sheet.bytes).entries()) {
+      image.byte(base + (extended ? 4 : 2) + i, byte)
+    }
   },
 }
 
@@ -153,12 +176,24 @@ function express(image: ImageWriter, base: number, sheet: Of<'express'>): void {
     if (sheet.version >= 2) image.write(base, EXPRESS.LINK_CAPABILITIES_2, { SPEEDS: 2 ** speed - 1 })
   }
   if (sheet.slotNumber !== undefined) {
-    image.write(base, EXPRESS.SLOT_CAPABILITIES, { NUMBER: sheet.slotNumber })
-    image.write(base, EXPRESS.SLOT_CONTROL, { PRESENCE: 1 })
+    image.write(base, EXPRESS.SLOT_CAPABILITIES, { NUMBER: sheet.slotNumber, ...hotPlugBits(sheet.hotPlug) })
+    image.write(base, EXPRESS.SLOT_CONTROL, { PDS: 1 })
   }
   if (sheet.type === 'rootPort') image.write(base, EXPRESS.ROOT_CONTROL, { RRS_CAPABLE: 1 })
   if (sheet.version < 2) return
   image.write(base, EXPRESS.DEVICE_CAPABILITIES_2, { ARI_FORWARDING: Number(sheet.ariForwarding) })
+}
+
+function hotPlugBits(hotPlug: Of<'express'>['hotPlug']): Readonly<Record<string, number>> {
+  if (hotPlug === undefined) return {}
+  return {
+    HPC: 1,
+    ABP: Number(hotPlug.attentionButton),
+    PCP: Number(hotPlug.powerController),
+    AIP: Number(hotPlug.attentionIndicator),
+    PIP: Number(hotPlug.powerIndicator),
+    HPS: Number(hotPlug.surprise),
+  }
 }
 
 function errorReporting(image: ImageWriter, base: number, sheet: Of<'errorReporting'>): void {

@@ -3,6 +3,7 @@
  * offsets are `0x…` text, sizes carry their unit, and every block may name where its values are from.
  */
 import { z } from 'zod'
+import { enableTimeSchema, registerOverridesSchema } from './register-overrides.ts'
 
 const hexText = (digits: number) =>
   z
@@ -70,6 +71,7 @@ const capabilitySchema = z.discriminatedUnion('capability', [
       'downstreamPort',
       'pcieToPciBridge',
       'integratedEndpoint',
+      'eventCollector',
     ]),
     version: z.int().min(1).max(2).default(2),
     maxPayloadBytes: powerOfTwo(128, 4096),
@@ -83,6 +85,16 @@ const capabilitySchema = z.discriminatedUnion('capability', [
       })
       .optional(),
     slotNumber: z.int().min(0).max(8191).optional(),
+    hotPlug: z
+      .strictObject({
+        attentionButton: z.boolean().default(true),
+        powerController: z.boolean().default(true),
+        attentionIndicator: z.boolean().default(true),
+        powerIndicator: z.boolean().default(true),
+        surprise: z.boolean().default(true).describe('Cards may be pulled out without notice'),
+      })
+      .optional()
+      .describe('Ports with a slot number only'),
     portNumber: z.int().min(0).max(255).default(0),
     source,
   }),
@@ -100,6 +112,18 @@ const capabilitySchema = z.discriminatedUnion('capability', [
     capability: z.literal('accessControl'),
     at: extendedAt,
     bits: z.array(z.enum(['SV', 'TB', 'RR', 'CR', 'UF', 'DT'])),
+    source,
+  }),
+  z.strictObject({
+    capability: z.literal('downstreamPortContainment'),
+    at: extendedAt,
+    softwareTrigger: z.boolean().default(true),
+    source,
+  }),
+  z.strictObject({
+    capability: z.literal('eventCollector'),
+    at: extendedAt,
+    devices: z.array(z.int().min(0).max(31)).describe('Devices of its root bus whose errors it collects'),
     source,
   }),
   z.strictObject({ capability: z.literal('ari'), at: extendedAt, source }),
@@ -131,6 +155,20 @@ const capabilitySchema = z.discriminatedUnion('capability', [
     privileged: z.boolean().default(false).describe('Privileged mode can be requested'),
     source,
   }),
+  z
+    .strictObject({
+      capability: z.literal('raw'),
+      at: extendedAt,
+      id: id16.describe('Capability ID; an extended one if it lies at 100h or above'),
+      version: z.int().min(1).max(15).default(1).describe('Extended capabilities only'),
+      bytes: z
+        .string()
+        .regex(/^(?:[0-9a-f]{2})*$/i, 'must be an even number of hexadecimal digits')
+        .default('')
+        .describe('What follows the header of 2 bytes, or of 4 of an extended capability'),
+      source,
+    })
+    .describe('A capability by its bytes: what its registers do follows from its ID'),
 ])
 
 const routing = z.strictObject({ offset: z.int().min(1).max(0xffff), stride: z.int().min(0).max(0xffff) })
@@ -143,7 +181,11 @@ const sriovSchema = z.strictObject({
   vfDeviceId: id16,
   supportedPageSizes: hexText(8).default('0x553'),
   bars: z.array(barSchema).describe('VF BARs; the size is that of one virtual function'),
-  virtualFunction: z.strictObject({ capabilities: z.array(capabilitySchema) }),
+  virtualFunction: z.strictObject({
+    capabilities: z.array(capabilitySchema),
+    overrides: registerOverridesSchema.optional(),
+  }),
+  enableTimeNs: enableTimeSchema.optional(),
   source,
 })
 
@@ -160,6 +202,13 @@ const functionSchema = z.strictObject({
   romSizeBytes: z.union([z.literal(0), powerOfTwo(2048, 2 ** 24)]).default(0),
   wideWindows: z.boolean().default(true).describe('Bridges: 64-bit prefetchable window'),
   capabilities: z.array(capabilitySchema).default([]),
+  overrides: registerOverridesSchema.optional(),
+  vitalProductData: z
+    .string()
+    .regex(/^(?:[0-9a-f]{2})*$/i, 'must be an even number of hexadecimal digits')
+    .max(2 ** 16)
+    .optional()
+    .describe('What the VPD capability reads; default: erased storage'),
   deviceTlbEntries: z
     .int()
     .min(1)
@@ -192,6 +241,16 @@ export const dataSheetSchema = z.strictObject({
     .strictObject({ count: z.int().min(0), reason: z.string(), source })
     .optional()
     .describe('Where drivers enable fewer virtual functions than TotalVFs'),
+  quirks: z
+    .array(z.strictObject({ text: z.string(), source: z.string() }))
+    .default([])
+    .describe('What is known to be special, for people'),
+  unverified: z
+    .array(
+      z.string().regex(/^(?:\/[A-Za-z0-9]+)+$/, 'must be a path of the sheet, like "/functions/0/bars/1"'),
+    )
+    .default([])
+    .describe('Fields, with all below them, whose values nobody has checked against a source'),
 })
 
 export type DataSheet = z.output<typeof dataSheetSchema>

@@ -6,6 +6,7 @@ import { NorthbridgeError, PAGE_SIZE, type PageNumber } from '../core/index.ts'
 import {
   ADDRESS_TYPE,
   GROUP,
+  issueAsPhantom,
   MemoryRequest,
   type PcieFunction,
   type SignalOutcome,
@@ -49,6 +50,10 @@ export interface DmaOptions {
   readonly execute?: boolean | undefined
   /** Go through the device-TLB, if software has enabled ATS. */
   readonly useAts?: boolean | undefined
+  /** Under the id of this phantom function, counted from 1. */
+  readonly phantom?: number | undefined
+  /** The data is marked as corrupt. */
+  readonly poisoned?: boolean | undefined
 }
 
 /** The parts of a transfer, ascending by address; records and list are reused by the engine's next transfer. */
@@ -108,6 +113,7 @@ export class DmaEngine {
     request.pasid = options.pasid ?? -1
     request.privileged = options.privileged === true
     request.execute = options.execute === true
+    request.poisoned = options.poisoned === true
     this.#options = options
     this.#groups.length = 0
     this.#parts.length = 0
@@ -157,7 +163,13 @@ export class DmaEngine {
   }
 
   /** Sends the request in a process address space or by ATS. Returns the page request group opened, or -1. */
-  #issue({ pasid = -1, privileged = false, execute = false, useAts = false }: DmaOptions): number {
+  #issue({
+    pasid = -1,
+    privileged = false,
+    execute = false,
+    useAts = false,
+    phantom = 0,
+  }: DmaOptions): number {
     const request = this.#request
     const { translation } = this.function
     const modes = pasid >= 0 || privileged || execute
@@ -169,6 +181,10 @@ export class DmaEngine {
       return -1
     }
     request.addressType = ADDRESS_TYPE.untranslated
+    if (phantom > 0) {
+      issueAsPhantom(this.function, request, phantom)
+      return -1
+    }
     if (useAts && translation !== undefined) return translation.issue(request)
     this.function.issue(request)
     return -1
@@ -178,6 +194,7 @@ export class DmaEngine {
   fire(vector: number): InterruptResult {
     this.#request.privileged = false
     this.#request.execute = false
+    this.#request.poisoned = false
     this.#interrupt.signal = this.function.signal(vector, this.#request)
     return this.#interrupt
   }

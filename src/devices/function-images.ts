@@ -1,5 +1,5 @@
 /** From a data sheet to what the fabric builds functions from. */
-import { assert } from '../core/index.ts'
+import { assert, hexToBytes } from '../core/index.ts'
 import {
   CLASS,
   CONVENTIONAL_CONFIG_SIZE,
@@ -16,6 +16,7 @@ import type { BarDefinition, FunctionDefinition, SriovDefinition } from '../pcie
 import { writeCapability } from './capability-images.ts'
 import type { DataSheet, DataSheetBar, DataSheetFunction } from './data-sheet.ts'
 import { ImageWriter } from './image-writer.ts'
+import { registerOverrides } from './register-overrides.ts'
 
 /** The definitions of all functions of a device, function 0 first. */
 export const definitionsFromDataSheet = (sheet: DataSheet): FunctionDefinition[] =>
@@ -39,8 +40,14 @@ export function definitionFromDataSheet(sheet: DataSheet, number = 0): FunctionD
         nonAri: sriov.nonAri,
         bars: sriov.bars.map(barOf),
         image: virtualImage(fn),
+        ...(sriov.enableTimeNs !== undefined && { enableTimeNs: sriov.enableTimeNs }),
+        ...(sriov.virtualFunction.overrides && {
+          overrides: registerOverrides(sriov.virtualFunction.overrides),
+        }),
       } satisfies SriovDefinition,
     }),
+    ...(fn.overrides && { overrides: registerOverrides(fn.overrides) }),
+    ...(fn.vitalProductData !== undefined && { vitalProductData: hexToBytes(fn.vitalProductData) }),
     ...(fn.deviceTlbEntries !== undefined && { deviceTlbEntries: fn.deviceTlbEntries }),
     ...(fn.internalPeerToPeer !== undefined && { internalPeerToPeer: fn.internalPeerToPeer }),
   }
@@ -67,8 +74,14 @@ function physicalImage(fn: DataSheetFunction, number: number, nextFunction: numb
     const width = Number(fn.wideWindows)
     image.write(0, PREFETCHABLE_WINDOW, { BASE_WIDTH: width, LIMIT_WIDTH: width })
   } else writeSubsystem(image, fn)
-  for (const capability of fn.capabilities) writeCapability(image, capability, { nextFunction })
-  if (fn.sriov !== undefined) writeSriov(image, fn.sriov, number)
+  const { sriov, capabilities } = fn
+  // The SR-IOV capability has its place in the list before the first that lies behind it.
+  const behind = sriov === undefined ? -1 : capabilities.findIndex(({ at }) => Number(at) > Number(sriov.at))
+  for (const [i, capability] of capabilities.entries()) {
+    if (i === behind) writeSriov(image, sriov!, number)
+    writeCapability(image, capability, { nextFunction })
+  }
+  if (sriov !== undefined && behind < 0) writeSriov(image, sriov, number)
   return image.bytes()
 }
 

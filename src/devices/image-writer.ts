@@ -30,6 +30,11 @@ export class ImageWriter {
     this.#words[offset >>> 2] = value
   }
 
+  /** Sets one byte, of which nothing was set before. */
+  byte(offset: number, value: number): void {
+    this.#words[offset >>> 2]! |= value << ((offset & 3) * 8)
+  }
+
   /** Begins a PCI-compatible capability at the end of the list. */
   capability(base: number, id: number): void {
     const from = this.#last === 0 ? CAPABILITIES_POINTER : this.#last

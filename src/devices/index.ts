@@ -14,4 +14,6 @@ export {
   type InterruptResult,
 } from './dma-engine.ts'
 export { definitionFromDataSheet, definitionsFromDataSheet } from './function-images.ts'
+export { ImageWriter } from './image-writer.ts'
 export { dataSheetNames, loadDataSheet } from './load-data-sheet.ts'
+export { enableTimeSchema, registerOverrides, registerOverridesSchema } from './register-overrides.ts'

@@ -1,6 +1,6 @@
 /** Virtual time and the event queue of a world. Events are data, never closures, so that a world can be saved. */
 import { assert, type Saved } from '../core/index.ts'
-import { drive, type Software } from './software.ts'
+import { drive, type Software, WAKE_UP } from './software.ts'
 import { Trace } from './trace.ts'
 
 /** A queued event: what to do (`kind`), for whom (`target`, a component's name), with one number. */
@@ -26,6 +26,7 @@ export class Engine {
 
   constructor() {
     this.trace = new Trace(() => this.#now)
+    this.handle(WAKE_UP, () => {})
   }
 
   /** Nanoseconds of virtual time since the world began. */

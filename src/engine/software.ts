@@ -10,6 +10,9 @@ export type WaitCondition = (() => boolean) | undefined
 /** A piece of software that may wait and ends with a result. Compose with `yield*`. */
 export type Software<Result = void> = Generator<WaitCondition, Result, void>
 
+/** The kind of event that ends a sleep: it does nothing, but time has gone on when it happens. */
+export const WAKE_UP = 'software.wakeUp'
+
 /** Waits until a condition holds: `yield* until(() => statusWordWritten())`. Checks once before waiting. */
 export function* until(condition: () => boolean): Software {
   while (!condition()) yield condition

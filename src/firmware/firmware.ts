@@ -4,7 +4,7 @@
  */
 import { hex } from '../core/index.ts'
 import { pause, type Software } from '../engine/index.ts'
-import { COMMAND_STATUS, INTERRUPT } from '../pcie/formats/index.ts'
+import { BRIDGE_CONTROL, COMMAND_STATUS, INTERRUPT } from '../pcie/formats/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { enumerate, type FoundFunction } from './enumeration.ts'
 import { type PlacedTable, placeTables } from './tables.ts'
@@ -20,6 +20,10 @@ export interface FirmwareReport {
 
 /** Interrupt lines of the 8259s that INTA# to INTD# of device 0 are routed to; other devices rotate them. */
 const LEGACY_LINES = [10, 10, 11, 11] as const
+/** Devices of a root bus from here on are the chipset's own, which do not rotate them. */
+const FIRST_CHIPSET_DEVICE = 25
+/** The bytes of Bridge Control beside those of the interrupt line and pin. */
+const BRIDGE_CONTROL_REGISTER = 0xffff_0000
 
 /**
  * Runs on a machine in reset state. Throws `outOfResources` if bus numbers, addresses or the place for tables run out.
@@ -27,13 +31,18 @@ const LEGACY_LINES = [10, 10, 11, 11] as const
 export function* runFirmware(machine: MachinePort): Software<FirmwareReport> {
   const { roots, functions, buses, notes } = yield* enumerate(machine)
   const remarks = [...notes, ...(yield* assignAddresses(roots, machine.board.hostBridges))]
-  for (const one of roots.flat()) yield* enable(one)
+  for (const one of roots.flat()) yield* enable(one, deviceOf(one) < FIRST_CHIPSET_DEVICE ? deviceOf(one) : 0)
   const tables = placeTables(machine)
   return { functions, buses, tables, notes: remarks }
 }
 
-/** Decoding on; bus mastering for bridges only, so that no endpoint writes to memory before its driver is there. */
-function* enable(one: FoundFunction): Software {
+const deviceOf = ({ config }: FoundFunction): number => (config.rid >>> 3) & 31
+
+/**
+ * Decoding on; bus mastering for bridges only, so that no endpoint writes to memory before its driver is there. Bridges
+ * pass error messages on. `rotation`: "Interrupt Binding", the device numbers on the way from the root bus, added up.
+ */
+function* enable(one: FoundFunction, rotation: number): Software {
   const { config, bridge } = one
   const { IOSE, MSE, BME, SERR } = COMMAND_STATUS.f
   const ports =
@@ -42,11 +51,15 @@ function* enable(one: FoundFunction): Software {
   config.write(COMMAND_STATUS.offset, bits, 0xffff)
   const pin = config.get(INTERRUPT.offset, INTERRUPT.f.PIN)
   if (pin !== 0) {
-    const device = (config.rid >>> 3) & 31
-    config.write(INTERRUPT.offset, LEGACY_LINES[(device + pin - 1) & 3]!, INTERRUPT.f.LINE.mask)
+    config.write(INTERRUPT.offset, LEGACY_LINES[(rotation + pin - 1) & 3]!, INTERRUPT.f.LINE.mask)
+  }
+  if (bridge !== undefined) {
+    const { SERR: FORWARD } = BRIDGE_CONTROL.f
+    const control = config.read(BRIDGE_CONTROL.offset) & BRIDGE_CONTROL_REGISTER
+    config.write(BRIDGE_CONTROL.offset, control | FORWARD.mask, BRIDGE_CONTROL_REGISTER)
   }
   yield* pause()
-  for (const below of bridge?.functions ?? []) yield* enable(below)
+  for (const below of bridge?.functions ?? []) yield* enable(below, rotation + deviceOf(below))
 }
 
 /** The report in sentences, for the trace. */

@@ -9,6 +9,7 @@ import {
   type DmarStructure,
   DRHD_FLAGS,
   encodeDmar,
+  encodeHpet,
   encodeMadt,
   encodeMcfg,
   encodeRsdp,
@@ -35,6 +36,8 @@ import type { MachinePort } from '../platform/machine-port.ts'
 const LOCAL_APIC_BASE = 0xfee0_0000
 /** The first local APIC id that only a local x2APIC entry can carry. */
 const FIRST_X2APIC_ID = 0xff
+/** What the I/O controller hubs are given, in ticks. */
+const HPET_MINIMUM_TICK = 0x80
 /** From the boot parameters to 1 MiB nothing is for the kernel to use. */
 const CONVENTIONAL_END = BOOT_PARAMETERS_ADDRESS
 const EXTENDED_BASE = 0x10_0000
@@ -61,6 +64,7 @@ export function placeTables(machine: MachinePort): PlacedTable[] {
   const { board } = machine
   const tables = [madt(board), mcfg(board)]
   if (board.remapping.units.length > 0) tables.push(dmar(board))
+  if (board.hpet !== undefined) tables.push(hpet(board.hpet))
   if (board.memoryAffinity.some(({ numaNode }) => numaNode >= 0)) tables.push(srat(board))
 
   let next = RSDP_SEARCH.base + alignUp(RSDP_SIZE)
@@ -141,6 +145,20 @@ const mcfg = ({ ecam }: Board): Uint8Array =>
     allocations: ecam.map(({ segment, base, lastBus }) => ({ base, segment, startBus: 0, endBus: lastBus })),
   })
 
+const hpet = ({ base, blockId }: NonNullable<Board['hpet']>): Uint8Array =>
+  encodeHpet({
+    header: header('HPET', 1),
+    blockId,
+    addressSpace: 0,
+    registerWidth: 64,
+    registerOffset: 0,
+    accessSize: 0,
+    base,
+    number: 0,
+    minimumTick: HPET_MINIMUM_TICK,
+    pageProtection: 0,
+  })
+
 function srat({ processors, memoryAffinity }: Board): Uint8Array {
   const entries: SratEntry[] = []
   for (const { apicId, numaNode } of processors) {
@@ -169,7 +187,7 @@ function srat({ processors, memoryAffinity }: Board): Uint8Array {
 /** The wiring of the remapping units, structures in ascending order of their types. */
 function dmar({ remapping }: Board): Uint8Array {
   const { units, reservedMemory, atsPorts, integratedCaches } = remapping
-  const { hostAddressWidth, interruptRemapping } = remapping
+  const { hostAddressWidth, interruptRemapping, namespaceDevices } = remapping
   // An INCLUDE_PCI_ALL unit is listed behind all others of its segment.
   const lastOf = (segment: number): number => units.findLastIndex(unit => unit.segment === segment)
   const position = (unit: BoardRemappingUnit): number =>
@@ -204,6 +222,11 @@ function dmar({ remapping }: Board): Uint8Array {
         registerBase,
         proximityDomain: numaNode,
       })),
+    ...namespaceDevices.map(({ number, path }) => ({
+      kind: 'ANDD' as const,
+      deviceNumber: number,
+      name: new TextEncoder().encode(`${path}\0`),
+    })),
     ...integratedCaches.map(({ segment, required, scopes }) => ({
       kind: 'SATC' as const,
       flags: required ? SATC_FLAGS.ATC_REQUIRED : 0,

@@ -134,7 +134,9 @@ function demandsOf(one: FoundFunction, honour: boolean): Demand[] {
   if (rom.size > 0) {
     const bar = { kind: 'memory32', prefetchable: false, size: rom.size } as const
     demands.push(
-      barDemand(config, bar, rom.size, undefined, address => config.write(rom.offset, address ?? 0)),
+      barDemand(config, bar, rom.size, honour ? preset?.rom : undefined, address =>
+        config.write(rom.offset, address ?? 0),
+      ),
     )
   }
   for (const bar of virtual.bars) {
@@ -193,6 +195,11 @@ function windowDemand(
 ): Demand | undefined {
   closeWindow(one.config, space)
   const preset = honour ? one.preset?.windows?.[space] : undefined
+  if (preset === null) {
+    // What was told its address keeps it, out of reach as it is.
+    for (const demand of wanted) demand.assign(demand.fixed)
+    return undefined
+  }
   if (wanted.length === 0 && preset === undefined) return undefined
   const granularity = GRANULARITY[space]
   const unkept = new Set(misplaced(wanted, [preset ?? ANYWHERE]))

@@ -1,9 +1,12 @@
 /** The kernel command line: the parameters that this kernel understands, the others are kept and ignored. */
-import { NorthbridgeError, parseFunctionAddress } from '../core/index.ts'
+import { NorthbridgeError } from '../core/index.ts'
+import { type DeviceName, parseDeviceName } from './pci/device-name.ts'
 
 export interface KernelParameters {
   /** `intel_iommu=on`, which this kernel wants spelled out, as Debian's does not build it in. */
   readonly iommu: boolean
+  /** An AMD IOMMU is used unless `amd_iommu=off` or `iommu=off`. */
+  readonly amdIommu: boolean
   /** `intel_iommu=…,sm_on`: scalable mode where units have it. */
   readonly scalableMode: boolean
   /**
@@ -23,8 +26,23 @@ export interface KernelParameters {
   readonly x2apic: boolean
   /** `vfio_iommu_type1.allow_unsafe_interrupts=1` */
   readonly allowUnsafeInterrupts: boolean
-  /** `pci=disable_acs_redir=…`: addresses of ports whose redirection is to stay off. */
-  readonly disableAcsRedirection: readonly string[]
+  /** `pci=disable_acs_redir=…`: ports whose redirection is to stay off. */
+  readonly disableAcsRedirection: readonly DeviceName[]
+  /** `pci=config_acs=…`: bits of ACS control that are set or cleared; the first setting that names a port counts. */
+  readonly configureAcs: readonly AcsSetting[]
+  /** False after `pci=noats`. */
+  readonly ats: boolean
+  /** False after `pci=noari`. */
+  readonly ari: boolean
+  /** `pci=pcie_scan_all`: look for devices above 0 behind a link, too. */
+  readonly scanAllDevices: boolean
+}
+
+export interface AcsSetting {
+  readonly device: DeviceName
+  /** Bits that are not left as firmware set them. */
+  readonly mask: number
+  readonly bits: number
 }
 
 /** Throws `invalidArgument` for a parameter that is understood but wrong. */
@@ -39,12 +57,13 @@ export function parseCommandLine(text: string): KernelParameters {
   const isSet = (name: string): boolean => YES.includes(options(name).at(-1) ?? '')
   const intel = options('intel_iommu')
   const unsafe = options('vfio_iommu_type1.allow_unsafe_interrupts')
-  const redirection = options('pci').filter(option => option.startsWith(DISABLE_ACS_REDIR))
+  const pci = options('pci')
+  /** Entries of `name=a;b;…`. */
+  const entries = (name: string): string[] =>
+    pci.filter(option => option.startsWith(name)).flatMap(option => option.slice(name.length).split(';'))
   return {
-    iommu:
-      (intel.includes('on') || options('amd_iommu').includes('on')) &&
-      !intel.includes('off') &&
-      !options('iommu').includes('off'),
+    iommu: intel.includes('on') && !intel.includes('off') && !options('iommu').includes('off'),
+    amdIommu: !options('amd_iommu').includes('off') && !options('iommu').includes('off'),
     scalableMode: intel.includes('sm_on') && !intel.includes('sm_off'),
     strict: intel.includes('strict') || isSet('iommu.strict'),
     aperture: !options('iommu').includes('off'),
@@ -53,12 +72,11 @@ export function parseCommandLine(text: string): KernelParameters {
     interruptRemapping: !options('intremap').includes('off'),
     x2apic: !values.has('nox2apic'),
     allowUnsafeInterrupts: unsafe.some(value => YES.includes(value)),
-    disableAcsRedirection: redirection.flatMap(option =>
-      option
-        .slice(DISABLE_ACS_REDIR.length)
-        .split(';')
-        .map(address => addressOf(address)),
-    ),
+    disableAcsRedirection: entries(DISABLE_ACS_REDIR).map(text => deviceNamed(text, DISABLE_ACS_REDIR)),
+    configureAcs: entries(CONFIG_ACS).map(acsSettingOf),
+    ats: !pci.includes('noats'),
+    ari: !pci.includes('noari'),
+    scanAllDevices: pci.includes('pcie_scan_all'),
   }
 }
 
@@ -80,16 +98,27 @@ function apertureOrderIn(options: readonly string[]): number {
 }
 
 const DISABLE_ACS_REDIR = 'disable_acs_redir='
+const CONFIG_ACS = 'config_acs='
 
-function addressOf(text: string): string {
-  // Linux also takes paths and `pci:vendor:device`; those name ports that this kernel cannot promise to find.
-  try {
-    parseFunctionAddress(text)
-  } catch {
+function deviceNamed(text: string, parameter: string): DeviceName {
+  const name = parseDeviceName(text)
+  if (name !== undefined) return name
+  throw new NorthbridgeError(
+    'invalidArgument',
+    `pci=${parameter} names "${text}", which is neither an address like 0000:00:1c.0, a path like 00:1c.0/00.0, nor ids like pci:8086:2030`,
+  )
+}
+
+/** `flags@device`: a character for each bit of ACS control, the last for bit 0; `x` leaves a bit alone. */
+function acsSettingOf(text: string): AcsSetting {
+  const [flags = '', device] = text.split('@')
+  if (device === undefined || !/^[01x]{1,7}$/i.test(flags)) {
     throw new NorthbridgeError(
       'invalidArgument',
-      `pci=disable_acs_redir names "${text}", which is not an address like 0000:00:1c.0`,
+      `pci=${CONFIG_ACS}${text}: must be up to seven of 0, 1 and x for the bits of ACS control, "@", and a device`,
     )
   }
-  return text.length === '00:00.0'.length ? `0000:${text}` : text.toLowerCase()
+  const bitsThatAre = (wanted: RegExp): number =>
+    [...flags].reduce((bits, flag) => bits * 2 + Number(wanted.test(flag)), 0)
+  return { device: deviceNamed(device, CONFIG_ACS), mask: bitsThatAre(/[01]/), bits: bitsThatAre(/1/) }
 }

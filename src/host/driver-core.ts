@@ -1,7 +1,7 @@
 /** Binding drivers to functions: what a driver's probe and remove do to the hardware and to the group's ownership. */
 import { NorthbridgeError } from '../core/index.ts'
 import type { Software, Trace } from '../engine/index.ts'
-import { COMMAND_STATUS } from '../pcie/formats/index.ts'
+import { COMMAND_STATUS, HEADER } from '../pcie/formats/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { type DriverRow, driverFor, driverNamed } from './driver-table.ts'
 import { FunctionInterrupts } from './function-interrupts.ts'
@@ -9,8 +9,11 @@ import { type HostInterrupts, VECTORS } from './interrupts.ts'
 import type { Iommu } from './iommu/iommu.ts'
 import type { KernelDma } from './kernel-dma.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
+import { enableRootErrors, type PortServiceRules, portMessages } from './pci/port-services.ts'
 
 const { IOSE, MSE, BME } = COMMAND_STATUS.f
+/** "Cache Line Size" counts dwords; lines have 64 bytes. */
+const CACHE_LINE_DWORDS = 16
 
 export interface DriverCoreOptions {
   readonly machine: MachinePort
@@ -20,6 +23,11 @@ export interface DriverCoreOptions {
   readonly trace: Trace
   readonly missingDrivers: readonly string[]
   readonly overrides: Readonly<Record<string, string | null>>
+  readonly portServices: PortServiceRules
+  /** What a port's interrupt handler does, by message number. */
+  readonly onPortInterrupt?: (port: HostPciFunction, message: number) => void
+  /** Whether the hot-plug driver serves the slot of a port. */
+  readonly servesHotplug: (port: HostPciFunction) => boolean
 }
 
 export class DriverCore {
@@ -71,9 +79,14 @@ export class DriverCore {
       function: fn.address,
       driver: driver.name,
     })
-    if (fn.bridge) return this.enable(fn)
+    if (fn.bridge) {
+      this.enable(fn)
+      if (driver.portsOnly === true) yield* this.#servePort(fn, driver)
+      return
+    }
     this.enable(fn)
-    if (driver.kernelDma) setBusMaster(fn, true)
+    if (driver.kernelDma && driver.noBusMaster !== true) setBusMaster(fn, true)
+    if (driver.wantsWriteInvalidate === true) fn.config.set(0, HEADER, HEADER.f.CLS, CACHE_LINE_DWORDS)
     if (driver.vectors > 0) yield* this.#arm(fn, driver)
   }
 
@@ -108,7 +121,8 @@ export class DriverCore {
     this.#armed.delete(fn)
     if (armed !== undefined) yield* armed.forget()
     this.enable(fn)
-    if (driver.kernelDma && !fn.bridge) setBusMaster(fn, true)
+    if (driver.portsOnly === true) return yield* this.#servePort(fn, driver)
+    if (driver.kernelDma && !fn.bridge && driver.noBusMaster !== true) setBusMaster(fn, true)
     if (armed !== undefined) yield* this.#arm(fn, driver)
   }
 
@@ -138,17 +152,35 @@ export class DriverCore {
       .sort((a, b) => (a < b ? -1 : 1))
   }
 
+  /** The port driver: interrupts for what a port tells of, and error reporting. */
+  *#servePort(fn: HostPciFunction, driver: DriverRow): Software {
+    const { portServices, onPortInterrupt, servesHotplug } = this.#options
+    const wanted = portMessages(fn, portServices, servesHotplug(fn))
+    if (wanted > 0) yield* this.#armWith(fn, driver, wanted, index => onPortInterrupt?.(fn, index))
+    enableRootErrors(fn)
+  }
+
   *#arm(fn: HostPciFunction, driver: DriverRow): Software {
-    const { machine, interrupts: vectors } = this.#options
-    const interrupts = this.interruptsOf(fn)
     // One for each processor's queue and one for everything else.
-    const count = Math.min(driver.vectors, machine.processors.length + 1, interrupts?.available ?? 0)
+    const wanted = Math.min(driver.vectors, this.#options.machine.processors.length + 1)
+    yield* this.#armWith(fn, driver, wanted, () => {})
+  }
+
+  *#armWith(
+    fn: HostPciFunction,
+    driver: DriverRow,
+    wanted: number,
+    handler: (index: number) => void,
+  ): Software {
+    const { interrupts: vectors } = this.#options
+    const interrupts = this.interruptsOf(fn)
+    const count = Math.min(wanted, interrupts?.available ?? 0)
     if (interrupts === undefined || count === 0) return
     const processor = vectors.leastLoaded()
     // Half of the vectors are left to virtual machines: a driver falls back to INTx before a guest has to.
     if (vectors.free(processor) - count < VECTORS / 2) return
     try {
-      yield* interrupts.enable(count, () => {}, processor)
+      yield* interrupts.enable(count, handler, processor)
       this.#armed.set(fn, interrupts)
     } catch (error) {
       if (!(error instanceof NorthbridgeError)) throw error

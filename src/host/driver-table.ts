@@ -11,6 +11,10 @@ export interface DriverRow {
   readonly portsOnly?: true
   /** Whether it uses DMA through the kernel's interfaces, which keeps user space off its whole group. */
   readonly kernelDma: boolean
+  /** It asks for Memory Write and Invalidate, for which Linux sets the cache line size. */
+  readonly wantsWriteInvalidate?: true
+  /** It never turns bus mastering on: its device does no DMA of its own. */
+  readonly noBusMaster?: true
   /** Message-signalled vectors it asks for at most; 0: it does with INTx or none. */
   readonly vectors: number
   /** How it answers `sriov_numvfs`; absent: it has no such callback. */
@@ -66,13 +70,19 @@ export const DRIVERS: readonly DriverRow[] = [
   { name: 'iavf', ids: intel(0x154c, 0x1889), kernelDma: true, vectors: 5 },
   { name: 'ice', ids: intel(0x1592, 0x1593, 0x159b), kernelDma: true, vectors: 64, sriov: {} },
   { name: 'e1000e', ids: intel(0x10d3, 0x10f6), kernelDma: true, vectors: 3 },
-  { name: 'e1000', ids: intel(0x100e, 0x100f, 0x1004), kernelDma: true, vectors: 0 },
-  { name: '8139cp', ids: [[0x10ec, 0x8139]], kernelDma: true, vectors: 0 },
+  {
+    name: 'e1000',
+    ids: intel(0x100e, 0x100f, 0x1004),
+    kernelDma: true,
+    vectors: 0,
+  },
+  { name: '8139cp', ids: [[0x10ec, 0x8139]], kernelDma: true, wantsWriteInvalidate: true, vectors: 0 },
   {
     name: 'virtio-pci',
     ids: [
       [0x1af4, 0x1000],
       [0x1af4, 0x1041],
+      [0x1af4, 0x1042],
     ],
     kernelDma: true,
     vectors: 3,
@@ -80,16 +90,42 @@ export const DRIVERS: readonly DriverRow[] = [
   },
   {
     name: 'mlx5_core',
+    // ConnectX-4 to -7, PFs and VFs.
+    ids: Array.from({ length: 0x1022 - 0x1013 }, (_, i) => [0x15b3, 0x1013 + i] as const),
+    kernelDma: true,
+    vectors: 64,
+    sriov: {},
+  },
+  {
+    name: 'bnxt_en',
     ids: [
-      [0x15b3, 0x1017],
-      [0x15b3, 0x101d],
+      [0x14e4, 0x16d7],
+      [0x14e4, 0x16dc],
     ],
     kernelDma: true,
     vectors: 64,
     sriov: {},
   },
-  { name: 'i801_smbus', ids: intel(0x2930), kernelDma: true, vectors: 0 },
-  { name: 'lpc_ich', ids: intel(0x2918), kernelDma: true, vectors: 0 },
+  { name: 'c6xx', ids: intel(0x37c8), kernelDma: true, vectors: 17, sriov: {} },
+  { name: 'c6xxvf', ids: intel(0x37c9), kernelDma: true, vectors: 1 },
+  { name: '4xxx', ids: intel(0x4940), kernelDma: true, vectors: 65, sriov: {} },
+  { name: '4xxxvf', ids: intel(0x4941), kernelDma: true, vectors: 2 },
+  // The vendor's driver, which enables VFs for virtual GPUs.
+  {
+    name: 'nvidia',
+    ids: [
+      [0x10de, 0x1eb8],
+      [0x10de, 0x25b6],
+      [0x10de, 0x20f1],
+    ],
+    kernelDma: true,
+    vectors: 6,
+    sriov: {},
+  },
+  { name: 'idxd', ids: intel(0x0b25), kernelDma: true, vectors: 9 },
+  { name: 'ioatdma', ids: intel(0x2021), kernelDma: true, vectors: 1 },
+  { name: 'i801_smbus', ids: intel(0x2930), kernelDma: true, noBusMaster: true, vectors: 0 },
+  { name: 'lpc_ich', ids: intel(0x2918), kernelDma: true, noBusMaster: true, vectors: 0 },
   // The simulator's own accelerator (devices/ats-accelerator.json) and its VFs.
   {
     name: 'accelerator',
@@ -103,11 +139,12 @@ export const DRIVERS: readonly DriverRow[] = [
   },
   { name: 'nvme', class: 0x010802, kernelDma: true, vectors: 64, sriov: {} },
   { name: 'ahci', class: 0x010601, kernelDma: true, vectors: 1 },
-  { name: 'xhci_hcd', class: 0x0c0330, kernelDma: true, vectors: 8 },
-  { name: 'ehci_hcd', class: 0x0c0320, kernelDma: true, vectors: 0 },
+  { name: 'xhci_hcd', class: 0x0c0330, kernelDma: true, wantsWriteInvalidate: true, vectors: 8 },
+  { name: 'ehci_hcd', class: 0x0c0320, kernelDma: true, wantsWriteInvalidate: true, vectors: 0 },
   { name: 'uhci_hcd', class: 0x0c0300, kernelDma: true, vectors: 0 },
-  { name: 'pcieport', class: 0x0604, portsOnly: true, kernelDma: false, vectors: 1 },
-  // Bound by name only.
+  { name: 'pcieport', class: 0x0604, portsOnly: true, kernelDma: false, vectors: 32 },
+  // Bound by name only. The first is for physical functions that have no driver of their own to serve their VFs.
+  { name: 'pci-pf-stub', kernelDma: false, vectors: 0, sriov: {} },
   { name: 'vfio-pci', kernelDma: false, vectors: 0 },
   { name: 'pci-stub', kernelDma: false, vectors: 0 },
 ]

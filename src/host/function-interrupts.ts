@@ -3,9 +3,10 @@ import { assert, NorthbridgeError } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import { compatibilityAddress, remappableAddress } from '../interrupts/formats/message.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
+import { dmaAliases } from './grouping/dma-aliases.ts'
 import type { HostInterrupts, HostVector } from './interrupts.ts'
 import type { InterruptSource, InterruptTable, PostedTarget } from './iommu/interrupt-table.ts'
-import { dmaAliases } from './iommu/isolation.ts'
+import { isGone } from './pci/function-reset.ts'
 import {
   disableMessages,
   enableMsi,
@@ -118,7 +119,7 @@ export class FunctionInterrupts {
 
   *disable(): Software {
     if (this.#vectors.length === 0) return
-    disableMessages(this.#machine, this.#fn)
+    if (!isGone(this.#fn)) disableMessages(this.#machine, this.#fn)
     yield* this.forget()
   }
 

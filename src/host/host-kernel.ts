@@ -1,6 +1,12 @@
 /** The host kernel: PCI core, IOMMU driver, driver binding, SR-IOV control and VFIO, brought up in Linux's order. */
-import { assert, NorthbridgeError, type Saved } from '../core/index.ts'
-import { pause, type Software } from '../engine/index.ts'
+import {
+  assert,
+  formatFunctionAddress,
+  NorthbridgeError,
+  type RequesterId,
+  type Saved,
+} from '../core/index.ts'
+import { pause, type Software, sleep } from '../engine/index.ts'
 import type { HostBridgeResources } from '../platform/formats/boot-parameters.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { ApertureDriver } from './aperture.ts'
@@ -8,6 +14,7 @@ import { type KernelParameters, parseCommandLine } from './command-line.ts'
 import { DriverCore } from './driver-core.ts'
 import { driverNamed } from './driver-table.ts'
 import { allocatablePages, memoryPages, readFirmwareTables } from './firmware-tables.ts'
+import { Hotplug, type Surrender } from './hotplug.ts'
 import { InterruptPosting } from './interrupt-posting.ts'
 import { HostInterrupts } from './interrupts.ts'
 import { Iommu } from './iommu/iommu.ts'
@@ -15,15 +22,17 @@ import { enableFaultInterrupt, enablePageRequestInterrupt } from './iommu/unit-i
 import { KernelDma } from './kernel-dma.ts'
 import { KERNEL_RULES } from './kernel-rules.ts'
 import { PageAllocator } from './page-allocator.ts'
-import { enableAccessControl } from './pci/access-control.ts'
+import { AccessControl } from './pci/access-control.ts'
 import { bestReset, resetAndRestore } from './pci/function-reset.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
+import { enableErrorReporting } from './pci/port-services.ts'
 import { PciScanner } from './pci/scan.ts'
-import { SriovControl } from './sriov.ts'
+import { SriovControl, VF_ENABLE_TIME } from './sriov.ts'
 import { TableMemory } from './table-memory.ts'
 import type {
   AssignedFunction,
   DmaBuffer,
+  GroupRepairs,
   HostFault,
   HostFunction,
   HostOptions,
@@ -47,11 +56,13 @@ export class HostKernel {
   readonly #functions = new Map<string, HostPciFunction>()
   readonly #scanner: PciScanner
   readonly #iommu: Iommu
+  readonly #accessControl: AccessControl
   readonly #dma: KernelDma
   readonly #openAperture: () => void
   readonly #interrupts: HostInterrupts
   readonly #drivers: DriverCore
   readonly #sriov: SriovControl
+  readonly #hotplug: Hotplug
   readonly #vfio: Vfio
 
   /**
@@ -65,7 +76,8 @@ export class HostKernel {
     this.#parameters = parseCommandLine(options.commandLine ?? DEFAULT_COMMAND_LINE)
     this.#hostBridges = tables.hostBridges
     this.memory = new PageAllocator(allocatablePages(tables.memoryMap))
-    this.#scanner = new PciScanner(machine, tables.ecam)
+    this.#scanner = new PciScanner(machine, tables.ecam, this.#parameters)
+    const rules = KERNEL_RULES[options.kernel ?? '6.1']
     const memory = new TableMemory(machine, this.memory)
     const names = options.unitNames ?? new Map<number, string>()
     const { aperture } = tables
@@ -79,6 +91,7 @@ export class HostKernel {
       usable: memoryPages(tables.memoryMap),
       unitNames: names,
       aperture: apertureName,
+      rules: rules.grouping,
     })
     // Under a hypervisor every invalidation is a detour through it anyway: Linux does not batch them there.
     const strict = this.#parameters.strict || iommu.units.some(unit => unit.cachesNotPresent)
@@ -98,6 +111,15 @@ export class HostKernel {
       trace,
       missingDrivers: options.missingDrivers ?? [],
       overrides: options.driverOverrides ?? {},
+      portServices: rules.portServices,
+      onPortInterrupt: port => this.#hotplug.interrupted(port),
+      servesHotplug: port => this.#hotplug.serves(port),
+    })
+    this.#accessControl = new AccessControl({
+      machine,
+      parameters: this.#parameters,
+      rules,
+      at: (segment, rid) => this.#functions.get(formatFunctionAddress(segment, rid as RequesterId)),
     })
     this.#iommu = iommu
     this.#interrupts = interrupts
@@ -107,10 +129,21 @@ export class HostKernel {
       scanner: this.#scanner,
       iommu,
       drivers,
-      trace,
+      engine: options.engine,
+      accessControl: this.#accessControl,
       autoprobe: options.driversAutoprobe ?? true,
       rootOf: fn => this.#rootOf(fn),
       functions: this.#functions,
+    })
+    this.#hotplug = new Hotplug({
+      scanner: this.#scanner,
+      iommu,
+      drivers,
+      accessControl: this.#accessControl,
+      sriov: this.#sriov,
+      engine: options.engine,
+      functions: this.#functions,
+      rootOf: fn => this.#rootOf(fn),
     })
     this.#vfio = new Vfio({
       iommu,
@@ -124,14 +157,11 @@ export class HostKernel {
 
   /** Brings the kernel up. Throws what enabling the boot VFs throws. */
   *boot(): Software {
-    const { engine, kernel = '6.1', bootVfs = {}, faultInterrupts = false } = this.#options
+    const { engine, bootVfs = {}, faultInterrupts = false } = this.#options
     for (const root of this.#hostBridges) {
       for (const fn of yield* this.#scanner.scan(root)) this.#functions.set(fn.address, fn)
     }
-    for (const fn of this.#functions.values()) {
-      this.#sriov.placeBars(fn)
-      yield* pause()
-    }
+    yield* this.#sriov.placeBars([...this.#functions.values()])
     yield* this.#iommu.remapInterrupts()
     this.#interrupts.enable(this.#iommu.extendedMode)
     for (const unit of this.#iommu.units) {
@@ -139,10 +169,10 @@ export class HostKernel {
       enablePageRequestInterrupt(unit, this.#interrupts)
     }
     const functions = [...this.#functions.values()]
-    const requested = this.#iommu.wantsAccessControl(functions)
-    const unredirected = new Set(this.#parameters.disableAcsRedirection)
+    this.#accessControl.requested = this.#iommu.wantsAccessControl(functions)
     for (const fn of functions) {
-      enableAccessControl(fn, requested, unredirected.has(fn.address), KERNEL_RULES[kernel])
+      this.#accessControl.enable(fn)
+      enableErrorReporting(fn)
       yield* pause()
     }
     yield* this.#iommu.remapDma(functions)
@@ -151,9 +181,23 @@ export class HostKernel {
       yield* this.#drivers.probe(fn)
       yield* pause()
     }
+    for (const fn of functions) this.#hotplug.start(fn)
+    this.serviceInterrupts()
+    yield* this.serveHotplug(NOBODY_TO_ASK)
     for (const [address, count] of Object.entries(bootVfs)) {
-      yield* this.#sriov.setNumVfs(this.#find(address), count)
+      const fn = this.#find(address)
+      yield* this.#lendDriver(fn)
+      yield* this.#sriov.setNumVfs(fn, count)
     }
+  }
+
+  /** Virtual functions that are wanted from boot on need a driver of their PF: the stub, if there is no other. */
+  *#lendDriver(fn: HostPciFunction): Software {
+    const stub = driverNamed('pci-pf-stub')
+    if (stub === undefined || fn.virtualization === undefined || driverNamed(fn.driver)?.sriov !== undefined)
+      return
+    yield* this.#drivers.unbind(fn)
+    yield* this.#drivers.bind(fn, stub)
   }
 
   /** Every function, by address. */
@@ -174,6 +218,14 @@ export class HostKernel {
       why: [...state.group.why],
       owner: this.#iommu.ownerOf(state),
     }))
+  }
+
+  /** By which changes of the machine a group would fall apart. Throws `notFound`. */
+  *groupRepairs(id: number): Software<GroupRepairs> {
+    const state = this.#iommu.groups().find(({ group }) => group.id === id)
+    if (state === undefined) throw new NorthbridgeError('notFound', `there is no IOMMU group ${id}`)
+    const { repairs, ...rest } = yield* this.#iommu.repairs(state)
+    return { ...rest, repairs: repairs.map(repair => this.#accessControl.withParameter(repair)) }
   }
 
   /**
@@ -200,6 +252,8 @@ export class HostKernel {
     }
     const method = bestReset(fn)
     yield* resetAndRestore(fn, method)
+    // Virtual functions were enabled anew.
+    if (fn.virtuals.length > 0) yield* sleep(this.#options.engine, VF_ENABLE_TIME)
     for (const one of [fn, ...fn.virtuals]) yield* this.#drivers.rearm(one)
     this.#options.engine.trace.emit('reset', `${address} was reset (${method})`, {
       function: address,
@@ -240,6 +294,17 @@ export class HostKernel {
   /** Takes every interrupt that is deliverable on processors in root operation. Returns how many. */
   serviceInterrupts(): number {
     return this.#interrupts.takeAll()
+  }
+
+  /**
+   * Takes away what left a hot-plug slot and brings up what came. Returns whether there was anything to do.
+   *
+   * @param surrender takes a function away from the virtual machine that has it.
+   */
+  *serveHotplug(surrender: Surrender): Software<boolean> {
+    if (!this.#hotplug.hasWork) return false
+    yield* this.#hotplug.serve(surrender)
+    return true
   }
 
   /** Answers what devices asked for by page requests. Returns the number of answers. */
@@ -291,6 +356,7 @@ export class HostKernel {
       iommu: this.#iommu.save(),
       interrupts: this.#interrupts.save(),
       drivers: this.#drivers.save(),
+      hotplug: this.#hotplug.save(),
       dma: this.#dma.save(),
       assigned: this.#vfio.save() as unknown as Saved,
     }
@@ -313,6 +379,9 @@ export class HostKernel {
     return root
   }
 }
+
+/** While the kernel boots there is no virtual machine that a function would have to be taken from. */
+const NOBODY_TO_ASK: Surrender = function* () {}
 
 /** `bb:dd.f` without the segment. */
 const SHORT_ADDRESS = '00:00.0'.length

@@ -1,19 +1,34 @@
 /** What changes between kernel versions, as a choice of data: never an `if` in the middle. */
+import { BUS_RULES } from './grouping/bus-rules.ts'
+import type { GroupingRules } from './grouping/groups.ts'
+import { PATH_RULES } from './grouping/path-rules.ts'
+import type { PortServiceRules } from './pci/port-services.ts'
 import type { KernelVersion } from './types.ts'
 
 export interface KernelRules {
+  /** How groups are made. The partitions recorded under 6.1 and 7.2 are the same for every machine booted with both. */
+  readonly grouping: GroupingRules
   /**
-   * What `pci=disable_acs_redir` leaves enabled at a port: everything but redirection and egress control, or nothing,
-   * as recorded from real kernels.
+   * What `pci=` says of access control: `clear` redirection bits of what the kernel chose, or `set` bits over what
+   * firmware left, dropping what the kernel chose (6.11 and later; then there is `pci=config_acs` too).
    */
-  readonly disableAcsRedirLeaves: 'others' | 'nothing'
+  readonly accessControlParameters: 'clear' | 'set'
+  /** Since 6.2 the error service is for root ports and event collectors alone. */
+  readonly portServices: PortServiceRules
 }
 
-/**
- * Grouping itself follows one algorithm in both: the partitions recorded under 6.1 and 7.2 are the same for every
- * machine that was booted with both.
- */
+const LINUX_7_2: KernelRules = {
+  grouping: PATH_RULES,
+  accessControlParameters: 'set',
+  portServices: { errorServiceOnSwitches: false },
+}
+
 export const KERNEL_RULES: Readonly<Record<KernelVersion, KernelRules>> = {
-  '6.1': { disableAcsRedirLeaves: 'others' },
-  '7.2': { disableAcsRedirLeaves: 'nothing' },
+  '6.1': {
+    grouping: PATH_RULES,
+    accessControlParameters: 'clear',
+    portServices: { errorServiceOnSwitches: true },
+  },
+  '7.2': LINUX_7_2,
+  '7.2+bus-isolation': { ...LINUX_7_2, grouping: BUS_RULES },
 }

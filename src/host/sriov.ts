@@ -1,10 +1,18 @@
 /** Enabling and disabling virtual functions: sysfs `sriov_numvfs` with Linux's rules and error numbers. */
-import { busOf, NorthbridgeError, type RequesterId } from '../core/index.ts'
-import { pause, type Software, type Trace } from '../engine/index.ts'
+import {
+  busOf,
+  devfnOf,
+  formatFunctionAddress,
+  NorthbridgeError,
+  type RequesterId,
+  requesterId,
+} from '../core/index.ts'
+import { type Engine, pause, type Software, sleep } from '../engine/index.ts'
 import type { HostBridgeResources } from '../platform/formats/boot-parameters.ts'
 import type { DriverCore } from './driver-core.ts'
 import { driverNamed } from './driver-table.ts'
 import type { Iommu } from './iommu/iommu.ts'
+import type { AccessControl } from './pci/access-control.ts'
 import { findSpace } from './pci/address-space.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 import type { PciScanner } from './pci/scan.ts'
@@ -13,13 +21,18 @@ export interface SriovOptions {
   readonly scanner: PciScanner
   readonly iommu: Iommu
   readonly drivers: DriverCore
-  readonly trace: Trace
+  readonly engine: Engine
+  readonly accessControl: AccessControl
   readonly autoprobe: boolean
   /** The host bridge above a function. */
   readonly rootOf: (fn: HostPciFunction) => HostBridgeResources
   /** Every function of the machine: VFs are added to it and taken from it. */
   readonly functions: Map<string, HostPciFunction>
 }
+
+/** Nanoseconds that the kernel waits after it has set VF Enable, and after it has cleared it. */
+export const VF_ENABLE_TIME = 100_000_000
+const VF_DISABLE_TIME = 1_000_000_000
 
 export class SriovControl {
   readonly #options: SriovOptions
@@ -65,16 +78,23 @@ export class SriovControl {
     yield* this.#enable(fn, count)
   }
 
-  /** Gives VF BARs that firmware left out an address, as far as there is room. */
-  placeBars(fn: HostPciFunction): void {
-    const { virtualization } = fn
-    if (virtualization === undefined) return
-    for (const bar of virtualization.bars) {
-      if (bar.address !== 0) continue
-      const everything = [...this.#options.functions.values()]
-      const size = bar.size * virtualization.totalVfs
-      const address = findSpace(fn, bar, size, this.#options.rootOf(fn), everything)
-      if (address !== undefined) virtualization.place(bar, address)
+  /**
+   * Gives VF BARs that firmware left out an address, as far as there is room: those with the largest alignment first,
+   * which is the aperture of one VF.
+   */
+  *placeBars(functions: readonly HostPciFunction[]): Software {
+    const unplaced = functions.flatMap(fn =>
+      (fn.virtualization?.bars ?? [])
+        .filter(({ address }) => address === 0)
+        .map(bar => ({ fn, bar, size: bar.size * fn.virtualization!.totalVfs })),
+    )
+    unplaced.sort((a, b) => b.bar.size - a.bar.size || b.size - a.size)
+    const onRootBuses = functions.filter(({ above }) => above === undefined)
+    for (const { fn, bar, size } of unplaced) {
+      const neighbours = fn.above === undefined ? onRootBuses : [fn.above, ...fn.above.below]
+      const address = findSpace(fn, bar, size, this.#options.rootOf(fn), neighbours)
+      if (address !== undefined) fn.virtualization!.place(bar, address)
+      yield* pause()
     }
   }
 
@@ -100,7 +120,7 @@ export class SriovControl {
 
   *#enable(fn: HostPciFunction, count: number): Software {
     const virtualization = fn.virtualization!
-    const { scanner, iommu, drivers, trace, autoprobe, functions } = this.#options
+    const { scanner, iommu, drivers, engine, accessControl, autoprobe, functions } = this.#options
     if (virtualization.initialVfs !== virtualization.totalVfs) {
       throw new NorthbridgeError('sriovUnsupported', `${fn.address}: InitialVFs differs from TotalVFs`, {
         errno: 'EIO',
@@ -115,10 +135,13 @@ export class SriovControl {
       )
     }
     const rids = this.#routingIds(fn, count)
+    this.#checkDependency(fn)
     iommu.checkRoom(fn, rids)
     virtualization.setNumVfs(count)
     virtualization.enable()
-    trace.emit('sriov', `${fn.address}: ${count} virtual functions enabled`, {
+    // "VF Enable": no virtual function is accessed for 100 ms.
+    yield* sleep(engine, VF_ENABLE_TIME)
+    engine.trace.emit('sriov', `${fn.address}: ${count} virtual functions enabled`, {
       function: fn.address,
       numVfs: count,
     })
@@ -130,6 +153,7 @@ export class SriovControl {
         virtual: { physical: fn, index },
         numaNode: fn.numaNode,
       })
+      accessControl.enable(vf)
       functions.set(vf.address, vf)
       fn.virtuals.push(vf)
       fn.above?.below.push(vf)
@@ -165,8 +189,24 @@ export class SriovControl {
     return rids as RequesterId[]
   }
 
+  /** "Function Dependency Link": a PF that depends on another one needs it to be there, and to be a PF. */
+  #checkDependency(fn: HostPciFunction): void {
+    const link = fn.virtualization!.dependencyLink
+    // Integrated functions name the function of their own device.
+    const devfn = fn.above === undefined ? (devfnOf(fn.rid) & ~7) | (link & 7) : link
+    if (devfn === devfnOf(fn.rid)) return
+    const address = formatFunctionAddress(fn.segment, requesterId(busOf(fn.rid), devfn))
+    const other = this.#options.functions.get(address)
+    if (other?.virtualization !== undefined) return
+    throw new NorthbridgeError(
+      'sriovUnsupported',
+      `${fn.address} depends on ${address}, which ${other === undefined ? 'is not there' : 'is no physical function'}`,
+      { errno: other === undefined ? 'ENODEV' : 'ENOSYS', function: address },
+    )
+  }
+
   *#disable(fn: HostPciFunction): Software {
-    const { iommu, drivers, trace, functions } = this.#options
+    const { iommu, drivers, engine, functions } = this.#options
     const used = fn.virtuals.find(vf => vf.owner.kind === 'vm')
     if (used !== undefined) {
       const owner = used.owner as { readonly name: string }
@@ -184,6 +224,11 @@ export class SriovControl {
       fn.above?.below.splice(fn.above.below.indexOf(vf), 1)
     }
     fn.virtualization!.disable()
-    trace.emit('sriov', `${fn.address}: virtual functions disabled`, { function: fn.address, numVfs: 0 })
+    // "VF Enable": what the virtual functions had under way may take a second to end.
+    yield* sleep(engine, VF_DISABLE_TIME)
+    engine.trace.emit('sriov', `${fn.address}: virtual functions disabled`, {
+      function: fn.address,
+      numVfs: 0,
+    })
   }
 }

@@ -97,12 +97,40 @@ export interface GroupReason {
     | 'unisolatedPath'
     /** Functions of one device that may reach each other inside it. */
     | 'multifunction'
+    /** Functions on a bus that does not keep them apart. */
+    | 'sharedBus'
   /** The port or function that lacks isolation. */
   readonly lackedBy?: string
   /** ACS control bits that would be needed there: `SV`, `RR`, `CR`, `UF`; or `ACS` if it has no such capability. */
   readonly missing?: readonly string[]
   /** The same for people. */
   readonly text: string
+}
+
+/** A change of the machine by which a group would fall apart. It was tried on a description of the machine. */
+export interface GroupRepair {
+  readonly kind: 'enableAccessControl' | 'move' | 'replace'
+  /** Orders the kinds of change; nothing else. */
+  readonly cost: number
+  /** Functions whose control bits are set, that move, or that are replaced by others with access control. */
+  readonly functions: readonly string[]
+  /** The bits of ACS control that are to be set in each of them. */
+  readonly bits?: readonly string[]
+  /** Where to: the free port above the other slot. */
+  readonly to?: string
+  /** The kernel parameter that does it. */
+  readonly parameter?: string
+  /** The groups that come of it, by today's addresses. */
+  readonly parts: readonly (readonly string[])[]
+  readonly text: string
+}
+
+/** What can be done about a group. */
+export interface GroupRepairs {
+  /** Cheapest first. */
+  readonly repairs: readonly GroupRepair[]
+  /** Of a group of several functions that no repair splits: why. */
+  readonly whyNot?: string
 }
 
 export interface IommuGroup {
@@ -233,7 +261,8 @@ export interface AssignedFunction {
   release(): Software
 }
 
-export type KernelVersion = '6.1' | '7.2'
+/** `7.2+bus-isolation`: 7.2 with the grouping of the 2025 series "Fix incorrect iommu_groups with PCIe ACS". */
+export type KernelVersion = '6.1' | '7.2' | '7.2+bus-isolation'
 
 export interface HostOptions {
   /** Of the world: for trace events. */

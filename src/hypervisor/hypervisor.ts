@@ -167,6 +167,14 @@ export class Hypervisor {
     yield* this.settle()
   }
 
+  /** Takes a function back that is about to leave the machine, or has left it. */
+  *#surrender(address: string): Software {
+    for (const machine of this.#machines.values()) {
+      const device = machine.bus.devices.find(({ assigned }) => assigned.function.address === address)
+      if (device !== undefined) yield* this.#takeBack(machine, device)
+    }
+  }
+
   *#takeBack(machine: Machine, device: VirtualFunction): Software {
     const { address } = device.assigned.function
     const ejected = machine.bus.remove(device.slot)
@@ -235,9 +243,10 @@ export class Hypervisor {
     for (;;) {
       this.#context.host.serviceInterrupts()
       yield* this.#context.host.answerPageRequests()
+      const plugged = yield* this.#context.host.serveHotplug(address => this.#surrender(address))
       const woken = this.#vcpus.find(vcpu => vcpu.wakes)
-      if (woken === undefined) return
-      yield* woken.wake()
+      if (woken !== undefined) yield* woken.wake()
+      else if (!plugged) return
     }
   }
 

@@ -60,6 +60,13 @@ export function readCaptureFiles(path: string): CaptureFiles {
   }
 }
 
+/** The text of a file, unpacked if it is packed. Throws `notFound`, `malformedInput`. */
+export function readPlainFile(path: string): string {
+  const bytes = read(path)
+  if (bytes === undefined) throw new NorthbridgeError('notFound', `there is no file ${path}`)
+  return textOf(bytes)
+}
+
 function read(path: string): Uint8Array | undefined {
   const status = statSync(path, { throwIfNoEntry: false })
   if (status === undefined || status.isDirectory()) return undefined

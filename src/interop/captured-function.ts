@@ -22,6 +22,8 @@ import {
   PREFETCHABLE_BASE_UPPER,
   PREFETCHABLE_LIMIT_UPPER,
   PREFETCHABLE_WINDOW,
+  ROM,
+  ROM_OFFSET,
   SRIOV,
 } from '../pcie/formats/index.ts'
 import type { FunctionKind } from '../pcie/index.ts'
@@ -152,6 +154,11 @@ export class CapturedFunction {
 
   get bars(): CapturedBar[] {
     return this.#bars(barOffset(0), this.headerType === 1 ? BAR_COUNT.type1 : BAR_COUNT.type0)
+  }
+
+  /** Where the expansion ROM was; 0 if nowhere. */
+  get romAddress(): number {
+    return (this.dword(this.headerType === 1 ? ROM_OFFSET.type1 : ROM_OFFSET.type0) & ROM.ADDRESS) >>> 0
   }
 
   /** Registers that hold type bits or an address; of the others only lspci's details know. */

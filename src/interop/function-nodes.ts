@@ -2,11 +2,13 @@
 import { bytesToHex, devfnOf, hex } from '../core/index.ts'
 import { defaultVfImage, type VirtualMsiX } from '../devices/index.ts'
 import { CAPABILITY, MSI_X, MSI_X_ENTRY } from '../pcie/formats/index.ts'
+import type { FunctionKind } from '../pcie/index.ts'
 import type { TopologyNodeDocument } from '../platform/index.ts'
 import { type IoMemory, type SizedBar, sized, unassignedBars } from './base-address-sizes.ts'
 import type { CapturedBar, CapturedFunction, CapturedSriov, Window } from './captured-function.ts'
 import type { FunctionTree } from './function-tree.ts'
 import type { ListedRegion } from './lspci/details.ts'
+import { portOverrides, resetOverrides, virtualOverrides } from './reset-values.ts'
 import { type VirtualFunctions, virtualImage } from './virtual-functions.ts'
 
 type BarDocument = NonNullable<NonNullable<TopologyNodeDocument['imported']>['bars']>[number]
@@ -38,15 +40,24 @@ export class FunctionNodes {
     this.#starts = { memory: ascending(starts(false)), io: ascending(starts(true)) }
   }
 
-  node(one: CapturedFunction, tree: FunctionTree): TopologyNodeDocument {
-    const { listed, image, kind, sriov, buses } = one
+  /** @param above kind of the bridge above; undefined on a root bus. */
+  node(one: CapturedFunction, tree: FunctionTree, above?: FunctionKind): TopologyNodeDocument {
+    const { listed, image, sriov, buses } = one
+    const kind = kindBelow(one.kind, above)
+    if (kind !== one.kind && kind === 'bridge')
+      this.#notes.push(
+        `${one.address} calls itself a ${one.kind}, which cannot be there: a plain bridge is assumed`,
+      )
     const devfn = devfnOf(listed.rid)
     const bars = this.#bars(one)
     const rom = one.details.romSize ?? 0
-    const below = tree.below(one).map(child => this.node(child, tree))
+    const below = tree.below(one).map(child => this.node(child, tree, kind))
     const addresses = bars.filter(bar => bar.address > 0 && bar.address < WIDEST_ADDRESS && isAligned(bar))
     const windows = Object.entries(one.windows) as [keyof CapturedFunction['windows'], Window][]
+    const ioClosed = one.windows.io === undefined && windows.length > 0 && hasPorts(tree.below(one), tree)
+    const romAddress = rom > 0 ? one.romAddress : 0
     const virtual = this.#virtual.get(one.address) ?? []
+    const overrides = [...resetOverrides(one), ...portOverrides(one, below.length > 0)]
     return {
       at: `${(devfn >>> 3).toString(16).padStart(2, '0')}.${devfn & 7}`,
       imported: {
@@ -54,6 +65,7 @@ export class FunctionNodes {
         kind,
         image: imageText(image),
         configSizeBytes: image.length === 256 ? 256 : 4096,
+        ...(overrides.length > 0 && { overrides }),
         ...(bars.length > 0 && { bars: bars.map(barDocument) }),
         ...(rom > 0 && { romSizeBytes: rom }),
         ...(sriov !== undefined && { sriov: this.#sriov(one, sriov) }),
@@ -62,12 +74,18 @@ export class FunctionNodes {
       ...(buses !== undefined && { bus: buses }),
       ...(one.headerType === 1 &&
         windows.length > 0 && {
-          windows: Object.fromEntries(
-            windows.map(([space, { base, limit }]) => [space, { base: hex(base), limit: hex(limit) }]),
-          ),
+          windows: {
+            ...(ioClosed && { io: null }),
+            ...Object.fromEntries(
+              windows.map(([space, { base, limit }]) => [space, { base: hex(base), limit: hex(limit) }]),
+            ),
+          },
         }),
-      ...(addresses.length > 0 && {
-        barAddresses: Object.fromEntries(addresses.map(bar => [String(bar.index), hex(bar.address)])),
+      ...((addresses.length > 0 || romAddress > 0) && {
+        barAddresses: {
+          ...Object.fromEntries(addresses.map(bar => [String(bar.index), hex(bar.address)])),
+          ...(romAddress > 0 && romAddress % rom === 0 && { rom: hex(romAddress) }),
+        },
       }),
       ...(below.length > 0 && { devices: below }),
     }
@@ -135,15 +153,38 @@ export class FunctionNodes {
         `${one.address}: no virtual function was on: their config space is the least that VFs have`,
       )
     }
+    const overrides = first === undefined ? [] : virtualOverrides(first)
     const routing = { offset: sriov.firstVfOffset, stride: sriov.vfStride }
     return {
       ari: routing,
       nonAri: routing,
       ...(apertures.length > 0 && { bars: apertures.map(barDocument) }),
+      ...(overrides.length > 0 && { overrides }),
       image: imageText(found ?? defaultVfImage(one.image, virtualMsiX(one, apertures))),
     }
   }
 }
+
+/** What a function can be below a bridge of some kind: a port in a place where none can be is a plain bridge. */
+function kindBelow(kind: FunctionKind, above: FunctionKind | undefined): FunctionKind {
+  const link = above === 'rootPort' || above === 'downstreamPort'
+  switch (kind) {
+    case 'hostBridge':
+      return above === undefined ? kind : 'endpoint'
+    case 'rootPort':
+      return above === undefined ? kind : 'bridge'
+    case 'upstreamPort':
+      return link ? kind : 'bridge'
+    case 'downstreamPort':
+      return above === 'upstreamPort' ? kind : 'bridge'
+    default:
+      return kind
+  }
+}
+
+/** Whether anything behind a bridge decodes I/O ports. */
+const hasPorts = (functions: readonly CapturedFunction[], tree: FunctionTree): boolean =>
+  functions.some(one => one.bars.some(({ kind }) => kind === 'io') || hasPorts(tree.below(one), tree))
 
 const sizeIn = (regions: readonly ListedRegion[], { index, kind }: CapturedBar): number | undefined =>
   regions.find(region => region.index === index && region.kind === kind)?.size

@@ -59,6 +59,11 @@ export class FunctionTree {
     return -1
   }
 
+  /** Every function below a root bus, and on it. */
+  everyFunction(root: RootBus): CapturedFunction[] {
+    return [...this.#all(root.functions)]
+  }
+
   /** Paths of all functions from their root buses, as keys. */
   paths(): ReadonlySet<string> {
     const paths = new Set<string>()

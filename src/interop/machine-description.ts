@@ -6,21 +6,19 @@ import {
   LOCAL_APIC_FLAGS,
   proximityDomainOf,
 } from '../platform/formats/acpi/index.ts'
-import { TOPOLOGY_LIMITS, type TopologyDocument } from '../platform/index.ts'
+import { TOPOLOGY_LIMITS } from '../platform/index.ts'
 import { systemRamOf } from './base-address-sizes.ts'
-import type { CaptureFiles } from './capture-files.ts'
+import type { CapturedMachine, MachineDescription } from './captured-facts.ts'
 
 const MIB = 2 ** 20
 /** /proc/iomem leaves out what the firmware keeps, so its sum is rounded up to whole memory modules. */
 const MODULE = 64 * MIB
 const SMALLEST_MIB = 16
 
-export interface MachineDescription {
-  readonly processors: NonNullable<TopologyDocument['processors']>
-  readonly memory: NonNullable<TopologyDocument['memory']>
-}
-
-export function describeMachine({ tables, texts }: CaptureFiles, notes: string[]): MachineDescription {
+export function describeMachine(
+  { tables, texts, description = {} }: Pick<CapturedMachine, 'tables' | 'texts' | 'description'>,
+  notes: string[],
+): MachineDescription {
   const srat = tables.get('SRAT')
   const affinity = srat === undefined ? [] : decodeSrat(srat).entries
   const nodeOfProcessor = new Map<number, number>()
@@ -40,12 +38,12 @@ export function describeMachine({ tables, texts }: CaptureFiles, notes: string[]
     const node = nodeOfProcessor.get(entry.apicId) ?? -1
     processorsOfNode.set(node, (processorsOfNode.get(node) ?? 0) + 1)
   }
-  if (processorsOfNode.size === 0) {
+  if (processorsOfNode.size === 0 && description.processors === undefined) {
     notes.push('no MADT names a processor: two are assumed')
     processorsOfNode.set(-1, 2)
   }
 
-  if (bytesOfNode.size === 0) {
+  if (bytesOfNode.size === 0 && description.memory === undefined) {
     const ram = Math.ceil(systemRamOf(texts.get('iomem')) / MODULE) * MODULE
     if (ram === 0) notes.push('neither SRAT nor /proc/iomem tells how much RAM there is: 4 GiB are assumed')
     bytesOfNode.set(-1, ram === 0 ? 4096 * MIB : ram)
@@ -59,6 +57,7 @@ export function describeMachine({ tables, texts }: CaptureFiles, notes: string[]
       ...onNode(node),
       sizeMiB: Math.max(SMALLEST_MIB, Math.ceil(bytes / MIB)),
     })),
+    ...description,
   }
 }
 

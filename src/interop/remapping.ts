@@ -13,7 +13,7 @@ import {
 import type { TopologyDocument } from '../platform/index.ts'
 import { CAP, ECAP } from '../vtd/formats/index.ts'
 import { capabilitiesFromWords, SERVER_CAPABILITIES, type UnitCapabilities } from '../vtd/index.ts'
-import type { CaptureFiles } from './capture-files.ts'
+import type { CapturedMachine } from './captured-facts.ts'
 import type { CapturedFunction } from './captured-function.ts'
 import { nodeOf } from './machine-description.ts'
 
@@ -30,6 +30,7 @@ export interface CapturedRemapping {
 
 const AMD = 0x1022
 const IOMMU_CLASS = 0x0806
+const HOST_BRIDGE_CLASS = 0x0600
 /** Where register pages of this platform can lie. */
 const UNIT_PAGES = { first: 0xfed1_0000, end: 0xfee0_0000 } as const
 /** Every field of CAP and ECAP. */
@@ -39,7 +40,11 @@ const CAPABILITIES = [...Object.keys(CAP.f), ...Object.keys(ECAP.f)] as (
 )[]
 
 export function readRemapping(
-  { tables, texts }: CaptureFiles,
+  {
+    tables,
+    texts,
+    showsRemapping = tables.size > 0,
+  }: Pick<CapturedMachine, 'tables' | 'texts' | 'showsRemapping'>,
   functions: readonly CapturedFunction[],
   /** Paths of all functions, like `0000/00:1c.0/00.0`. */
   paths: ReadonlySet<string>,
@@ -51,6 +56,9 @@ export function readRemapping(
   if (bytes === undefined) {
     const amd =
       tables.has('IVRS') || functions.some(one => one.vendorId === AMD && one.classCode === IOMMU_CLASS)
+    const grouped = functions.filter(({ details }) => details.group !== undefined)
+    if (!amd && grouped.length > 0) return assumedUnits(grouped, functions, GROUPS_WITHOUT_TABLE, notes)
+    if (!amd && !showsRemapping) return assumedUnits(functions, functions, NOTHING_TOLD, notes)
     return { ...none, iommu: { kind: amd ? 'amd' : 'none' } }
   }
   const dmar = decodeDmar(bytes)
@@ -101,6 +109,44 @@ export function readRemapping(
       )
       return index < 0 ? (includeAll(one.listed.segment) ?? null) : idOf(index)
     },
+  }
+}
+
+const GROUPS_WITHOUT_TABLE = 'there are IOMMU groups but no DMAR table'
+const NOTHING_TOLD = 'nothing tells whether there is an IOMMU'
+
+/** Without a table that says who is translated by which unit: one for each segment. */
+function assumedUnits(
+  translated: readonly CapturedFunction[],
+  functions: readonly CapturedFunction[],
+  why: string,
+  notes: string[],
+): CapturedRemapping {
+  if (functions.some(({ vendorId, classCode }) => vendorId === AMD && classCode === HOST_BRIDGE_CLASS)) {
+    notes.push(`${why}: AMD's is assumed, as the host bridge is AMD's`)
+    return { reservedMemory: [], includeAll: () => undefined, unitOf: () => null, iommu: { kind: 'amd' } }
+  }
+  notes.push(`${why}: one remapping unit for each segment is assumed`)
+  const served = new Set(translated)
+  const segments = [...new Set(translated.map(({ listed }) => listed.segment))].filter(
+    segment => segment <= 0xffff,
+  )
+  const idOf = (segment: number): string => `dmar${segments.indexOf(segment)}`
+  // A unit that serves everything is no choice where something is served by none.
+  const all = (segment: number): boolean =>
+    segments.includes(segment) && functions.every(one => one.listed.segment !== segment || served.has(one))
+  return {
+    iommu: {
+      kind: 'intel-vtd',
+      units: segments.map(segment => ({
+        id: idOf(segment),
+        ...(segment > 0 && { segment }),
+        ...(all(segment) && { includeAll: true }),
+      })),
+    },
+    reservedMemory: [],
+    includeAll: segment => (all(segment) ? idOf(segment) : undefined),
+    unitOf: one => (served.has(one) ? idOf(one.listed.segment) : null),
   }
 }
 

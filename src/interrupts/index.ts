@@ -1,4 +1,5 @@
 export { ApicBus, type EndOfInterruptListener } from './apic-bus.ts'
+export { EVENT_TIMER_ID, EVENT_TIMER_SIZE, EventTimer } from './event-timer.ts'
 export type { InterprocessorBus } from './interprocessor-bus.ts'
 export { IoApic, type IoApicOptions, type RedirectionView } from './io-apic.ts'
 export { LocalApic, type LocalApicView } from './local-apic.ts'

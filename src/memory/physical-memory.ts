@@ -30,8 +30,8 @@ const BLOCK_COPY = 256
 /** Pages of a 4-MiB leaf of the directory, and leaves of a 4-GiB region. */
 const FAN_OUT = 1024
 const REGION_PAGES = FAN_OUT * FAN_OUT
-/** Below 8 TiB a page number is a small integer, whose leaf a shift finds. */
-const LAST_LEAF_LIMIT = 0x8000_0000
+/** Up to 8 TiB a page number is a small integer, whose leaf a shift finds. */
+const LAST_SMALL_PAGE = 0x7fff_ffff
 
 /** Pages of a region by leaf, and the words of the same pages, so that table walks load no page object on the way. */
 class Region {
@@ -51,6 +51,8 @@ export class PhysicalMemory {
   #lastLeafNumber = -1
   #lastWords: (Uint32Array | undefined)[] = []
   #pages = 0
+  /** Changes when a page may have got other words than {@link words} told before: power was lost, a buffer was adopted. */
+  epoch = 0
 
   constructor(ranges: readonly RamRange[]) {
     this.ranges = [...ranges].sort((a, b) => a.base - b.base)
@@ -77,7 +79,7 @@ export class PhysicalMemory {
 
   /** The words of a page for reading, as of {@link page}: what table walks use. */
   words(page: PageNumber): Uint32Array | undefined {
-    if (page < LAST_LEAF_LIMIT && page >>> 10 === this.#lastLeafNumber) {
+    if (page <= LAST_SMALL_PAGE && page >>> 10 === this.#lastLeafNumber) {
       const found = this.#lastWords[page & (FAN_OUT - 1)]
       if (found !== undefined) return found
     }
@@ -86,7 +88,7 @@ export class PhysicalMemory {
 
   #findWords(page: PageNumber): Uint32Array | undefined {
     const leaf = this.#region(page)?.words[(page >>> 10) & (FAN_OUT - 1)]
-    if (leaf !== undefined && page < LAST_LEAF_LIMIT) {
+    if (leaf !== undefined && page <= LAST_SMALL_PAGE) {
       this.#lastLeafNumber = page >>> 10
       this.#lastWords = leaf
     }
@@ -102,7 +104,7 @@ export class PhysicalMemory {
 
   #region(page: PageNumber): Region | undefined {
     // Below 8 TiB a page number is a small integer, and a shift is several times cheaper.
-    const number = page < 0x8000_0000 ? page >>> 20 : Math.floor(page / REGION_PAGES)
+    const number = page <= LAST_SMALL_PAGE ? page >>> 20 : Math.floor(page / REGION_PAGES)
     if (number === this.#lastRegionNumber) return this.#lastRegion
     const region = this.#regions.get(number)
     if (region !== undefined) {
@@ -127,6 +129,7 @@ export class PhysicalMemory {
   /** Puts a page backed by a foreign buffer (another emulator's RAM) at a page number. */
   adopt(page: PageNumber, buffer: ArrayBufferLike, byteOffset: number): void {
     assert(this.isRam(page), 'adopted pages lie in RAM')
+    this.epoch++
     this.#create(page, new Page(buffer, byteOffset))
   }
 
@@ -226,6 +229,7 @@ export class PhysicalMemory {
 
   /** Power was lost: every page reads as zeros again. */
   clear(): void {
+    this.epoch++
     this.#regions.clear()
     this.#lastRegionNumber = -1
     this.#lastRegion = new Region()

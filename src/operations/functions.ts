@@ -1,4 +1,4 @@
-/** Operations on functions as the host kernel sees them, and on their IOMMU groups. */
+/** Operations on functions as the host kernel sees them. */
 import { type Static, Type } from '@sinclair/typebox'
 import { bytesToHex, hex, NorthbridgeError, parseFunctionAddress } from '../core/index.ts'
 import { within } from '../engine/index.ts'
@@ -219,53 +219,4 @@ export const resetFunction = operation({
     return { method }
   },
   tell: ({ method }, input) => `${input.function} was reset (${method}).`,
-})
-
-const GroupView = Fields(
-  {
-    id: Type.Integer(),
-    functions: Type.Array(Type.String()),
-    owner: OwnerView,
-    why: Type.Array(
-      Fields({
-        function: Type.String(),
-        joined: Type.Optional(Type.String({ description: 'The function through which it joined' })),
-        rule: Words('founder', 'alias', 'unisolatedPath', 'multifunction'),
-        lackedBy: Type.Optional(Type.String({ description: 'The port or function that lacks isolation' })),
-        missing: Type.Optional(
-          Type.Array(Type.String(), { description: 'ACS bits that would be needed there' }),
-        ),
-        text: Type.String(),
-      }),
-    ),
-  },
-  { $id: 'IommuGroup' },
-)
-
-export const groups = operation({
-  summary: 'Lists the IOMMU groups, each with the reasons why its functions cannot be kept apart',
-  rest: { method: 'GET', path: '/v1/platforms/{platform}/iommu-groups' },
-  words: 'iommu-groups list',
-  input: inPlatform({}),
-  output: Type.Array(GroupView),
-  errors: ['notFound', 'poweredOff'],
-  list: {
-    key: (item: Static<typeof GroupView>) => item.id,
-    columns: ['id', 'owner', 'functions'],
-  },
-  run: (context, { platform }) =>
-    now(() =>
-      poweredPlatform(context, platform)
-        .host.groups()
-        .map(({ id, functions, owner, why }) => ({
-          id,
-          functions: [...functions],
-          owner: { ...owner },
-          why: why.map(reason => {
-            const { missing, ...rest } = reason
-            return { ...rest, ...(missing === undefined ? {} : { missing: [...missing] }) }
-          }),
-        }))
-        .sort((a, b) => a.id - b.id),
-    ),
 })

@@ -8,6 +8,7 @@ export {
 } from './context.ts'
 export { parseText, readDocument } from './documents.ts'
 export { EventView, eventView } from './events.ts'
+export { explainGroup } from './groups.ts'
 export { installation } from './installation.ts'
 export { invalid, issuesOf, judge } from './judge.ts'
 export type { ListKey, Operation, RestBinding } from './operation.ts'

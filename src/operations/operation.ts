@@ -39,6 +39,8 @@ export interface Operation<Input extends TSchema = TSchema, Output extends TSche
   readonly output: Output
   /** Codes of errors that a caller of this operation must expect, beyond invalid input. */
   readonly errors: readonly ErrorCode[]
+  /** It answers from what is installed with the program: a command needs no server for it. */
+  readonly ofInstallation?: true
   /** Present if the output is an array, ascending by the key. */
   readonly list?: ListRendering
   run(context: OperationContext, input: Static<Input>): Software<Static<Output>>

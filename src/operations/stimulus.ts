@@ -43,6 +43,9 @@ const CAUSES = {
   [STATUS.translationDenied]: 'translationDenied',
   [STATUS.pageRequested]: 'pageRequested',
   [STATUS.pasidDisabled]: 'pasidDisabled',
+  [STATUS.completionTimeout]: 'completionTimeout',
+  [STATUS.poisoned]: 'poisoned',
+  [STATUS.phantomDisabled]: 'phantomDisabled',
 } as const
 const CAUSE = Words('remappingFault', ...Object.values(CAUSES))
 
@@ -92,6 +95,7 @@ const NOT_ISSUED: ReadonlySet<Status> = new Set([
   STATUS.translationDenied,
   STATUS.pageRequested,
   STATUS.pasidDisabled,
+  STATUS.phantomDisabled,
 ])
 
 const causeOf = (status: Status) => CAUSES[status as keyof typeof CAUSES]
@@ -136,6 +140,10 @@ export const dma = operation({
     ),
     privileged: Type.Optional(Type.Boolean({ title: 'true: privileged mode requested; needs a PASID' })),
     execute: Type.Optional(Type.Boolean({ title: 'true: execute permission requested; needs a PASID' })),
+    phantom: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 7, title: 'send under the id of this phantom function' }),
+    ),
+    poisoned: Type.Optional(Type.Boolean({ title: 'true: the data is marked as corrupt' })),
   }),
   output: DmaView,
   errors: ['notFound', 'poweredOff', 'invalidArgument'],
@@ -148,9 +156,11 @@ export const dma = operation({
     if (page + Math.ceil((offset + bytes.length) / 4096) > 2 ** 52) {
       throw invalid([{ path: '/address', message: 'plus the length is wider than 64 bits' }])
     }
-    const { pasid, ats, privileged, execute } = input
-    const special = pasid !== undefined || ats === true || privileged === true || execute === true
-    const options = special ? { pasid, useAts: ats, privileged, execute } : undefined
+    const { pasid, ats, privileged, execute, phantom, poisoned } = input
+    const special = [ats, privileged, execute, poisoned].includes(true)
+    const numbered = pasid !== undefined || phantom !== undefined
+    const options =
+      special || numbered ? { pasid, useAts: ats, privileged, execute, phantom, poisoned } : undefined
     const { parts } = yield* within(
       platform.engine,
       platform.dma(fn.address, write, page, offset, bytes, options),

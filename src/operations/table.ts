@@ -6,12 +6,17 @@ import type { Static } from '@sinclair/typebox'
 import type { Software } from '../engine/index.ts'
 import { allocateBuffer, buffers, flushBuffers, freeBuffer } from './buffers.ts'
 import type { OperationContext } from './context.ts'
+import { device, devices } from './devices.ts'
 import { events } from './events.ts'
-import { functions, groups, oneFunction, readConfig, resetFunction, setNumVfs } from './functions.ts'
+import { errorLog, route } from './fabric.ts'
+import { functions, oneFunction, readConfig, resetFunction, setNumVfs } from './functions.ts'
+import { groups, oneGroup } from './groups.ts'
+import { exportPlatform, importTopology } from './interchange.ts'
 import { interruptVcpu, localApic, moveVcpu, traceInterrupt, virtualApic } from './interrupts.ts'
 import { judge } from './judge.ts'
 import type { Operation } from './operation.ts'
 import { createPlatform, deletePlatform, platformState, platforms, power } from './platforms.ts'
+import { injectError, insertCard, links, pressButton, pullCard, setLink } from './slots.ts'
 import { dma, interrupt } from './stimulus.ts'
 import { compareTechniques, workloads } from './techniques.ts'
 import {
@@ -35,11 +40,15 @@ export const OPERATIONS = {
   topology,
   replaceTopology,
   deleteTopology,
+  importTopology,
+  devices,
+  device,
   platforms,
   createPlatform,
   platformState,
   deletePlatform,
   power,
+  exportPlatform,
   functions,
   function: oneFunction,
   readConfig,
@@ -47,11 +56,20 @@ export const OPERATIONS = {
   resetFunction,
   dma,
   interrupt,
+  route,
+  errorLog,
+  injectError,
+  links,
+  setLink,
+  insertCard,
+  pullCard,
+  pressButton,
   buffers,
   allocateBuffer,
   freeBuffer,
   flushBuffers,
   groups,
+  group: oneGroup,
   units,
   registers,
   faults,

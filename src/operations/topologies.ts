@@ -8,7 +8,7 @@ import { Count, Document, Fields, Identifier } from './schemas.ts'
 
 export const TopologyDocument = Document(topologyJsonSchema(), 'TopologyDocument')
 
-const TopologySummary = Fields(
+export const TopologySummary = Fields(
   {
     name: Type.String(),
     description: Type.String(),
@@ -26,7 +26,7 @@ type Node = NonNullable<Topology['hostBridges'][number]['devices']>[number]
 const countNodes = (nodes: readonly Node[]): number =>
   nodes.reduce((sum, node) => sum + 1 + countNodes(node.devices ?? []), 0)
 
-function summary({ shipped, topology }: TopologyEntry): Static<typeof TopologySummary> {
+export function summary({ shipped, topology }: TopologyEntry): Static<typeof TopologySummary> {
   const { iommu } = topology
   return {
     name: topology.name,

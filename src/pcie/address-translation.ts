@@ -21,6 +21,7 @@ type Translating = FunctionNode & { readonly layout: ConfigLayout }
 
 export class AddressTranslation {
   readonly #function: Translating
+  readonly #shared: AddressTranslation | undefined
   readonly #ats: number
   readonly #pasid: number
   readonly #pasidWords: Uint32Array
@@ -35,6 +36,7 @@ export class AddressTranslation {
   constructor(fn: Translating, shared?: AddressTranslation) {
     this.#function = fn
     const { layout } = fn
+    this.#shared = shared
     this.#ats = layout.findExtended(EXTENDED_CAPABILITY.ATS) >>> 2
     const pri = layout.findExtended(EXTENDED_CAPABILITY.PRI)
     this.#pasid = shared === undefined ? layout.findExtended(EXTENDED_CAPABILITY.PASID) >>> 2 : shared.#pasid
@@ -62,10 +64,11 @@ export class AddressTranslation {
     return this.#function.words[this.#ats + (ATS.CONTROL.offset >>> 2)]!
   }
 
-  /** Pages in the smallest translation that the function takes. */
+  /** Pages in the smallest translation that the function takes: "Smallest Translation Unit", of the PF for a VF. */
   get #smallest(): number {
     const { STU } = ATS.CONTROL.f
-    return 2 ** ((this.#control & STU.mask) >>> STU.shift)
+    const owner = this.#shared?.supported ? this.#shared : this
+    return 2 ** ((owner.#control & STU.mask) >>> STU.shift)
   }
 
   /** Whether the function may send requests with a PASID, and with these modes requested. */

@@ -1,19 +1,14 @@
 /**
  * One bus: the root bus of a host bridge, or the secondary side of a bridge. It knows which functions sit on it, and
- * which of them claims a memory address, from a sorted map that is remade after decoding changed.
+ * which of them claims an address.
  */
 import { assert } from '../core/index.ts'
+import { AddressDecoder } from './address-decoder.ts'
+import { CLASS } from './formats/header.ts'
 import type { BusKind, BusNode, FunctionNode, HostNode } from './parts.ts'
 
-/** Addresses above are wider than any physical address and match nothing. */
-const ADDRESS_LIMIT = 2 ** 52
-
-interface Claim<Member> {
-  base: number
-  readonly end: number
-  readonly owner: Member
-  readonly part: number
-}
+/** PCI-to-PCI bridge, programming interface "subtractive decode". */
+const SUBTRACTIVE_BRIDGE = 0x06_04_01
 
 export class Bus<Member extends FunctionNode> implements BusNode {
   readonly kind: BusKind
@@ -21,19 +16,21 @@ export class Bus<Member extends FunctionNode> implements BusNode {
   readonly bridge: Member | undefined
   /** In ascending order of device and function number, virtual functions not among them. */
   readonly functions: Member[] = []
-  readonly #byDevfn: (Member | undefined)[] = []
   /** Functions with a bus behind them. */
   readonly bridges: Member[] = []
-  #stale = true
-  #bases = new Float64Array(0)
-  #ends = new Float64Array(0)
-  #owners: Member[] = []
-  #parts: number[] = []
+  /** Functions with an SR-IOV capability. */
+  readonly physicalFunctions: Member[] = []
+  readonly memory: AddressDecoder<Member>
+  readonly io: AddressDecoder<Member>
+  subtractive: Member | undefined
+  readonly #byDevfn: (Member | undefined)[] = []
 
   constructor(kind: BusKind, host: HostNode, bridge?: Member) {
     this.kind = kind
     this.host = host
     this.bridge = bridge
+    this.memory = new AddressDecoder(this.functions, (fn, receive) => fn.claims(receive))
+    this.io = new AddressDecoder(this.functions, (fn, receive) => fn.ioClaims(receive))
   }
 
   /** Bus number as software has programmed it (strapped, for a root bus). */
@@ -47,7 +44,26 @@ export class Bus<Member extends FunctionNode> implements BusNode {
     this.functions.push(fn)
     this.functions.sort((a, b) => a.devfn - b.devfn)
     if (fn.secondary !== undefined) this.bridges.push(fn)
-    this.#stale = true
+    if (fn.sriov !== undefined) this.physicalFunctions.push(fn)
+    if ((fn.words[CLASS.at]! & CLASS.f.CODE.mask) >>> 8 === SUBTRACTIVE_BRIDGE) this.subtractive = fn
+    this.#membersChanged()
+  }
+
+  /** Takes everything off the bus: the card was pulled out. */
+  clear(): Member[] {
+    const gone = this.functions.splice(0)
+    this.#byDevfn.length = 0
+    this.bridges.length = 0
+    this.physicalFunctions.length = 0
+    this.subtractive = undefined
+    this.#membersChanged()
+    return gone
+  }
+
+  #membersChanged(): void {
+    this.decodingChanged()
+    this.host.changes++
+    this.host.numbersChanged()
   }
 
   at(devfn: number): Member | undefined {
@@ -55,57 +71,24 @@ export class Bus<Member extends FunctionNode> implements BusNode {
   }
 
   decodingChanged(): void {
-    this.#stale = true
+    this.memory.changed()
+    this.io.changed()
+    if (this.kind === 'root') this.host.rootDecodingChanged()
   }
 
   claim(address: number): number {
-    if (this.#stale) this.#remake()
-    const bases = this.#bases
-    let low = 0
-    let high = bases.length - 1
-    while (low <= high) {
-      const middle = (low + high) >>> 1
-      if (address < bases[middle]!) high = middle - 1
-      else if (address >= this.#ends[middle]!) low = middle + 1
-      else return middle
-    }
-    return -1
+    return this.memory.claim(address)
   }
 
   claimOwner(claim: number): Member {
-    return this.#owners[claim]!
+    return this.memory.claimOwner(claim)
   }
 
   claimPart(claim: number): number {
-    return this.#parts[claim]!
+    return this.memory.claimPart(claim)
   }
 
   claimBase(claim: number): number {
-    return this.#bases[claim]!
-  }
-
-  /**
-   * Software should never let two ranges overlap. Where it does, the one that begins lower answers (of two equal ones
-   * the lower function), which keeps the map free of choice.
-   */
-  #remake(): void {
-    const claims: Claim<Member>[] = []
-    for (const owner of this.functions) {
-      owner.claims((base, end, part) => {
-        if (end > base && end <= ADDRESS_LIMIT) claims.push({ base, end, owner, part })
-      })
-    }
-    claims.sort((a, b) => a.base - b.base)
-    const kept: Claim<Member>[] = []
-    let covered = 0
-    for (const claim of claims) {
-      if (claim.base >= covered) kept.push(claim)
-      covered = Math.max(covered, claim.end)
-    }
-    this.#bases = Float64Array.from(kept, claim => claim.base)
-    this.#ends = Float64Array.from(kept, claim => claim.end)
-    this.#owners = kept.map(claim => claim.owner)
-    this.#parts = kept.map(claim => claim.part)
-    this.#stale = false
+    return this.memory.claimBase(claim)
   }
 }

@@ -4,55 +4,62 @@
  * it, what it is after reset, and which reset spares it. A capability is its bytes plus its writable bits; one that is
  * not known stays as read-only bytes.
  */
-import { AttributeBuilder } from './attribute-builder.ts'
+import { AttributeBuilder, type Effect } from './attribute-builder.ts'
+import type { AttributeTable, AttributeTables, ResetKind } from './attribute-table.ts'
 import { CAPABILITY_ATTRIBUTES } from './capability-attributes.ts'
-import type { FunctionDefinition } from './definition.ts'
+import { configSizeOf, type FunctionDefinition, type RegisterOverride } from './definition.ts'
 import { EXTENDED_CAPABILITY_ATTRIBUTES } from './extended-capability-attributes.ts'
-import { CAPABILITY } from './formats/capability-ids.ts'
+import { CAPABILITY, EXTENDED_CAPABILITY } from './formats/capability-ids.ts'
 import {
   type CapabilityEntry,
   findCapability,
   findExtendedCapability,
   listCapabilities,
 } from './formats/capability-list.ts'
-import { headerAttributes, virtualFunctionAttributes } from './header-attributes.ts'
+import { headerAttributes } from './header-attributes.ts'
+import { virtualFunctionAttributes } from './virtual-function-attributes.ts'
 
-/** From the one that spares nothing to the one that spares most. */
-export type ResetKind = 'fundamental' | 'hot' | 'functionLevel'
+/** Scratch: a layout is declared from beginning to end before the next one. */
+const builder = new AttributeBuilder()
 
 export class ConfigLayout {
   readonly size: number
-  readonly capabilities: readonly CapabilityEntry[]
-  readonly rw: Uint32Array
-  readonly rw1c: Uint32Array
-  readonly effects: Uint8Array
-  readonly #reset: Uint32Array
-  readonly #sticky: Uint32Array
-  readonly #spared: Uint32Array
+  /** Offsets of capabilities that are looked at often; 0 for one that there is not. */
+  readonly express: number
+  readonly pm: number
+  readonly acs: number
+  readonly #image: Uint8Array
+  readonly #table: AttributeTable
 
-  /** @param virtual whether the image is a virtual function's, whose header is hard-wired. */
-  constructor(definition: FunctionDefinition, virtual: boolean) {
-    const image = wordsOf(definition.image)
-    const builder = new AttributeBuilder(image)
-    this.size = definition.image.length
-    this.capabilities = listCapabilities(offset => builder.read(offset), this.size)
-    const express = this.capabilities.some(entry => !entry.extended && entry.id === CAPABILITY.EXPRESS)
-    headerAttributes(builder, definition, express)
-    for (const { id, extended, offset } of this.capabilities) {
+  /**
+   * @param virtual whether the image is a virtual function's, whose header is hard-wired.
+   * @param tables where equal attributes are shared.
+   */
+  constructor(definition: FunctionDefinition, virtual: boolean, tables: AttributeTables) {
+    this.#image = definition.image
+    this.size = configSizeOf(definition)
+    builder.begin(definition.image, this.size)
+    const capabilities = listCapabilities(offset => builder.read(offset), this.size)
+    const express = findCapability(capabilities, CAPABILITY.EXPRESS)
+    if (express !== undefined) builder.setExpress(express)
+    builder.sriov = findExtendedCapability(capabilities, EXTENDED_CAPABILITY.SRIOV) ?? 0
+    headerAttributes(builder, definition, express !== undefined)
+    for (const { id, extended, offset } of capabilities) {
       const attributes = (extended ? EXTENDED_CAPABILITY_ATTRIBUTES : CAPABILITY_ATTRIBUTES).get(id)
       attributes?.(builder, offset, definition)
     }
+    if (virtual) virtualFunctionAttributes(builder, capabilities)
+    for (const override of definition.overrides ?? []) applyOverride(override)
     // Makers let capabilities overlap now and then: the links of the lists are read-only whatever lies over them.
-    for (const { extended, offset } of this.capabilities) {
-      builder.hardwire(offset, extended ? 0xffff_ffff : 0xffff, builder.read(offset))
-    }
-    if (virtual) virtualFunctionAttributes(builder, this.find(CAPABILITY.EXPRESS))
-    this.rw = builder.rw
-    this.rw1c = builder.rw1c
-    this.effects = builder.effects
-    this.#reset = builder.reset
-    this.#sticky = builder.sticky
-    this.#spared = builder.spared
+    for (const { extended, offset } of capabilities) builder.keep(offset, extended ? 0xffff_ffff : 0xffff)
+    this.#table = tables.share(builder, capabilities, this.size)
+    this.express = express ?? 0
+    this.pm = this.find(CAPABILITY.PM)
+    this.acs = this.findExtended(EXTENDED_CAPABILITY.ACS)
+  }
+
+  get capabilities(): readonly CapabilityEntry[] {
+    return this.#table.capabilities
   }
 
   /** Offset of a PCI-compatible capability, 0 if there is none. */
@@ -65,32 +72,51 @@ export class ConfigLayout {
     return findExtendedCapability(this.capabilities, id) ?? 0
   }
 
-  initialWords(): Uint32Array {
-    return this.#reset.slice()
+  /** Bits of dword `at` that software may write. */
+  writable(at: number): number {
+    return this.#table.writable(at)
+  }
+
+  /** Bits of dword `at` that software clears by writing 1. */
+  clearable(at: number): number {
+    return this.#table.clearable(at)
+  }
+
+  /** What a write to dword `at` sets off. */
+  effectOf(at: number): Effect {
+    return this.#table.effectOf(at)
+  }
+
+  /** Fills a space with what it holds after power-on. */
+  initialize(words: Uint32Array): void {
+    words.fill(0)
+    new Uint8Array(words.buffer, words.byteOffset, words.byteLength).set(this.#image)
+    this.#table.preset(words)
   }
 
   reset(words: Uint32Array, kind: ResetKind): void {
-    if (kind === 'fundamental') {
-      words.set(this.#reset)
-      return
-    }
-    const kept = kind === 'hot' ? this.#sticky : this.#spared
-    for (let i = 0; i < words.length; i++) {
-      words[i] = (words[i]! & kept[i]!) | (this.#reset[i]! & ~kept[i]!)
-    }
+    const spared = kind === 'fundamental' ? undefined : this.#table.sparedBits(words, kind)
+    this.initialize(words)
+    if (spared !== undefined) this.#table.restore(words, kind, spared)
   }
 }
 
-function wordsOf(image: Uint8Array): Uint32Array {
-  const view = new DataView(image.buffer, image.byteOffset, image.byteLength)
-  return Uint32Array.from({ length: image.length >>> 2 }, (_, i) => view.getUint32(i * 4, true))
+function applyOverride({ offset, readWrite, clearable, readOnly, reset }: RegisterOverride): void {
+  if (readOnly !== undefined) builder.keep(offset, readOnly)
+  if (readWrite !== undefined) builder.writable(offset, readWrite)
+  if (clearable !== undefined) builder.clearable(offset, clearable)
+  if (reset !== undefined) builder.resetTo(offset, reset.mask, reset.value)
 }
 
 const layouts = new WeakMap<FunctionDefinition, ConfigLayout>()
 
 /** The layout of a definition: made once, shared by every function built from it. */
-export function layoutOf(definition: FunctionDefinition, virtual: boolean): ConfigLayout {
+export function layoutOf(
+  definition: FunctionDefinition,
+  virtual: boolean,
+  tables: AttributeTables,
+): ConfigLayout {
   let layout = layouts.get(definition)
-  if (layout === undefined) layouts.set(definition, (layout = new ConfigLayout(definition, virtual)))
+  if (layout === undefined) layouts.set(definition, (layout = new ConfigLayout(definition, virtual, tables)))
   return layout
 }

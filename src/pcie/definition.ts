@@ -20,6 +20,23 @@ export interface BarDefinition {
   readonly size: number
 }
 
+/**
+ * What a maker decided otherwise than the specification's layout has it, for the bits of one dword of configuration
+ * space: applied after everything that header and capabilities declare.
+ */
+export interface RegisterOverride {
+  /** Of the dword, a multiple of 4. */
+  readonly offset: number
+  /** Bits that software may write; 0 after reset unless `reset` says otherwise. */
+  readonly readWrite?: number
+  /** Bits that software clears by writing 1. */
+  readonly clearable?: number
+  /** Bits that are read-only as the image has them. */
+  readonly readOnly?: number
+  /** Value after reset of the bits in `mask`. */
+  readonly reset?: { readonly mask: number; readonly value: number }
+}
+
 /** What the SR-IOV capability cannot say: sizes, and how offset and stride follow the ARI bit. */
 export interface SriovDefinition {
   /** FirstVFOffset and VFStride with ARI Capable Hierarchy set. */
@@ -28,8 +45,15 @@ export interface SriovDefinition {
   readonly nonAri: { readonly offset: number; readonly stride: number }
   /** VF BARs; `size` is that of one VF's aperture. */
   readonly bars: readonly BarDefinition[]
-  /** Config space of a VF as it is after reset; as long as the PF's. */
+  /** Config space of a VF as it is after reset; zeros at its end may be missing. */
   readonly image: Uint8Array
+  /** Of the configuration space of each virtual function. */
+  readonly overrides?: readonly RegisterOverride[]
+  /**
+   * Nanoseconds after VF Enable was set until the virtual functions answer; default 100 ms, the most that the
+   * specification allows ("SR-IOV Control", VF Enable).
+   */
+  readonly enableTimeNs?: number
 }
 
 export interface FunctionDefinition {
@@ -37,14 +61,23 @@ export interface FunctionDefinition {
   readonly model: string
   readonly kind: FunctionKind
   /**
-   * Config space, 256 bytes (conventional) or 4096 (PCIe). Identity, capabilities and every read-only bit come from
-   * here. Bits that reset clears (Command, BARs, bus numbers, MSI and MSI-X enables, ACS control, SR-IOV control …)
+   * Config space from offset 0; zeros at its end may be missing. Identity, capabilities and every read-only bit come
+   * from here. Bits that reset clears (Command, BARs, bus numbers, MSI and MSI-X enables, ACS control, SR-IOV control …)
    * are cleared when the function is built, so an image captured from a running machine is accepted as it is.
    */
   readonly image: Uint8Array
+  /** Bytes of configuration space, 256 (conventional) or 4096 (PCIe); default: the length of the image. */
+  readonly configSize?: number
+  readonly overrides?: readonly RegisterOverride[]
   readonly bars: readonly BarDefinition[]
   /** Bytes of the expansion ROM, 0 or a power of two. */
   readonly romSize: number
+  /** Whether the function keeps its registers from D3hot to D0 though No_Soft_Reset is clear, as emulated ones do. */
+  readonly keepsStateInD3?: boolean
+  /** Working registers of a standard hot-plug controller, as the SHPC capability shows them. */
+  readonly hotPlugRegisters?: readonly number[]
+  /** What the VPD capability reads; default: erased storage. */
+  readonly vitalProductData?: Uint8Array
   /** Present if the image has an SR-IOV capability. */
   readonly sriov?: SriovDefinition
   /** Translations that its device-TLB holds; default 32. Nothing without an ATS capability. */
@@ -55,3 +88,6 @@ export interface FunctionDefinition {
    */
   readonly internalPeerToPeer?: boolean
 }
+
+/** Bytes of configuration space. */
+export const configSizeOf = ({ image, configSize = image.length }: FunctionDefinition): number => configSize

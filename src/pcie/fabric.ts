@@ -1,28 +1,46 @@
 /** All host bridges of a platform: configuration by bus number, memory by address, reset and state of the whole. */
 import { assert, type RequesterId, requesterId, type Saved } from '../core/index.ts'
+import { forwardsUpstream } from './access-control.ts'
 import type { Bus } from './bus.ts'
-import { ACS_BIT } from './formats/extended-capabilities.ts'
+import { descend, Location, locate, locateIo } from './descent.ts'
+import { EXPRESS } from './formats/capabilities.ts'
+import { CAPABILITY } from './formats/capability-ids.ts'
+import { ID } from './formats/header.ts'
 import type { HostBridge } from './host-bridge.ts'
 import type { FunctionNode } from './parts.ts'
 import type { PcieFunction } from './pcie-function.ts'
+import { refuse } from './refusal.ts'
 import { type MemoryRequest, STATUS } from './request.ts'
-import { descend, Location, locate } from './routing.ts'
+import { RootDecoder } from './root-decoder.ts'
 
 /** What a processor reads where nobody answers. */
 const ALL_ONES = 0xffff_ffff
+/** What reads instead of Vendor ID and Device ID while a function asks to be tried again. */
+const RETRY_VENDOR = 0xffff_0001
 
 export class Fabric {
   readonly #hosts: HostBridge[] = []
+  readonly #rootBuses: Bus<PcieFunction>[] = []
+  /** By segment: the host bridge of each bus number. */
+  readonly #segments = new Map<number, (HostBridge | undefined)[]>()
+  readonly #memory = new RootDecoder(this.#rootBuses, 'memory')
+  readonly #io = new RootDecoder(this.#rootBuses, 'io')
   readonly #location = new Location()
 
   add(host: HostBridge): void {
-    for (const other of this.#hosts) {
-      assert(
-        other.segment !== host.segment || other.lastBus < host.bus || other.bus > host.lastBus,
-        'bus ranges of host bridges in a segment are disjoint',
-      )
+    let byBus = this.#segments.get(host.segment)
+    if (byBus === undefined) this.#segments.set(host.segment, (byBus = []))
+    for (let bus = host.bus; bus <= host.lastBus; bus++) {
+      assert(byBus[bus] === undefined, 'bus ranges of host bridges in a segment are disjoint')
+      byBus[bus] = host
     }
     this.#hosts.push(host)
+    this.#rootBuses.push(host.rootBus)
+    host.onRootDecoding = () => {
+      this.#memory.changed()
+      this.#io.changed()
+    }
+    host.onRootDecoding()
   }
 
   get hostBridges(): readonly HostBridge[] {
@@ -33,7 +51,11 @@ export class Fabric {
 
   /** A dword of configuration space as the host bridge routes it; all ones if nobody answers. */
   readConfig(segment: number, bus: number, devfn: number, offset: number): number {
-    return this.#configTarget(segment, bus, devfn)?.readConfig(offset) ?? ALL_ONES
+    const fn = this.#configTarget(segment, bus, devfn)
+    if (fn === undefined) return ALL_ONES
+    if (fn.isReady) return fn.readConfig(offset)
+    // "Request Retry Status": shown for the Vendor ID if software asked for it, else retried in vain.
+    return offset === ID.offset && showsRetryStatus(fn) ? RETRY_VENDOR : ALL_ONES
   }
 
   /** Writes a dword of configuration space; lost if nobody answers. */
@@ -46,7 +68,7 @@ export class Fabric {
     lanes: number,
   ): void {
     const fn = this.#configTarget(segment, bus, devfn)
-    if (fn === undefined) return
+    if (fn === undefined || !fn.isReady) return
     if (fn.physicalFunction === undefined) fn.captureBus(bus)
     fn.writeConfig(offset, value, lanes)
   }
@@ -57,24 +79,16 @@ export class Fabric {
   }
 
   #configTarget(segment: number, number: number, devfn: number): PcieFunction | undefined {
-    const host = this.#hosts.find(h => h.segment === segment && number >= h.bus && number <= h.lastBus)
-    if (host === undefined) return undefined
-    let bus = host.rootBus
-    while (number !== bus.number) {
-      // "Type 1 Configuration Request": goes to the bridge whose range holds the bus number, as it is programmed.
-      const bridge = bus.bridges.find(
-        b => b.secondaryBus <= number && number <= b.subordinateBus && b.secondaryBus > 0,
-      )
-      if (bridge === undefined) return virtualFunctionAt(bus, number, devfn)
-      if (bridge.holdsSecondaryInReset) return undefined
-      bus = bridge.secondary!
-    }
+    const destination = this.#segments.get(segment)?.[number]?.destination(number)
+    if (destination === undefined || destination === null) return undefined
+    const { bus, own } = destination
+    if (!own) return virtualFunctionAt(bus, number, devfn)
     // "Type 0 Configuration Request": a link has device 0 only, unless ARI makes the device number part of the function's.
     if (bus.kind === 'link' && devfn > 7 && !bus.bridge!.ariForwarding) return undefined
     return bus.at(devfn) ?? virtualFunctionAt(bus, number, devfn)
   }
 
-  // Memory
+  // Memory and I/O
 
   /** An aligned dword as a processor reads it through the windows of the host bridges. */
   readMemory(address: number): number {
@@ -88,36 +102,60 @@ export class Fabric {
     if (at !== undefined) at.region!.writeDword(at.offset & ~3, value, lanes)
   }
 
+  /** The dword of I/O space around a port, as {@link readMemory}. */
+  readIo(port: number): number {
+    const at = this.#ioAt(port)
+    return at === undefined ? ALL_ONES : at.region!.readDword(at.offset & ~3) >>> 0
+  }
+
+  writeIo(port: number, value: number, lanes: number): void {
+    const at = this.#ioAt(port)
+    if (at !== undefined) at.region!.writeDword(at.offset & ~3, value, lanes)
+  }
+
   /** The function whose BAR decodes an address now. */
   functionDecoding(address: number): FunctionNode | undefined {
     return this.#at(address)?.function
   }
 
   #at(address: number): Location | undefined {
-    for (const { rootBus } of this.#hosts) {
-      const claim = rootBus.claim(address)
-      if (claim >= 0) return locate(rootBus, claim, address, this.#location) ? this.#location : undefined
-    }
-    return undefined
+    const bus = this.#memory.busAt(address)
+    return bus !== undefined && locate(bus, bus.claim(address), address, this.#location)
+      ? this.#location
+      : undefined
+  }
+
+  #ioAt(port: number): Location | undefined {
+    const bus = this.#io.busAt(port)
+    return bus !== undefined && locateIo(bus, bus.io.claim(port), port, this.#location)
+      ? this.#location
+      : undefined
   }
 
   /**
    * Routes a request down again that the root complex has translated: `physicalPage` and `offset` say where to. A peer
-   * answers, or the request ends as unsupported. It goes back through the root port that it came from only with ACS
-   * Upstream Forwarding.
+   * answers, if the root complex passes requests between functions, or the request ends as unsupported. It goes back
+   * through the root port that it came from only with ACS Upstream Forwarding.
    *
    * @param entry the function on the root bus through which the request came up.
    */
   request(request: MemoryRequest, entry?: PcieFunction): void {
     const address = request.physicalPage * 4096 + request.offset
-    for (const { rootBus } of this.#hosts) {
-      const claim = rootBus.claim(address)
-      if (claim < 0) continue
-      if (rootBus.claimOwner(claim) === entry && !(entry.acsControl & ACS_BIT.UF)) break
-      descend(rootBus, claim, address, request)
+    const bus = this.#memory.busAt(address)
+    const from = entry?.bus
+    const passes = from === undefined ? 'everywhere' : from.host.peerToPeer
+    if (bus === undefined || passes === 'none' || (passes === 'withinHostBridge' && bus !== from)) {
+      if (entry !== undefined) request.observer?.note(entry, 'unsupported')
+      refuse(request, STATUS.unsupportedRequest, entry?.secondary && entry)
       return
     }
-    request.status = STATUS.unsupportedRequest
+    const claim = bus.claim(address)
+    if (bus.claimOwner(claim) === entry && entry.secondary !== undefined && !forwardsUpstream(entry)) {
+      request.observer?.note(entry, 'unsupported')
+      refuse(request, STATUS.unsupportedRequest, entry)
+      return
+    }
+    descend(bus, claim, address, request)
   }
 
   // Inspection, reset, state
@@ -145,10 +183,20 @@ export class Fabric {
   }
 }
 
+/** "RRS Software Visibility Enable" of the root port that requests to a function pass. */
+function showsRetryStatus(fn: PcieFunction): boolean {
+  let top: FunctionNode = fn
+  for (let bridge = top.bus.bridge; bridge !== undefined; bridge = top.bus.bridge) top = bridge
+  const express = top.kind === 'rootPort' ? top.layout.find(CAPABILITY.EXPRESS) : 0
+  if (express === 0) return false
+  const control = top.words[(express + EXPRESS.ROOT_CONTROL.offset) >>> 2]!
+  return (control & EXPRESS.ROOT_CONTROL.f.RRS_VISIBLE.mask) !== 0
+}
+
 /** Virtual functions answer on the bus of their physical function and on the ones behind it that they spill over to. */
 function virtualFunctionAt(bus: Bus<PcieFunction>, number: number, devfn: number): PcieFunction | undefined {
   const rid = requesterId(number, devfn)
-  for (const fn of bus.functions) {
+  for (const fn of bus.physicalFunctions) {
     const found = fn.sriov?.functionAt(rid)
     if (found !== undefined) return found
   }

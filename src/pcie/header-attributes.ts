@@ -1,7 +1,6 @@
 /** Access attributes of the type 0 and type 1 header, and of the header of a virtual function. */
 import { type AttributeBuilder, EFFECT } from './attribute-builder.ts'
 import type { BarDefinition, FunctionDefinition } from './definition.ts'
-import { EXPRESS } from './formats/capabilities.ts'
 import {
   BAR,
   BAR_COUNT,
@@ -10,7 +9,6 @@ import {
   barOffset,
   COMMAND_STATUS,
   HEADER,
-  ID,
   INTERRUPT,
   IO_UPPER,
   IO_WINDOW,
@@ -90,9 +88,9 @@ export function barAttributes(
 }
 
 function bridgeAttributes(builder: AttributeBuilder, express: boolean): void {
-  builder.declare(0, BUS_NUMBERS)
+  builder.declare(0, BUS_NUMBERS, EFFECT.busNumbers)
   if (!express) builder.writable(BUS_NUMBERS.offset, BUS_NUMBERS.f.LATENCY.mask)
-  builder.declare(0, IO_WINDOW)
+  builder.declare(0, IO_WINDOW, EFFECT.decode)
   builder.declare(0, MEMORY_WINDOW, EFFECT.decode)
   builder.declare(0, PREFETCHABLE_WINDOW, EFFECT.decode)
   builder.hardwire(PREFETCHABLE_BASE_UPPER.offset, 0xffff_ffff)
@@ -102,39 +100,11 @@ function bridgeAttributes(builder: AttributeBuilder, express: boolean): void {
     builder.declare(0, PREFETCHABLE_BASE_UPPER, EFFECT.decode)
     builder.declare(0, PREFETCHABLE_LIMIT_UPPER, EFFECT.decode)
   }
-  if (builder.field(IO_WINDOW.f.BASE_WIDTH, 0, IO_WINDOW) === 1) builder.declare(0, IO_UPPER)
+  if (builder.field(IO_WINDOW.f.BASE_WIDTH, 0, IO_WINDOW) === 1) builder.declare(0, IO_UPPER, EFFECT.decode)
   builder.hardwire(BRIDGE_CONTROL.offset, 0xffff_0000)
   builder.declare(0, BRIDGE_CONTROL, EFFECT.bridgeControl)
   if (!express) {
     builder.writable(BRIDGE_CONTROL.offset, CONVENTIONAL_BRIDGE_CONTROL.writable)
     builder.clearable(BRIDGE_CONTROL.offset, CONVENTIONAL_BRIDGE_CONTROL.clearable)
   }
-}
-
-/**
- * "Configuration" of SR-IOV: what a virtual function hard-wires. Its identity reads FFFFh, of Command only Bus Master
- * Enable exists, memory decode and BARs are the physical function's, and there is no INTx.
- *
- * @param express offset of its PCI Express capability, 0 if it has none.
- */
-export function virtualFunctionAttributes(builder: AttributeBuilder, express: number): void {
-  const { BME, INTS, CAP } = COMMAND_STATUS.f
-  builder.hardwire(ID.offset, 0xffff_ffff, 0xffff_ffff)
-  builder.hardwire(COMMAND_STATUS.offset, (0xffff & ~BME.mask) | INTS.mask)
-  builder.hardwire(COMMAND_STATUS.offset, CAP.mask, CAP.mask)
-  builder.hardwire(HEADER.offset, 0xffff_ffff)
-  builder.hardwireRange(barOffset(0), BAR_COUNT.type0 * 4)
-  builder.hardwire(ROM_OFFSET.type0, 0xffff_ffff)
-  builder.hardwire(INTERRUPT.offset, 0xffff_ffff)
-  if (express === 0) return
-  const { DEVICE_CAPABILITIES, DEVICE_CONTROL, LINK_CONTROL, LINK_CONTROL_2, DEVICE_CONTROL_2 } = EXPRESS
-  const capabilities = express + DEVICE_CAPABILITIES.offset
-  builder.hardwire(capabilities, DEVICE_CAPABILITIES.f.PHANTOM.mask)
-  builder.hardwire(capabilities, DEVICE_CAPABILITIES.f.FLR.mask, DEVICE_CAPABILITIES.f.FLR.mask)
-  const control = express + DEVICE_CONTROL.offset
-  builder.hardwire(control, 0xffff & ~DEVICE_CONTROL.f.INITIATE_FLR.mask)
-  builder.hardwire(control, DEVICE_CONTROL.f.AUX.mask)
-  builder.hardwire(express + LINK_CONTROL.offset, 0xffff_ffff)
-  builder.hardwire(express + DEVICE_CONTROL_2.offset, 0xffff)
-  builder.hardwire(express + LINK_CONTROL_2.offset, 0xffff_ffff)
 }

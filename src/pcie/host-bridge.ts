@@ -1,9 +1,11 @@
 /** A host bridge: the root bus of a hierarchy and the door of the root complex above it. */
 import { devfn, NorthbridgeError } from '../core/index.ts'
+import { AttributeTables } from './attribute-table.ts'
 import { Bus } from './bus.ts'
+import { ConfigMemory } from './config-memory.ts'
 import type { FunctionDefinition } from './definition.ts'
 import { MessageSender } from './message-sender.ts'
-import type { HostNode, UpstreamSink } from './parts.ts'
+import type { Clock, HostNode, PeerToPeer, UpstreamSink } from './parts.ts'
 import { PcieFunction } from './pcie-function.ts'
 
 export interface HostBridgeOptions {
@@ -12,6 +14,18 @@ export interface HostBridgeOptions {
   readonly bus: number
   /** Last bus number that configuration requests below it may carry. */
   readonly lastBus: number
+  /** Virtual time; without it, what takes time is done at once. */
+  readonly clock?: Clock
+  /** Default: `everywhere`, and not directly. */
+  readonly peerToPeer?: PeerToPeer
+  readonly directPeerToPeer?: boolean
+}
+
+/** Where configuration requests with a bus number end: on the bus that has it, or one whose functions may spill over. */
+interface Destination {
+  readonly bus: Bus<PcieFunction>
+  /** Whether the number is the bus's own, so that the request is one of Type 0 there. */
+  readonly own: boolean
 }
 
 export class HostBridge implements HostNode {
@@ -21,15 +35,57 @@ export class HostBridge implements HostNode {
   readonly ingress: UpstreamSink
   readonly rootBus: Bus<PcieFunction>
   readonly messages = new MessageSender()
+  readonly attributes = new AttributeTables()
+  readonly configMemory = new ConfigMemory()
+  readonly clock: Clock | undefined
+  readonly peerToPeer: PeerToPeer
+  readonly directPeerToPeer: boolean
   changes = 0
+  /** Told when a function of the root bus decodes other addresses. */
+  onRootDecoding: () => void = () => {}
+  /** By bus number, filled as requests come; null where nobody answers. */
+  readonly #destinations: (Destination | null | undefined)[] = []
 
   /** @param ingress where requests go that no peer below took. */
-  constructor({ segment, bus, lastBus }: HostBridgeOptions, ingress: UpstreamSink) {
+  constructor(options: HostBridgeOptions, ingress: UpstreamSink) {
+    const { segment, bus, lastBus, clock, peerToPeer = 'everywhere', directPeerToPeer = false } = options
+    this.clock = clock
+    this.peerToPeer = peerToPeer
+    this.directPeerToPeer = directPeerToPeer
     this.segment = segment
     this.bus = bus
     this.lastBus = lastBus
     this.ingress = ingress
     this.rootBus = new Bus('root', this)
+  }
+
+  rootDecodingChanged(): void {
+    this.onRootDecoding()
+  }
+
+  numbersChanged(): void {
+    this.#destinations.length = 0
+  }
+
+  /** Where configuration requests with a bus number end now; null if no bridge passes them on. */
+  destination(number: number): Destination | null {
+    const known = this.#destinations[number]
+    if (known !== undefined) return known
+    return (this.#destinations[number] = this.#findDestination(number))
+  }
+
+  #findDestination(number: number): Destination | null {
+    let bus = this.rootBus
+    while (number !== bus.number) {
+      // "Type 1 Configuration Request": goes to the bridge whose range holds the bus number, as it is programmed.
+      const bridge = bus.bridges.find(
+        b => b.secondaryBus <= number && number <= b.subordinateBus && b.secondaryBus > 0,
+      )
+      if (bridge === undefined) return { bus, own: false }
+      if (bridge.secondaryDown) return null
+      bus = bridge.secondary!
+    }
+    return { bus, own: true }
   }
 
   /**
@@ -60,6 +116,7 @@ export class HostBridge implements HostNode {
     }
     const fn = new PcieFunction(definition, bus, devfn(deviceNumber, functionNumber))
     bus.add(fn)
+    parent?.port?.plugged(fn)
     return fn
   }
 }

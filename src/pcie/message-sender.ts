@@ -28,22 +28,41 @@ export function composeMessage(
   request.dataStart = 0
 }
 
+/** Something to send: what a function was holding back (`vector` -1), or a vector of a port's own. */
+interface Task {
+  readonly fn: FunctionNode
+  readonly vector: number
+}
+
 /**
- * Functions below one host bridge whose held messages may leave. A message can itself unmask another one (a peer's
- * table is memory like any other), so the queue is emptied by one loop and never by recursion.
+ * Functions below one host bridge whose held messages may leave, and ports with something to tell. A message can itself
+ * unmask another one (a peer's table is memory like any other) or run into an error, so the queue is emptied by one loop
+ * and never by recursion.
  */
 export class MessageSender {
-  readonly #queue: FunctionNode[] = []
+  readonly #queue: Task[] = []
   readonly #request = new MemoryRequest()
   readonly #payload = new Uint8Array(4)
   #sending = false
 
+  /** To be called when a mask was lifted or messages were enabled. */
   release(fn: FunctionNode): void {
-    this.#queue.push(fn)
+    this.#send({ fn, vector: -1 })
+  }
+
+  /** Signals a vector of a port's own, after what is being sent now. */
+  signal(fn: FunctionNode, vector: number): void {
+    this.#send({ fn, vector })
+  }
+
+  #send(task: Task): void {
+    this.#queue.push(task)
     if (this.#sending) return
     this.#sending = true
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      while (next.composePending(this.#request, this.#payload)) next.issue(this.#request)
+      const { fn, vector } = next
+      if (vector >= 0) fn.signal(vector, this.#request)
+      else while (fn.composePending(this.#request, this.#payload)) fn.issue(this.#request)
     }
     this.#sending = false
   }

@@ -60,6 +60,6 @@ export class MessageSignals {
   }
 
   load(saved: Saved): void {
-    if (saved !== null) this.msiX?.load(saved)
+    this.msiX?.load(saved)
   }
 }

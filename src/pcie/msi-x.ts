@@ -127,14 +127,13 @@ export class MsiX {
   save(): Saved {
     const isReset = (word: number, at: number): boolean =>
       word === (at % WORDS_PER_ENTRY === CONTROL_WORD ? MSI_X_ENTRY.MASKED : 0)
-    return {
-      table: this.#table?.every(isReset) === false ? this.#table.slice() : undefined,
-      pending: this.#pending?.some(word => word !== 0) ? this.#pending.slice() : undefined,
-    }
+    const table = this.#table?.every(isReset) === false ? this.#table.slice() : undefined
+    const pending = this.#pending?.some(word => word !== 0) ? this.#pending.slice() : undefined
+    return table === undefined && pending === undefined ? null : { table, pending }
   }
 
   load(saved: Saved): void {
-    const { table, pending } = saved as { table?: Uint32Array; pending?: Uint32Array }
+    const { table, pending } = (saved ?? {}) as { table?: Uint32Array; pending?: Uint32Array }
     this.#table = table?.slice()
     this.#pending = pending?.slice()
   }

@@ -1,30 +1,34 @@
 /**
- * A function: its configuration space and what writes to it set off, its regions of memory, its interrupts, and its
- * bus-master port. Ports and bridges are functions with a bus behind them.
+ * A function: its configuration space, its regions of memory, its interrupts, and its bus-master port. Ports and bridges
+ * are functions with a bus behind them.
  */
 import { type RequesterId, requesterId, type Saved } from '../core/index.ts'
 import type { MmioTarget } from '../memory/index.ts'
 import { AddressTranslation } from './address-translation.ts'
 import { EFFECT } from './attribute-builder.ts'
+import type { ResetKind } from './attribute-table.ts'
 import { type BarBehaviour, BarRegion, ERASED_ROM } from './bar-region.ts'
 import { Bus } from './bus.ts'
-import { type ConfigLayout, layoutOf, type ResetKind } from './config-layout.ts'
+import { layoutOf } from './config-layout.ts'
 import type { FunctionDefinition, FunctionKind } from './definition.ts'
-import { AF, EXPRESS, PM } from './formats/capabilities.ts'
+import { noteCompletion } from './error-reporting.ts'
+import { PORT_TYPE } from './formats/capabilities.ts'
 import { CAPABILITY, EXTENDED_CAPABILITY } from './formats/capability-ids.ts'
-import { BRIDGE_CONTROL, BUS_NUMBERS, COMMAND_STATUS } from './formats/header.ts'
-import { barAddress, claimBars } from './function-decode.ts'
-import { gateOf } from './gate.ts'
+import { BRIDGE_CONTROL, COMMAND_STATUS } from './formats/header.ts'
+import { barAddress, claimBars, claimIo } from './function-decode.ts'
+import { FunctionRegisters } from './function-registers.ts'
+import { expressTypeOf, gateOf } from './gate.ts'
 import { MessageSignals, type SignalOutcome } from './message-signals.ts'
 import { type BusKind, CLAIM, type ClaimReceiver, type FunctionNode } from './parts.ts'
+import { Port } from './port.ts'
+import { RegisterEffects } from './register-effects.ts'
 import { type MemoryRequest, STATUS } from './request.ts'
 import { climb } from './routing.ts'
 import { Sriov } from './sriov.ts'
 import { virtualDefinition } from './virtual-definition.ts'
 
-const { MSE, BME } = COMMAND_STATUS.f
+const { IOSE, MSE } = COMMAND_STATUS.f
 const COMMAND = COMMAND_STATUS.at
-const FLR = EXPRESS.DEVICE_CONTROL.f.INITIATE_FLR.mask
 
 /** The bus behind a function of each kind. */
 const SECONDARY: Readonly<Record<FunctionKind, BusKind | undefined>> = {
@@ -36,9 +40,7 @@ const SECONDARY: Readonly<Record<FunctionKind, BusKind | undefined>> = {
   bridge: 'conventional',
 }
 
-export class PcieFunction implements FunctionNode {
-  readonly definition: FunctionDefinition
-  readonly kind: FunctionKind
+export class PcieFunction extends FunctionRegisters implements FunctionNode {
   readonly segment: number
   /** Device (7:3) and function (2:0) number by its place; of a virtual function, its index. */
   readonly devfn: number
@@ -48,18 +50,15 @@ export class PcieFunction implements FunctionNode {
   readonly secondary: Bus<PcieFunction> | undefined
   readonly physicalFunction: PcieFunction | undefined
   readonly sriov: Sriov<PcieFunction> | undefined
-  readonly layout: ConfigLayout
+  readonly port: Port | undefined
   /** ATS, page requests and PASIDs; undefined for a function without any of their capabilities. */
   readonly translation: AddressTranslation | undefined
-  /** Configuration space as dwords. */
-  readonly words: Uint32Array
   /** Number that the root complex gave to what it soldered to this function of a root bus; -1 for nothing. */
   soldered = -1
-  readonly #messages: MessageSignals
+  readonly #effects: RegisterEffects
+  /** Made when first needed: many functions never interrupt. */
+  #messageSignals: MessageSignals | undefined
   readonly #regions: (BarRegion | undefined)[] = []
-  readonly #pm: number
-  readonly #acs: number
-  readonly #express: number
   /** Of a virtual function: distance of its routing id from the physical function's, fixed while it exists. */
   readonly #routingOffset: number
   #capturedBus: number
@@ -77,36 +76,33 @@ export class PcieFunction implements FunctionNode {
     devfn: number,
     physicalFunction?: PcieFunction,
   ) {
-    this.definition = definition
-    this.kind = definition.kind
+    const layout = layoutOf(definition, physicalFunction !== undefined, bus.host.attributes)
+    super(definition, layout, bus.host.configMemory.take(layout.size >>> 2))
     this.segment = bus.host.segment
     this.devfn = devfn
     this.bus = bus
     this.physicalFunction = physicalFunction
-    this.layout = layoutOf(definition, physicalFunction !== undefined)
-    this.words = this.layout.initialWords()
     this.#capturedBus = bus.kind === 'root' ? bus.host.bus : 0
     this.#routingOffset = physicalFunction?.sriov?.routingOffset(devfn) ?? 0
-    const behind = SECONDARY[definition.kind]
+    const behind = expressTypeOf(this) === PORT_TYPE.pciToPcieBridge ? 'link' : SECONDARY[definition.kind]
     this.secondary = behind === undefined ? undefined : new Bus<PcieFunction>(behind, bus.host, this)
-    this.#pm = this.layout.find(CAPABILITY.PM)
-    this.#acs = this.layout.findExtended(EXTENDED_CAPABILITY.ACS)
-    this.#express = this.layout.find(CAPABILITY.EXPRESS)
-    this.#messages = new MessageSignals(this.layout, this.words, () => bus.host.messages.release(this))
     const shared = physicalFunction?.translation
-    if (shared !== undefined || AddressTranslation.in(this.layout)) {
+    if (shared !== undefined || AddressTranslation.in(layout)) {
       this.translation = new AddressTranslation(this, shared)
     }
-    const sriov = this.layout.findExtended(EXTENDED_CAPABILITY.SRIOV)
+    const sriov = layout.findExtended(EXTENDED_CAPABILITY.SRIOV)
     if (sriov > 0 && definition.sriov !== undefined && physicalFunction === undefined) {
       const virtual = virtualDefinition(definition, definition.sriov)
       this.sriov = new Sriov(
         this,
-        sriov,
+        { capability: sriov, resizable: layout.findExtended(EXTENDED_CAPABILITY.VF_RESIZABLE_BAR) },
         definition.sriov,
         index => new PcieFunction(virtual, bus, index, this),
       )
     }
+    this.port = Port.of(this)
+    this.#effects = new RegisterEffects(this)
+    this.port?.settle()
   }
 
   /** Bus number captured from configuration writes, and device and function number. */
@@ -133,11 +129,6 @@ export class PcieFunction implements FunctionNode {
 
   // Configuration space
 
-  /** A dword of configuration space; `offset` is a multiple of 4. Beyond the end: all ones. */
-  readConfig(offset: number): number {
-    return this.words[offset >>> 2] ?? 0xffff_ffff
-  }
-
   /** Writes a dword of configuration space; `lanes` marks the bits that the access carries. */
   writeConfig(offset: number, value: number, lanes: number): void {
     const at = offset >>> 2
@@ -145,60 +136,15 @@ export class PcieFunction implements FunctionNode {
     if (before === undefined) return
     this.bus.host.changes++
     this.#gate = -1
-    const writable = this.layout.rw[at]! & lanes
-    const effect = this.layout.effects[at]!
+    const writable = this.layout.writable(at) & lanes
+    const effect = this.layout.effectOf(at)
     if (effect === EFFECT.sriov) {
       this.sriov?.write(offset - this.layout.findExtended(EXTENDED_CAPABILITY.SRIOV), value, writable)
       return
     }
-    const clear = this.layout.rw1c[at]! & lanes & value
+    const clear = this.layout.clearable(at) & lanes & value
     this.words[at] = ((before & ~writable) | (value & writable)) & ~clear
-    if (effect !== EFFECT.none) this.#react(effect, at, before)
-  }
-
-  #react(effect: number, at: number, before: number): void {
-    const now = this.words[at]!
-    switch (effect) {
-      case EFFECT.command:
-        if ((now ^ before) & MSE.mask) this.bus.decodingChanged()
-        if (now & ~before & BME.mask) this.bus.host.messages.release(this)
-        break
-      case EFFECT.decode:
-        this.bus.decodingChanged()
-        break
-      case EFFECT.bridgeControl:
-        if (now & ~before & BRIDGE_CONTROL.f.SBR.mask) this.#resetSecondary('hot')
-        break
-      case EFFECT.msi:
-      case EFFECT.msiX:
-        this.bus.host.messages.release(this)
-        break
-      case EFFECT.deviceControl:
-        if (now & FLR && this.kind !== 'bridge') this.functionLevelReset()
-        break
-      case EFFECT.advancedFeatures:
-        if (now & AF.CONTROL.f.INITIATE_FLR.mask) this.functionLevelReset()
-        break
-      case EFFECT.addressTranslation:
-        this.translation?.controlWritten()
-        break
-      case EFFECT.powerManagement:
-        this.#changePowerState(at, before)
-        break
-    }
-  }
-
-  /** "PCI Power Management": unsupported states are ignored; D3hot to D0 resets unless No_Soft_Reset. */
-  #changePowerState(at: number, before: number): void {
-    const { STATE, NO_SOFT_RESET } = PM.CONTROL.f
-    const { D1, D2 } = PM.CAPABILITIES.f
-    const now = this.words[at]!
-    const state = now & STATE.mask
-    const supported = state === 1 ? D1.mask : state === 2 ? D2.mask : -1
-    if (!(this.words[at - 1]! & supported)) this.words[at] = (now & ~STATE.mask) | (before & STATE.mask)
-    else if ((before & STATE.mask) === 3 && state === 0 && !(now & NO_SOFT_RESET.mask))
-      this.reset('functionLevel')
-    this.bus.decodingChanged()
+    if (effect !== EFFECT.none) this.#effects.written(effect, at, before, lanes)
   }
 
   /** A Type 0 configuration write tells a function which bus it is on. */
@@ -207,16 +153,15 @@ export class PcieFunction implements FunctionNode {
     this.#capturedBus = bus
   }
 
-  // Registers that routing asks for
+  // What routing asks for
 
-  get isPoweredUp(): boolean {
-    const state =
-      this.#pm === 0 ? 0 : this.words[(this.#pm + PM.CONTROL.offset) >>> 2]! & PM.CONTROL.f.STATE.mask
-    return state === 0 && this.#present && (this.physicalFunction?.isPoweredUp ?? true)
+  get isReady(): boolean {
+    return this.physicalFunction?.sriov?.functionsReady ?? true
   }
 
-  get busMasterEnabled(): boolean {
-    return (this.words[COMMAND]! & BME.mask) !== 0
+  get isPoweredUp(): boolean {
+    const pf = this.physicalFunction
+    return this.powerState === 0 && this.#present && (pf === undefined || (pf.isPoweredUp && this.isReady))
   }
 
   /** Whether a port or bridge lets requests from below pass, as `GATE` bits: worked out once after each write. */
@@ -225,44 +170,9 @@ export class PcieFunction implements FunctionNode {
     return this.#gate
   }
 
-  /** ACS Control, the bits of `ACS_BIT`; 0 without the capability. */
-  get acsControl(): number {
-    return this.#acs === 0 ? 0 : this.words[(this.#acs + 4) >>> 2]! >>> 16
-  }
-
-  /** Bit of the ACS Egress Control Vector for a port or function number. */
-  egressBlocked(number: number): boolean {
-    const word = this.words[(this.#acs + 8 + ((number >>> 5) << 2)) >>> 2] ?? 0
-    return (word & (1 << (number & 31))) !== 0
-  }
-
-  /** "Port Number" of Link Capabilities. */
-  get portNumber(): number {
-    return this.#express === 0
-      ? 0
-      : this.words[(this.#express + EXPRESS.LINK_CAPABILITIES.offset) >>> 2]! >>> 24
-  }
-
-  get ariForwarding(): boolean {
-    if (this.#express === 0) return false
-    const control = this.words[(this.#express + EXPRESS.DEVICE_CONTROL_2.offset) >>> 2]!
-    return (control & EXPRESS.DEVICE_CONTROL_2.f.ARI_FORWARDING.mask) !== 0
-  }
-
-  get isExpress(): boolean {
-    return this.#express !== 0
-  }
-
-  get secondaryBus(): number {
-    return (this.words[BUS_NUMBERS.at]! >>> 8) & 0xff
-  }
-
-  get subordinateBus(): number {
-    return (this.words[BUS_NUMBERS.at]! >>> 16) & 0xff
-  }
-
-  get holdsSecondaryInReset(): boolean {
-    return (this.words[BRIDGE_CONTROL.at]! & BRIDGE_CONTROL.f.SBR.mask) !== 0
+  get secondaryDown(): boolean {
+    if (this.words[BRIDGE_CONTROL.at]! & BRIDGE_CONTROL.f.SBR.mask) return true
+    return this.port !== undefined && !this.port.linkUp
   }
 
   // Memory
@@ -274,10 +184,21 @@ export class PcieFunction implements FunctionNode {
     if (this.words[COMMAND]! & MSE.mask) claimBars(this, receive)
   }
 
+  /** The I/O addresses on its bus that the function answers to now. */
+  ioClaims(receive: ClaimReceiver): void {
+    if (this.isPoweredUp && this.words[COMMAND]! & IOSE.mask) claimIo(this, receive)
+  }
+
   /** Address in BAR `index`, whether or not it is decoded. Of a virtual function, its share of the VF BAR. */
   barAddress(index: number): number {
     const pf = this.physicalFunction
     return pf === undefined ? barAddress(this.words, index) : pf.sriov!.shareOf(this.devfn, index)
+  }
+
+  barSize(index: number): number {
+    const pf = this.physicalFunction
+    if (pf !== undefined) return pf.sriov!.sizeOf(index)
+    return this.#effects.chosenSize(index) ?? definedSize(this.definition, index)
   }
 
   /** What answers inside a BAR, or inside the ROM (`CLAIM.rom`). */
@@ -286,7 +207,7 @@ export class PcieFunction implements FunctionNode {
   }
 
   #region(bar: number): BarRegion {
-    const size = this.definition.bars.find(({ index }) => index === bar)?.size ?? 0
+    const size = definedSize(this.definition, bar)
     return (this.#regions[bar] ??= new BarRegion(bar, size, this.#messages.msiX))
   }
 
@@ -296,6 +217,11 @@ export class PcieFunction implements FunctionNode {
   }
 
   // Bus mastering and interrupts
+
+  get #messages(): MessageSignals {
+    const unmasked = (): void => this.bus.host.messages.release(this)
+    return (this.#messageSignals ??= new MessageSignals(this.layout, this.words, unmasked))
+  }
 
   /**
    * Sends a memory request upstream under the function's own requester id. The request must not cross a 4-KiB
@@ -311,10 +237,14 @@ export class PcieFunction implements FunctionNode {
     }
     if (this.#issueId >= 0) {
       request.requesterId = this.#issueId
+      request.observer?.note(this, 'issued')
       climb(this, request)
+      if (request.status !== STATUS.successful && request.observer === undefined)
+        noteCompletion(this, request)
     } else {
       request.requesterId = this.rid
       request.status = STATUS.notIssued
+      request.observer?.note(this, 'notIssued')
     }
   }
 
@@ -330,7 +260,9 @@ export class PcieFunction implements FunctionNode {
 
   /** Composes the next message that was pending and may leave now; false if there is none. */
   composePending(request: MemoryRequest, payload: Uint8Array): boolean {
-    return this.busMasterEnabled && this.isPoweredUp && this.#messages.composePending(request, payload)
+    const signals = this.#messageSignals
+    if (signals === undefined || !this.busMasterEnabled || !this.isPoweredUp) return false
+    return signals.composePending(request, payload)
   }
 
   // Reset and state
@@ -346,16 +278,26 @@ export class PcieFunction implements FunctionNode {
     this.layout.reset(this.words, kind)
     this.#gate = -1
     this.sriov?.updateRouting()
-    this.#messages.reset()
+    this.#messageSignals?.reset()
     this.translation?.reset()
     for (const region of this.#regions) region?.reset()
     if (kind !== 'functionLevel') this.#capturedBus = this.bus.kind === 'root' ? this.bus.host.bus : 0
     this.bus.decodingChanged()
-    this.#resetSecondary(kind === 'fundamental' ? kind : 'hot')
+    this.port?.settle()
+    this.resetSecondary(kind === 'fundamental' ? kind : 'hot')
   }
 
-  #resetSecondary(kind: ResetKind): void {
+  /** Resets everything behind it. */
+  resetSecondary(kind: ResetKind): void {
     for (const fn of this.secondary?.functions ?? []) fn.reset(kind)
+    this.port?.retrain()
+  }
+
+  /** After the link below went up or down. */
+  linkChanged(): void {
+    this.#gate = -1
+    this.bus.host.changes++
+    this.bus.host.numbersChanged()
   }
 
   save(): Saved {
@@ -363,7 +305,10 @@ export class PcieFunction implements FunctionNode {
       version: 1,
       bus: this.#capturedBus,
       config: this.words.slice(),
-      messages: this.#messages.save(),
+      port: this.port?.save() ?? null,
+      messages: this.#messageSignals?.save() ?? null,
+      vitalProductData: this.#effects.save(),
+      virtualFunctionsReady: this.sriov?.readyAt ?? 0,
       translation: this.translation?.save() ?? [],
       regions: this.definition.bars.map(({ index }) => this.#regions[index]?.save() ?? []),
       virtualFunctions: this.virtualFunctions.map(fn => fn.save()),
@@ -374,7 +319,10 @@ export class PcieFunction implements FunctionNode {
     const state = saved as unknown as {
       bus: number
       config: Uint32Array
+      port: Saved
       messages: Saved
+      vitalProductData: Saved
+      virtualFunctionsReady: number
       translation: Saved
       regions: Saved[]
       virtualFunctions: Saved[]
@@ -382,12 +330,21 @@ export class PcieFunction implements FunctionNode {
     this.bus.host.changes++
     this.#capturedBus = state.bus
     this.words.set(state.config)
-    this.#gate = -1
-    this.#messages.load(state.messages)
+    this.port?.load(state.port)
+    this.linkChanged()
+    // A message that MSI holds back is a bit of configuration space: whoever sends it later is made now.
+    const mayPend = state.messages !== null || this.layout.find(CAPABILITY.MSI) > 0
+    if (mayPend || this.#messageSignals !== undefined) this.#messages.load(state.messages)
+    this.#effects.load(state.vitalProductData)
     this.translation?.load(state.translation)
     for (const [i, { index }] of this.definition.bars.entries()) this.#region(index).load(state.regions[i]!)
-    this.sriov?.restoreFunctions()
+    this.sriov?.restoreFunctions(state.virtualFunctionsReady)
     for (const [i, fn] of this.virtualFunctions.entries()) fn.load(state.virtualFunctions[i]!)
     this.bus.decodingChanged()
   }
+}
+
+const definedSize = ({ bars }: FunctionDefinition, bar: number): number => {
+  for (const { index, size } of bars) if (index === bar) return size
+  return 0
 }

@@ -3,6 +3,7 @@
  * record per bus master, so that a DMA allocates nothing. Each hop reads or fills fields of it and calls the next.
  */
 import type { PageNumber } from '../core/index.ts'
+import type { RouteListener } from './route-events.ts'
 
 /** "Address Type" field of a memory request. */
 export const ADDRESS_TYPE = { untranslated: 0, translationRequest: 1, translated: 2 } as const
@@ -29,6 +30,12 @@ export const STATUS = {
   pageRequested: 10,
   /** Not sent: PASIDs, or the execute or privileged mode asked for, are not enabled in the function. */
   pasidDisabled: 11,
+  /** Completion Timeout: the completion of a read never came back. */
+  completionTimeout: 12,
+  /** The data arrived poisoned and was dropped. */
+  poisoned: 13,
+  /** Not sent: the function may not use this phantom function number. */
+  phantomDisabled: 14,
 } as const
 export type Status = (typeof STATUS)[keyof typeof STATUS]
 
@@ -82,6 +89,10 @@ export class MemoryRequest {
   zeroLength = false
   /** An AtomicOp: reads and writes. */
   atomic = false
+  /** Relaxed Ordering: its completion need not stay behind posted requests. */
+  relaxedOrdering = false
+  /** EP: the payload is known to be corrupt. */
+  poisoned = false
 
   // The payload: source of a write, destination of a read.
   data: Uint8Array = NO_DATA
@@ -120,6 +131,9 @@ export class MemoryRequest {
   /** Links and ports crossed. */
   hops = 0
 
+  /** Inspection: whom to tell of every decision on the way. A request that is watched moves no data and logs no error. */
+  observer: RouteListener | undefined = undefined
+
   /**
    * The payload as dwords of its array, where that can be. A view costs more than it saves once, so there is one only
    * for an array that comes again.
@@ -142,15 +156,20 @@ export class MemoryRequest {
     this.physicalPage = 0
     this.faultReason = 0
     this.unit = -1
+    this.tableReads = 0
+    this.iotlbHit = false
+    this.hops = 0
+    // Few requests have an answer of this kind, and all of those have a size.
+    if (this.size !== 0) this.#forgetAnswer()
+  }
+
+  #forgetAnswer(): void {
     this.translatedPage = 0
     this.size = 0
     this.permissions = 0
     this.nonSnooped = false
     this.untranslatedOnly = false
     this.global = false
-    this.tableReads = 0
-    this.iotlbHit = false
-    this.hops = 0
   }
 }
 

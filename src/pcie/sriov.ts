@@ -1,40 +1,48 @@
 /**
  * "Single Root I/O Virtualization": the capability of a physical function. It makes and removes virtual functions, says
- * where they answer, and refuses the changes that are undefined while VF Enable is set. Virtual functions answer at
- * once; real ones may take 100 ms.
+ * where they answer, and refuses the changes that are undefined while VF Enable is set.
  */
 import { get, set } from '../core/index.ts'
 import type { SriovDefinition } from './definition.ts'
 import { SRIOV } from './formats/extended-capabilities.ts'
 import { BAR } from './formats/header.ts'
 import { CLAIM, type ClaimReceiver, type FunctionNode, type SriovNode } from './parts.ts'
+import { ResizableBars } from './resizable-bars.ts'
 
 const { VFE, MSE, ARI } = SRIOV.CONTROL.f
 const BARS_END = SRIOV.BARS + 24
+/** "VF Enable": nanoseconds that virtual functions may take until they answer. */
+const ENABLE_TIME = 100_000_000
 
 export class Sriov<Member extends FunctionNode> implements SriovNode {
   readonly definition: SriovDefinition
   readonly #words: Uint32Array
   readonly #at: number
+  readonly #resizable: ResizableBars | undefined
   readonly #owner: FunctionNode
   readonly #create: (index: number) => Member
   #functions: readonly Member[] = []
+  #readyAt = 0
 
   /**
-   * @param base offset of the capability in `owner.words`.
+   * @param place offsets of the capability in `owner.words`, and of the one for resizable VF BARs, 0 for none.
    * @param create makes virtual function `index`, counted from 0.
    */
   constructor(
     owner: FunctionNode,
-    base: number,
+    place: { readonly capability: number; readonly resizable: number },
     definition: SriovDefinition,
     create: (index: number) => Member,
   ) {
     this.definition = definition
     this.#owner = owner
     this.#words = owner.words
-    this.#at = base >>> 2
+    this.#at = place.capability >>> 2
     this.#create = create
+    if (place.resizable > 0) {
+      const bars = { capability: place.resizable, bars: place.capability + SRIOV.BARS }
+      this.#resizable = new ResizableBars(this.#words, bars, definition.bars)
+    }
   }
 
   get functions(): readonly Member[] {
@@ -47,6 +55,17 @@ export class Sriov<Member extends FunctionNode> implements SriovNode {
 
   get ariCapableHierarchy(): boolean {
     return (this.#read(SRIOV.CONTROL.offset) & ARI.mask) !== 0
+  }
+
+  /** Whether the time that virtual functions take to come up after VF Enable is over. */
+  get functionsReady(): boolean {
+    const { clock } = this.#owner.bus.host
+    return clock === undefined || clock.now >= this.#readyAt
+  }
+
+  /** Virtual time from which on virtual functions answer; 0 while there are none. */
+  get readyAt(): number {
+    return this.#readyAt
   }
 
   /** Distance of virtual function `index` from the physical function's routing id. */
@@ -65,17 +84,24 @@ export class Sriov<Member extends FunctionNode> implements SriovNode {
     return distance >= 0 && Number.isInteger(index) ? this.#functions[index] : undefined
   }
 
-  /** Bytes of one virtual function's share of a VF BAR: at least a system page. */
-  aperture(size: number): number {
-    return Math.max(size, this.#read(SRIOV.SYSTEM_PAGE_SIZE.offset) * 4096)
+  /** Bytes of VF BAR `index` as each virtual function decodes it; 0 for one that there is not. */
+  sizeOf(index: number): number {
+    const resized = this.#resizable?.sizeOf(index)
+    if (resized !== undefined) return resized
+    for (const bar of this.definition.bars) if (bar.index === index) return bar.size
+    return 0
+  }
+
+  aperture(index: number): number {
+    return Math.max(this.sizeOf(index), (this.#read(SRIOV.SYSTEM_PAGE_SIZE.offset) >>> 0) * 4096)
   }
 
   /** The ranges that the VF BARs decode for all enabled virtual functions together. */
   claims(receive: ClaimReceiver): void {
     if (!(this.#read(SRIOV.CONTROL.offset) & MSE.mask)) return
-    for (const { index, size } of this.definition.bars) {
+    for (const { index } of this.definition.bars) {
       const base = this.barBase(index)
-      receive(base, base + this.aperture(size) * this.#functions.length, CLAIM.virtualBar + index)
+      receive(base, base + this.aperture(index) * this.#functions.length, CLAIM.virtualBar + index)
     }
   }
 
@@ -89,8 +115,13 @@ export class Sriov<Member extends FunctionNode> implements SriovNode {
 
   /** Address of virtual function `index`'s share of a VF BAR. */
   shareOf(index: number, bar: number): number {
-    const size = this.definition.bars.find(candidate => candidate.index === bar)?.size ?? 0
-    return this.barBase(bar) + index * this.aperture(size)
+    return this.barBase(bar) + index * this.aperture(bar)
+  }
+
+  /** "VF Resizable BAR Control": sizes change while VF Enable is clear. `at` is the dword's index. */
+  sizeWritten(at: number, before: number): void {
+    this.#resizable?.written(at, before, this.enabled)
+    this.#alignBars()
   }
 
   /** @param offset from the start of the capability. @param writable the writable bits that the access carries. */
@@ -111,17 +142,21 @@ export class Sriov<Member extends FunctionNode> implements SriovNode {
   #control(value: number, writable: number): void {
     const was = this.enabled
     // "ARI Capable Hierarchy" exists in the lowest-numbered physical function and counts for all of the device.
-    const siblings = this.#owner.bus.functions.filter(fn => fn.sriov !== undefined)
-    const mayChangeAri = this.#lowest() === this && !siblings.some(fn => fn.sriov!.enabled)
+    const siblings = this.#device()
+    const mayChangeAri = siblings[0]?.sriov === this && !siblings.some(fn => fn.sriov!.enabled)
     this.#store(SRIOV.CONTROL.offset, value, mayChangeAri ? writable : writable & ~ARI.mask)
     if (mayChangeAri) for (const fn of siblings) fn.sriov!.updateRouting()
-    if (this.enabled !== was) this.restoreFunctions()
+    if (this.enabled !== was) {
+      const now = this.#owner.bus.host.clock?.now ?? 0
+      this.restoreFunctions(now + (this.definition.enableTimeNs ?? ENABLE_TIME))
+    }
   }
 
-  /** Makes exactly the virtual functions that the registers say exist. */
-  restoreFunctions(): void {
+  /** Makes exactly the virtual functions that the registers say exist. @param readyAt when they begin to answer. */
+  restoreFunctions(readyAt: number): void {
     this.removeFunctions()
     if (!this.enabled) return
+    this.#readyAt = readyAt
     const count = this.#read(SRIOV.NUM_VFS.offset) & SRIOV.NUM_VFS.f.NUM_VFS.mask
     this.#functions = Array.from({ length: count }, (_, index) => this.#create(index))
   }
@@ -129,21 +164,24 @@ export class Sriov<Member extends FunctionNode> implements SriovNode {
   removeFunctions(): void {
     for (const fn of this.#functions) fn.remove()
     this.#functions = []
+    this.#readyAt = 0
   }
 
   /** First VF Offset and VF Stride follow the ARI bit of the device's lowest physical function. */
   updateRouting(): void {
     const { ari, nonAri } = this.definition
-    const { offset, stride } = this.#lowest().ariCapableHierarchy ? ari : nonAri
+    const lowest = this.#device()[0]?.sriov ?? this
+    const { offset, stride } = lowest.ariCapableHierarchy ? ari : nonAri
     const at = this.#at + (SRIOV.ROUTING.offset >>> 2)
     set(SRIOV.ROUTING.f.OFFSET, this.#words, offset, at)
     set(SRIOV.ROUTING.f.STRIDE, this.#words, stride, at)
   }
 
-  #lowest(): SriovNode {
+  /** Physical functions of the same device, in ascending order. On a link all functions are one device. */
+  #device(): readonly FunctionNode[] {
     const { bus, devfn } = this.#owner
     const sameDevice = (fn: FunctionNode): boolean => bus.kind === 'link' || fn.devfn >>> 3 === devfn >>> 3
-    return bus.functions.find(fn => fn.sriov !== undefined && sameDevice(fn))?.sriov ?? this
+    return bus.functions.filter(fn => fn.sriov !== undefined && sameDevice(fn))
   }
 
   /** More functions than TotalVFs is undefined: the write is dropped. */
@@ -165,9 +203,9 @@ export class Sriov<Member extends FunctionNode> implements SriovNode {
 
   /** Address bits below the aperture read 0: that is how software sizes a VF BAR. */
   #alignBars(): void {
-    for (const { index, size } of this.definition.bars) {
+    for (const { index } of this.definition.bars) {
       const at = this.#at + ((SRIOV.BARS + index * 4) >>> 2)
-      const aperture = this.aperture(size)
+      const aperture = this.aperture(index)
       const below = BAR.MEMORY_ADDRESS & (aperture >= 0x1_0000_0000 ? -1 : aperture - 1)
       this.#words[at]! &= ~below
       if (aperture >= 0x1_0000_0000) this.#words[at + 1]! &= -(aperture / 0x1_0000_0000)

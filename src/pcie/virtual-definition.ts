@@ -1,5 +1,5 @@
 /** What the virtual functions of a physical function are built from. */
-import type { FunctionDefinition, SriovDefinition } from './definition.ts'
+import { configSizeOf, type FunctionDefinition, type SriovDefinition } from './definition.ts'
 
 const definitions = new WeakMap<SriovDefinition, FunctionDefinition>()
 
@@ -11,6 +11,8 @@ export function virtualDefinition(physical: FunctionDefinition, sriov: SriovDefi
       model: `${physical.model}-vf`,
       kind: 'endpoint',
       image: sriov.image,
+      configSize: configSizeOf(physical),
+      ...(sriov.overrides !== undefined && { overrides: sriov.overrides }),
       bars: sriov.bars,
       romSize: 0,
       internalPeerToPeer: false,

@@ -6,6 +6,7 @@
  *     0x8000_0000  configuration space of the lowest segment (256 MiB)
  *     0x9000_0000  registers of functions, 32-bit
  *     0xfec0_0000  I/O APIC
+ *     0xfed0_0000  event timer, where there is one
  *     0xfed9_0000  remapping units
  *     0xfee0_0000  interrupt range; for a processor its local APIC
  *     4 GiB        the rest of RAM, then registers of functions, 64-bit
@@ -27,6 +28,7 @@ export const LOW_RAM_LIMIT = 0x8000_0000
 export const ECAM_SIZE = 0x1000_0000
 const REGISTERS32 = { base: 0x9000_0000, size: 0xfec0_0000 - 0x9000_0000 } as const
 export const IO_APIC_BASE = 0xfec0_0000
+export const HPET_BASE = 0xfed0_0000
 const UNITS_FIRST_BASE = 0xfed9_0000
 /** Register pages lie between these, wherever a document puts them. */
 const UNITS_RANGE = { first: 0xfed1_0000, end: 0xfee0_0000 } as const

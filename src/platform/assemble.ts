@@ -1,12 +1,12 @@
 /** Soldering: from the plan of a platform to its parts, each connected to what it reaches. */
 import { type Engine, pause, type Software } from '../engine/index.ts'
 import { ApertureUnit } from '../gart/index.ts'
-import { ApicBus, IoApic } from '../interrupts/index.ts'
+import { ApicBus, EVENT_TIMER_SIZE, EventTimer, IoApic } from '../interrupts/index.ts'
 import { PhysicalMemory, SystemAddressMap } from '../memory/index.ts'
 import { Fabric, HostBridge, type PcieFunction } from '../pcie/index.ts'
 import { LogicalProcessor } from '../vmx/index.ts'
 import { RemappingUnit } from '../vtd/index.ts'
-import { ECAM_SIZE, IO_APIC_BASE, IO_APIC_REQUESTER_ID, segmentsOf } from './address-layout.ts'
+import { ECAM_SIZE, HPET_BASE, IO_APIC_BASE, IO_APIC_REQUESTER_ID, segmentsOf } from './address-layout.ts'
 import type { Board } from './board.ts'
 import { ConfigurationPorts, EnhancedConfigurationAccess } from './configuration-access.ts'
 import type { PlacedNode } from './function-paths.ts'
@@ -30,6 +30,8 @@ export interface PlatformParts {
   readonly aperture: ApertureUnit | undefined
   readonly processors: readonly LogicalProcessor[]
   readonly ioApic: IoApic
+  /** On boards that have one. */
+  readonly eventTimer: EventTimer | undefined
   readonly ports: PlatformPorts
 }
 
@@ -62,7 +64,7 @@ export function* assemble(plan: PlatformPlan, engine: Engine): Software<Platform
       ),
   )
   for (const [i, unit] of units.entries()) map.add({ name: unit.id, ...layout.units[i]!, target: unit })
-  yield* plug(plan, fabric, rootComplex, units)
+  yield* plug(plan, fabric, rootComplex, units, engine)
   for (const { segment, base } of layout.ecam) {
     const target = new EnhancedConfigurationAccess(fabric, segment)
     map.add({ name: `configuration space ${segment}`, base, size: ECAM_SIZE, target })
@@ -80,14 +82,18 @@ export function* assemble(plan: PlatformPlan, engine: Engine): Software<Platform
   })
   apics.addListener(ioApic)
   map.add({ name: 'I/O APIC', base: IO_APIC_BASE, size: IO_APIC_SIZE, target: ioApic })
+  const eventTimer = topology.hpet ? new EventTimer(engine) : undefined
+  if (eventTimer !== undefined) {
+    map.add({ name: 'event timer', base: HPET_BASE, size: EVENT_TIMER_SIZE, target: eventTimer })
+  }
 
-  const ports = new PlatformPorts(new ConfigurationPorts(fabric, segment))
+  const ports = new PlatformPorts(new ConfigurationPorts(fabric, segment), fabric)
   const capabilities = { physicalAddressWidth: topology.hostAddressWidth }
   const processors = board.processors.map(
     ({ apicId }, number) =>
       new LogicalProcessor({ number, apicId, capabilities }, { map, bus: apics, ports, engine }),
   )
-  return { topology, board, map, fabric, rootComplex, units, aperture, processors, ioApic, ports }
+  return { topology, board, map, fabric, rootComplex, units, aperture, processors, ioApic, eventTimer, ports }
 }
 
 /** Makes every function of the document, parents first, and wires those on root buses. */
@@ -96,9 +102,12 @@ function* plug(
   fabric: Fabric,
   rootComplex: RootComplex,
   units: readonly RemappingUnit[],
+  engine: Engine,
 ): Software {
-  const bridges = board.hostBridges.map(({ segment, bus, lastBus }) => {
-    const bridge = new HostBridge({ segment, bus, lastBus }, rootComplex)
+  const bridges = board.hostBridges.map(({ segment, bus, lastBus }, i) => {
+    const { peerToPeer, directPeerToPeer } = topology.hostBridges[i]!
+    const options = { segment, bus, lastBus, clock: engine, peerToPeer, directPeerToPeer }
+    const bridge = new HostBridge(options, rootComplex)
     fabric.add(bridge)
     return bridge
   })

@@ -19,6 +19,8 @@ export interface BoardHostBridge {
   readonly lastBus: number
   /** Proximity domain, -1 if the firmware declares none. */
   readonly numaNode: number
+  /** Whether the firmware leaves hot-plug slots to the kernel (`_OSC`). */
+  readonly nativeHotplug: boolean
   /** Address windows that the host bridge decodes toward its bus, in bytes: its own, or shared with others. */
   readonly windows: {
     readonly io: { readonly base: number; readonly size: number }
@@ -28,8 +30,8 @@ export interface BoardHostBridge {
 }
 
 export interface BoardScope {
-  readonly kind: 'endpoint' | 'bridge' | 'ioapic' | 'hpet'
-  /** I/O APIC id or HPET number; 0 for functions. */
+  readonly kind: 'endpoint' | 'bridge' | 'ioapic' | 'hpet' | 'namespace'
+  /** I/O APIC id, HPET number or number of a device of the ACPI namespace; 0 for functions. */
   readonly enumerationId: number
   readonly path: BoardPath
 }
@@ -80,11 +82,14 @@ export interface BoardPreset {
   readonly subordinateBus?: number
   /** Bus numbers to keep free below this bridge beyond what is found (hot-plug, VFs). */
   readonly reservedBuses?: number
+  /** Address to program into the expansion ROM's register. */
+  readonly rom?: number
   /** Addresses to program into BARs, by index. */
   readonly bars?: readonly { readonly index: number; readonly address: number }[]
   /** Bridges: windows to program, first and last byte. */
   readonly windows?: {
-    readonly io?: BoardWindow | undefined
+    /** null: closed. */
+    readonly io?: BoardWindow | null | undefined
     readonly memory?: BoardWindow | undefined
     readonly prefetchable?: BoardWindow | undefined
   }
@@ -114,9 +119,13 @@ export interface Board {
     readonly atsPorts: readonly BoardAtsPorts[]
     /** Functions of the root complex with a device-TLB. */
     readonly integratedCaches: readonly BoardIntegratedCaches[]
+    /** Devices that only the ACPI namespace knows, by the numbers that scopes give. */
+    readonly namespaceDevices: readonly { readonly number: number; readonly path: string }[]
     /** Register page of an address-range unit. */
     readonly apertureBase?: number
   }
+  /** A high precision event timer: its registers and what they say it is. */
+  readonly hpet?: { readonly base: number; readonly blockId: number }
   /** RAM per proximity domain. */
   readonly memoryAffinity: readonly {
     readonly base: number

@@ -1,6 +1,7 @@
 /** Reading and editing config space images before anything is built from them: what a topology document overrides. */
 import {
   ACS_BIT,
+  CONVENTIONAL_CONFIG_SIZE,
   EXPRESS_CONFIG_SIZE,
   EXTENDED_CAPABILITY,
   findCapability,
@@ -16,8 +17,12 @@ function put16(image: Uint8Array, offset: number, value: number): void {
   image[offset + 1] = (value >>> 8) & 0xff
 }
 
+/** Zeros at the end of an image may be missing. */
+const spaceSize = (image: Uint8Array): number =>
+  image.length > CONVENTIONAL_CONFIG_SIZE ? EXPRESS_CONFIG_SIZE : CONVENTIONAL_CONFIG_SIZE
+
 const capabilitiesOf = (image: Uint8Array) =>
-  listCapabilities(offset => (u16(image, offset) | (u16(image, offset + 2) << 16)) >>> 0, image.length)
+  listCapabilities(offset => (u16(image, offset) | (u16(image, offset + 2) << 16)) >>> 0, spaceSize(image))
 
 /** Offset of a capability in the first 256 bytes; undefined if there is none. */
 export const capabilityAt = (image: Uint8Array, id: number): number | undefined =>

@@ -1,10 +1,11 @@
 /** From a node of the document to the function it describes: a data sheet's, overrides applied, or a captured one. */
-import { assert, hexToBytes, type Issue, NorthbridgeError } from '../core/index.ts'
+import { assert, type Issue, NorthbridgeError } from '../core/index.ts'
 import { type DataSheet, definitionFromDataSheet, loadDataSheet } from '../devices/index.ts'
-import type { BarDefinition, FunctionDefinition } from '../pcie/index.ts'
+import { configSizeOf, type FunctionDefinition } from '../pcie/index.ts'
 import { setAcs, setMultifunction, setSubsystem } from './config-image.ts'
 import { slotOf } from './function-paths.ts'
-import type { ImportedFunction, TopologyNode } from './topology-schema.ts'
+import { ImportedDefinitions } from './imported-definitions.ts'
+import type { TopologyNode } from './topology-schema.ts'
 
 /** Why a node cannot be resolved: the path of `issue` is relative to the node. */
 export class Unresolved {
@@ -20,6 +21,7 @@ export class Unresolved {
  */
 export class FunctionCatalogue {
   readonly #sheets = new Map<string, DataSheet | undefined>()
+  readonly #imported = new ImportedDefinitions()
   readonly #resolved = new Map<string, FunctionDefinition | Unresolved>()
 
   /** @param multifunction whether the document has more functions of this device. */
@@ -31,7 +33,7 @@ export class FunctionCatalogue {
         }
       }
       // A captured header says itself whether its device has more functions.
-      return overridden(importedDefinition(node.imported), node, false)
+      return overridden(this.#imported.definition(node.imported), node, false)
     }
     const { model, functionOfModel, acs, subsystem } = node
     if (model === undefined) return new Unresolved('/model', 'is missing: give "model" or "imported"')
@@ -89,33 +91,6 @@ function sheetOf(model: string): DataSheet | undefined {
   }
 }
 
-function importedDefinition(imported: ImportedFunction): FunctionDefinition {
-  const { name, kind, image, configSizeBytes, bars, romSizeBytes, sriov, internalPeerToPeer } = imported
-  return {
-    model: name,
-    kind,
-    image: padded(image, configSizeBytes),
-    bars: bars.map(barDefinition),
-    romSize: romSizeBytes,
-    ...(internalPeerToPeer !== undefined && { internalPeerToPeer }),
-    ...(sriov && {
-      sriov: {
-        ari: sriov.ari,
-        nonAri: sriov.nonAri,
-        bars: sriov.bars.map(barDefinition),
-        image: padded(sriov.image, configSizeBytes),
-      },
-    }),
-  }
-}
-
-const barDefinition = ({
-  index,
-  kind,
-  prefetchable,
-  sizeBytes,
-}: ImportedFunction['bars'][number]): BarDefinition => ({ index, kind, prefetchable, size: sizeBytes })
-
 function overridden(
   definition: FunctionDefinition,
   { acs, subsystem }: TopologyNode,
@@ -123,9 +98,10 @@ function overridden(
 ): FunctionDefinition | Unresolved {
   if (acs === undefined && subsystem === undefined && !multifunction) return definition
   const { sriov, kind } = definition
-  const image = definition.image.slice()
+  const size = configSizeOf(definition)
+  const image = padded(definition.image, size)
   // Virtual functions have the ACS capability if their physical function has it, and its subsystem ids.
-  const images = sriov === undefined ? [image] : [image, sriov.image.slice()]
+  const images = sriov === undefined ? [image] : [image, padded(sriov.image, size)]
   if (multifunction) setMultifunction(image)
   if (acs !== undefined && !images.every(one => setAcs(one, acs))) {
     return new Unresolved('/acs', 'finds no room for the capability in config space')
@@ -139,8 +115,8 @@ function overridden(
   return { ...definition, image, ...(sriov && { sriov: { ...sriov, image: images[1]! } }) }
 }
 
-function padded(hexText: string, size: number): Uint8Array {
+function padded(bytes: Uint8Array, size: number): Uint8Array {
   const image = new Uint8Array(size)
-  image.set(hexToBytes(hexText).subarray(0, size))
+  image.set(bytes)
   return image
 }

@@ -1,8 +1,10 @@
 export type { Board } from './board.ts'
+export { type Card, CardSlots } from './cards.ts'
 export { type PlacedNode, placedNodes } from './function-paths.ts'
 export type { MachinePort, ProcessorPort } from './machine-port.ts'
 export { Platform } from './platform.ts'
 export { RootComplex, type RootComplexEnvironment } from './root-complex.ts'
+export type { Route, RoutedRequest, RouteStep } from './route.ts'
 export { parseTopology, readTopology } from './topology.ts'
 export {
   TOPOLOGY_LIMITS,

@@ -1,6 +1,13 @@
 /** The board description of a topology: what the firmware of this machine was compiled with. */
+import { EVENT_TIMER_ID } from '../interrupts/index.ts'
 import type { FunctionDefinition } from '../pcie/index.ts'
-import { type AddressLayout, IO_APIC_BASE, IO_APIC_REQUESTER_ID, segmentsOf } from './address-layout.ts'
+import {
+  type AddressLayout,
+  HPET_BASE,
+  IO_APIC_BASE,
+  IO_APIC_REQUESTER_ID,
+  segmentsOf,
+} from './address-layout.ts'
 import type { Board, BoardPath, BoardPreset, BoardRemappingUnit, BoardScope } from './board.ts'
 import { boardPathOf, type PlacedNode, pathText } from './function-paths.ts'
 import { lastBusOf } from './host-bridge-buses.ts'
@@ -29,6 +36,7 @@ export function makeBoard(
       bus: bridge.bus,
       lastBus: lastBusOf(topology, bridge),
       numaNode: bridge.numaNode,
+      nativeHotplug: bridge.nativeHotplug,
       windows: { io: layout.io, memory32: layout.memory32, memory64: layout.memory64 },
     })),
     processors: processorsOf(topology),
@@ -47,7 +55,9 @@ export function makeBoard(
       units: remappingUnitsOf(topology, layout, functions, segment),
       ...describedFunctions(topology, functions),
       ...(layout.aperture && { apertureBase: layout.aperture.base }),
+      namespaceDevices: namespaceDevicesOf(topology).map(({ number, path }) => ({ number, path })),
     },
+    ...(topology.hpet && { hpet: { base: HPET_BASE, blockId: EVENT_TIMER_ID } }),
     memoryAffinity: layout.memoryAffinity,
     presets: functions.flatMap(({ placed }) => presetOf(placed)),
   }
@@ -74,6 +84,9 @@ function remappingUnitsOf(
   const ioApicUnit = unitIdOfIoApic(topology, ioApicSegment)
   const scopes = new Map<string, BoardScope[]>(unitsOf(topology).map(unit => [unit.id, []]))
   if (ioApicUnit !== null) scopes.get(ioApicUnit)!.push(ioApicScope(ioApicSegment))
+  for (const { unit, number, requesterId } of namespaceDevicesOf(topology)) {
+    scopes.get(unit)?.push({ kind: 'namespace', enumerationId: number, path: pathOfRequester(requesterId) })
+  }
   for (const { placed, definition } of functions) {
     if (placed.parent !== undefined) continue
     const unit = unitIdOf(topology, placed.hostBridge, placed.node)
@@ -85,9 +98,17 @@ function remappingUnitsOf(
     registerBase: layout.units[i]!.base,
     includeAll,
     // "INCLUDE_PCI_ALL": functions are not listed, only what is no PCI function of the tree.
-    scopes: scopes.get(id)!.filter(scope => !includeAll || scope.kind === 'ioapic'),
+    scopes: scopes.get(id)!.filter(({ kind }) => !includeAll || kind === 'ioapic' || kind === 'namespace'),
     numaNode,
   }))
+}
+
+const namespaceDevicesOf = ({ iommu }: Topology) => (iommu.kind === 'intel-vtd' ? iommu.namespaceDevices : [])
+
+/** `bb:dd.f`, on the bus as it stands there. */
+function pathOfRequester(text: string): BoardPath {
+  const [bus, device, fn] = text.split(/[:.]/).map(part => Number.parseInt(part, 16))
+  return { segment: 0, rootBus: bus!, steps: [{ device: device!, fn: fn! }] }
 }
 
 function ioApicScope(segment: number): BoardScope {
@@ -143,6 +164,7 @@ function describedFunctions(
 function presetOf(placed: PlacedNode): BoardPreset[] {
   const { bus, reservedBuses, barAddresses, windows }: TopologyNode = placed.node
   if (!bus && !reservedBuses && !barAddresses && !windows) return []
+  const { rom, ...bars } = barAddresses ?? {}
   const range = (window: { base: string; limit: string } | undefined) =>
     window && { base: Number(window.base), limit: Number(window.limit) }
   return [
@@ -150,15 +172,16 @@ function presetOf(placed: PlacedNode): BoardPreset[] {
       path: boardPathOf(placed),
       ...(bus && { secondaryBus: bus.secondary, subordinateBus: bus.subordinate }),
       ...(reservedBuses !== undefined && { reservedBuses }),
+      ...(rom !== undefined && { rom: Number(rom) }),
       ...(barAddresses && {
-        bars: Object.entries(barAddresses).map(([index, text]) => ({
+        bars: Object.entries(bars).map(([index, text]) => ({
           index: Number(index),
           address: Number(text),
         })),
       }),
       ...(windows && {
         windows: {
-          io: range(windows.io),
+          io: windows.io === null ? null : range(windows.io),
           memory: range(windows.memory),
           prefetchable: range(windows.prefetchable),
         },

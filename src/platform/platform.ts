@@ -3,18 +3,20 @@ import { assert, type RequesterId, type Saved } from '../core/index.ts'
 import { DmaEngine } from '../devices/index.ts'
 import type { Engine, Software } from '../engine/index.ts'
 import type { ApertureUnit } from '../gart/index.ts'
-import type { IoApic } from '../interrupts/index.ts'
+import type { EventTimer, IoApic } from '../interrupts/index.ts'
 import type { SystemAddressMap } from '../memory/index.ts'
 import type { Fabric, PcieFunction } from '../pcie/index.ts'
 import type { LogicalProcessor } from '../vmx/index.ts'
 import type { RemappingUnit } from '../vtd/index.ts'
 import { assemble, type PlatformParts } from './assemble.ts'
+import { CardSlots } from './cards.ts'
 import { entryOf } from './entry.ts'
 import { Machine } from './machine.ts'
 import type { MachinePort } from './machine-port.ts'
 import { planPlatform } from './plan.ts'
 import type { PlatformPorts } from './ports.ts'
 import type { RootComplex } from './root-complex.ts'
+import { explainRoute, type Route, type RoutedRequest } from './route.ts'
 import type { Topology } from './topology-schema.ts'
 
 export class Platform {
@@ -28,8 +30,11 @@ export class Platform {
   readonly processors: readonly LogicalProcessor[]
   readonly ioApic: IoApic
   readonly map: SystemAddressMap
+  /** Stimulus: what is put into hot-plug slots and pulled out. */
+  readonly cards: CardSlots
   readonly #rootComplex: RootComplex
   readonly #ports: PlatformPorts
+  readonly #eventTimer: EventTimer | undefined
   readonly #engine: Engine
   readonly #dmaEngines = new WeakMap<PcieFunction, DmaEngine>()
   #powered = false
@@ -42,8 +47,10 @@ export class Platform {
     this.processors = parts.processors
     this.ioApic = parts.ioApic
     this.map = parts.map
+    this.cards = new CardSlots(parts.topology, parts.fabric)
     this.#rootComplex = parts.rootComplex
     this.#ports = parts.ports
+    this.#eventTimer = parts.eventTimer
     this.#engine = engine
     this.port = new Machine(parts.board, parts.processors, parts.map, parts.ports)
   }
@@ -90,6 +97,7 @@ export class Platform {
     for (const unit of this.units) unit.reset()
     this.aperture?.reset()
     this.ioApic.reset()
+    this.#eventTimer?.reset()
     for (const processor of this.processors) processor.reset()
     this.#ports.reset()
   }
@@ -98,6 +106,12 @@ export class Platform {
   unitOf(segment: number, rid: RequesterId): RemappingUnit | undefined {
     const entry = entryOf(this.fabric, segment, rid)
     return entry && this.#rootComplex.unitAt(entry)
+  }
+
+  /** Inspection: the way that a memory request of a function would take now. */
+  route(fn: PcieFunction, request: RoutedRequest): Route {
+    const { fabric, memory } = this
+    return explainRoute(fn, request, { fabric, memory, unitAt: entry => this.#rootComplex.unitAt(entry) })
   }
 
   /** Stimulus: the bus-mastering engine of a function. */
@@ -112,11 +126,13 @@ export class Platform {
       version: 1,
       powered: this.#powered,
       memory: this.memory.save(),
+      cards: this.cards.save(),
       fabric: this.fabric.save(),
       units: this.units.map(unit => unit.save()),
       ...(this.aperture && { aperture: this.aperture.save() }),
       processors: this.processors.map(processor => processor.save()),
       ioApic: this.ioApic.save(),
+      ...(this.#eventTimer && { eventTimer: this.#eventTimer.save() }),
       ports: this.#ports.save(),
     }
   }
@@ -126,11 +142,13 @@ export class Platform {
     const state = saved as {
       powered: boolean
       memory: Saved
+      cards: Saved
       fabric: Saved
       units: readonly Saved[]
       aperture?: Saved
       processors: readonly Saved[]
       ioApic: Saved
+      eventTimer?: Saved
       ports: Saved
     }
     assert(
@@ -139,11 +157,13 @@ export class Platform {
     )
     this.#powered = state.powered
     this.memory.load(state.memory)
+    this.cards.load(state.cards)
     this.fabric.load(state.fabric)
     for (const [i, unit] of this.units.entries()) unit.load(state.units[i]!)
     if (state.aperture !== undefined) this.aperture?.load(state.aperture)
     for (const [i, processor] of this.processors.entries()) processor.load(state.processors[i]!)
     this.ioApic.load(state.ioApic)
+    if (state.eventTimer !== undefined) this.#eventTimer?.load(state.eventTimer)
     this.#ports.load(state.ports)
   }
 }

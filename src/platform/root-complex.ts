@@ -16,6 +16,7 @@ import {
   type MemoryRequest,
   type PageRequest,
   type PcieFunction,
+  refuse,
   STATUS,
   TARGET,
   type UpstreamSink,
@@ -37,6 +38,10 @@ export interface RootComplexEnvironment {
 
 /** Of a function that is not there, or has no device-TLB. */
 const NO_ANSWER = -1
+
+/** Who logs what the root complex refuses: the root port it came by. Functions of the root complex have none. */
+const portOf = (entry: PcieFunction): PcieFunction | undefined =>
+  entry.secondary === undefined ? undefined : entry
 
 /** Up to this many bytes a loop over dwords is the fastest copy. */
 const WORD_COPY = 256
@@ -79,7 +84,7 @@ export class RootComplex implements UpstreamSink {
       request.addressType === ADDRESS_TYPE.untranslated &&
       request.pasid < 0
     ) {
-      this.#interruptRequest(request, unit)
+      this.#interruptRequest(request, unit, entry)
       return
     }
     if (unit !== undefined) {
@@ -87,7 +92,7 @@ export class RootComplex implements UpstreamSink {
       if (request.addressType === ADDRESS_TYPE.translationRequest) return
     } else if (request.addressType !== ADDRESS_TYPE.untranslated || request.pasid >= 0) {
       // Nobody here translates for functions, nor knows process address spaces.
-      request.status = STATUS.unsupportedRequest
+      refuse(request, STATUS.unsupportedRequest, portOf(entry))
       return
     } else if (this.#aperture === undefined) request.physicalPage = request.page
     else if (!this.#aperture.translate(request)) return
@@ -117,6 +122,10 @@ export class RootComplex implements UpstreamSink {
   /** The access itself, at `physicalPage`. */
   #complete(request: MemoryRequest, entry: PcieFunction): void {
     const { physicalPage, offset, length, data, dataStart, write } = request
+    if (request.poisoned) {
+      refuse(request, STATUS.poisoned, portOf(entry))
+      return
+    }
     const page = write ? this.#memory.pageForWrite(physicalPage) : this.#memory.page(physicalPage)
     if (page === undefined) {
       this.#fabric.request(request, entry)
@@ -133,9 +142,9 @@ export class RootComplex implements UpstreamSink {
   }
 
   /** "Interrupt Address Range": a DWORD write is a message, whatever else comes there is blocked. */
-  #interruptRequest(request: MemoryRequest, unit: RemappingUnit | undefined): void {
+  #interruptRequest(request: MemoryRequest, unit: RemappingUnit | undefined, entry: PcieFunction): void {
     if (!request.write || request.length !== 4 || (request.offset & 3) !== 0) {
-      if (unit === undefined) request.status = STATUS.unsupportedRequest
+      if (unit === undefined) refuse(request, STATUS.unsupportedRequest, portOf(entry))
       else unit.translate(request) // says no, and records the fault
       return
     }

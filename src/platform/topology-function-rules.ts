@@ -3,7 +3,7 @@ import { CAPABILITY, EXTENDED_CAPABILITY } from '../pcie/formats/index.ts'
 import type { BarDefinition, FunctionDefinition } from '../pcie/index.ts'
 import { capabilityAt, extendedCapabilityAt, headerTypeOf, totalVfsOf, vendorIdOf } from './config-image.ts'
 import type { PlacedNode } from './function-paths.ts'
-import type { ImportedFunction } from './topology-schema.ts'
+import type { ImportedFunction } from './imported-function-schema.ts'
 import type { Report } from './wiring-rules.ts'
 
 export const isBridging = ({ kind }: FunctionDefinition): boolean =>
@@ -28,7 +28,7 @@ export function checkFunction(
   }
   for (const [kind, window] of Object.entries(node.windows ?? {})) {
     const unit = kind === 'io' ? 2 ** 12 : 2 ** 20
-    if (window === undefined) continue
+    if (window === undefined || window === null) continue
     if (Number(window.base) % unit !== 0 || (Number(window.limit) + 1) % unit !== 0) {
       report(`${at}/windows/${kind}`, `must begin and end at multiples of ${unit} bytes`)
     } else if (Number(window.limit) < Number(window.base)) {
@@ -42,9 +42,12 @@ export function checkFunction(
   }
   for (const [index, text] of Object.entries(node.barAddresses ?? {})) {
     const path = `${at}/barAddresses/${index}`
-    const bar = definition.bars.find(candidate => candidate.index === Number(index))
+    const bar =
+      index === 'rom'
+        ? definition.romSize > 0 && { kind: 'memory32' as const, size: definition.romSize }
+        : definition.bars.find(candidate => candidate.index === Number(index))
     const address = Number(text)
-    if (bar === undefined) report(path, `is no base address register of the function`)
+    if (!bar) report(path, `is no base address register of the function`)
     else if (address % bar.size !== 0) report(path, `must be a multiple of the size, ${bar.size} bytes`)
     else if (bar.kind !== 'memory64' && address + bar.size > 2 ** 32) report(path, 'must lie below 4 GiB')
   }

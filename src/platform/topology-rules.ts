@@ -19,6 +19,7 @@ export function* topologyIssues(topology: Topology, catalogue: FunctionCatalogue
   const report: Report = (path, message) => issues.push({ path, message })
   processorsAndMemory(topology, report)
   remappingUnits(topology, report)
+  namespaceDevices(topology, report)
   hostBridges(topology, report)
   yield* treeIssues(topology, catalogue, report)
   if (issues.length > 0) return issues
@@ -58,6 +59,17 @@ function remappingUnits(topology: Topology, report: Report): void {
     } catch (error) {
       if (!(error instanceof NorthbridgeError)) throw error
       report(`${path}/capabilities`, error.message)
+    }
+  }
+}
+
+function namespaceDevices({ iommu }: Topology, report: Report): void {
+  if (iommu.kind !== 'intel-vtd') return
+  for (const [i, { unit, number }] of iommu.namespaceDevices.entries()) {
+    const path = `/iommu/namespaceDevices/${i}`
+    if (!iommu.units.some(({ id }) => id === unit)) report(`${path}/unit`, `is no remapping unit: "${unit}"`)
+    if (iommu.namespaceDevices.findIndex(other => other.number === number) < i) {
+      report(`${path}/number`, 'is the number of an earlier device')
     }
   }
 }

@@ -6,6 +6,7 @@
  */
 import { z } from 'zod'
 import { CAP, ECAP } from '../vtd/formats/registers.ts'
+import { importedSchema } from './imported-function-schema.ts'
 
 /** More of these than any server has: the limits keep a hostile document from costing more than an error message. */
 export const TOPOLOGY_LIMITS = {
@@ -30,10 +31,6 @@ const name = z
 const slot = z
   .string()
   .regex(/^[01]?[0-9a-f]\.[0-7]$/, 'must be device (hexadecimal, 0 to 1f) and function (0 to 7), like "1f.2"')
-const hexBytes = z
-  .string()
-  .max(8192)
-  .regex(/^(?:[0-9a-f]{2})*$/i, 'must be an even number of hexadecimal digits')
 const addressRange = z.strictObject({
   base: address.describe('First byte'),
   limit: address.describe('Last byte'),
@@ -49,55 +46,6 @@ const numaNode = z
 
 const fieldNames = <Name extends string>(fields: Readonly<Record<Name, unknown>>): Name[] =>
   Object.keys(fields) as Name[]
-
-const barSchema = z
-  .strictObject({
-    index: z.int().min(0).max(5),
-    kind: z.enum(['memory32', 'memory64', 'io']),
-    prefetchable: z.boolean().default(false),
-    sizeBytes: z
-      .number()
-      .min(4)
-      .max(2 ** 46)
-      .refine(size => Number.isInteger(Math.log2(size)), 'must be a power of two'),
-  })
-  .describe('A base address register; a 64-bit one also takes the next index')
-
-const routingStep = z.strictObject({
-  offset: z.int().min(0).max(0xffff),
-  stride: z.int().min(0).max(0xffff),
-})
-
-const importedSchema = z
-  .strictObject({
-    name: z.string().min(1).max(128).describe('What to call it, e.g. the capture and address it came from'),
-    kind: z.enum(['hostBridge', 'rootPort', 'upstreamPort', 'downstreamPort', 'bridge', 'endpoint']),
-    image: hexBytes.describe('Config space from offset 0; trailing zeros may be left out'),
-    configSizeBytes: z.union([z.literal(256), z.literal(4096)]),
-    bars: z.array(barSchema).max(6).default([]),
-    internalPeerToPeer: z
-      .boolean()
-      .optional()
-      .describe('Whether functions of its device reach each other past the port above; default true'),
-    romSizeBytes: z
-      .number()
-      .min(0)
-      .max(2 ** 24)
-      .refine(
-        size => size === 0 || (size >= 2048 && Number.isInteger(Math.log2(size))),
-        'must be 0, or a power of two of 2048 or more',
-      )
-      .default(0),
-    sriov: z
-      .strictObject({
-        ari: routingStep.describe('First VF Offset and VF Stride with ARI Capable Hierarchy set'),
-        nonAri: routingStep,
-        bars: z.array(barSchema).max(6).default([]).describe('Sizes are of one VF'),
-        image: hexBytes.describe('Config space of a VF after reset'),
-      })
-      .optional(),
-  })
-  .describe('A function whose config space was read from a real machine')
 
 const acsBit = z.enum(['SV', 'TB', 'RR', 'CR', 'UF', 'DT'])
 
@@ -135,14 +83,14 @@ const nodeSchema = z.strictObject({
     .describe('Bridges only: bus numbers to keep free below for hot-plug'),
   windows: z
     .strictObject({
-      io: addressRange.optional(),
+      io: addressRange.nullable().optional().describe('null: closed, whatever is below'),
       memory: addressRange.optional(),
       prefetchable: addressRange.optional(),
     })
     .optional()
     .describe('Bridges only: windows that the firmware must program'),
   barAddresses: z
-    .partialRecord(z.enum(['0', '1', '2', '3', '4', '5']), address)
+    .partialRecord(z.enum(['0', '1', '2', '3', '4', '5', 'rom']), address)
     .optional()
     .describe('Addresses that the firmware must program, by BAR index'),
   subsystem: z
@@ -199,6 +147,10 @@ const functionPaths = z
   .min(1)
   .max(64)
 
+const slotOnBus = z
+  .string()
+  .regex(/^[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/, 'must be bus, device and function, like "00:15.0"')
+
 const atsPortsSchema = z
   .strictObject({
     segment: segment.default(0),
@@ -212,6 +164,21 @@ const integratedCachesSchema = z.strictObject({
   required: z.boolean().default(false).describe('Whether the functions need their device-TLB enabled'),
   functions: functionPaths.describe('Functions of root buses with a device-TLB'),
 })
+
+const namespaceDeviceSchema = z
+  .strictObject({
+    unit: name.describe('The unit that its requests reach'),
+    number: z.int().min(1).max(255).describe('Unique among these devices'),
+    path: z
+      .string()
+      .max(255)
+      .regex(
+        /^\\[A-Z_][A-Z0-9_]{0,3}(?:\.[A-Z_][A-Z0-9_]{0,3})*$/,
+        'must be an ACPI path, like "\\_SB.PCI0.I2C0"',
+      ),
+    requesterId: slotOnBus.describe('What its requests carry, like "00:15.0"'),
+  })
+  .describe('A device that is no PCI function, only in the ACPI namespace (ANDD)')
 
 const iommuSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -228,6 +195,7 @@ const iommuSchema = z.discriminatedUnion('kind', [
       .max(TOPOLOGY_LIMITS.hostBridges)
       .default([])
       .describe('SATCs: functions of the root complex with a device-TLB'),
+    namespaceDevices: z.array(namespaceDeviceSchema).max(64).default([]),
   }),
   z
     .strictObject({
@@ -251,6 +219,18 @@ const hostBridgeSchema = z.strictObject({
     .nullable()
     .optional()
     .describe("The unit its functions are wired to, null for none; default: the segment's include-all unit"),
+  peerToPeer: z
+    .enum(['none', 'withinHostBridge', 'everywhere'])
+    .default('everywhere')
+    .describe('Where the root complex passes translated requests between functions on'),
+  nativeHotplug: z
+    .boolean()
+    .default(true)
+    .describe('Whether firmware leaves hot-plug slots to the kernel (_OSC); else nobody serves them'),
+  directPeerToPeer: z
+    .boolean()
+    .default(false)
+    .describe('Root ports that ACS does not redirect pass requests to each other before any translation'),
   devices: z.array(nodeSchema).max(TOPOLOGY_LIMITS.siblings).default([]),
 })
 
@@ -293,11 +273,31 @@ export const topologySchema = z.strictObject({
     .describe('RAM by proximity domain, lowest addresses first'),
   iommu: iommuSchema,
   reservedMemory: z.array(reservedMemorySchema).max(64).default([]).describe('RMRRs'),
+  hpet: z.boolean().optional().describe('Whether the board has a high precision event timer, at 0xfed00000'),
   hostBridges: z.array(hostBridgeSchema).min(1).max(TOPOLOGY_LIMITS.hostBridges),
   host: z
     .strictObject({
       commandLine: z.string().max(2048).default('intel_iommu=on'),
-      kernel: z.enum(['6.1', '7.2']).default('6.1').describe('Whose rules for groups and VFIO apply'),
+      kernel: z
+        .enum(['6.1', '7.2', '7.2+bus-isolation'])
+        .default('6.1')
+        .describe(
+          'Whose rules for groups and VFIO apply; 7.2+bus-isolation groups as the 2025 rework would that was not merged',
+        ),
+      drivers: z
+        .record(
+          z
+            .string()
+            .regex(
+              /^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/,
+              'must be a function address like "0000:01:00.0"',
+            ),
+          z.string().min(1).max(64).nullable(),
+        )
+        .optional()
+        .describe(
+          'Drivers that functions get at boot, null for none; default: what the kernel has for their ids',
+        ),
     })
     .default({ commandLine: 'intel_iommu=on', kernel: '6.1' }),
 })
@@ -310,7 +310,6 @@ export type TopologyNode = z.output<typeof nodeSchema>
 export type TopologyNodeDocument = z.input<typeof nodeSchema>
 export type TopologyHostBridge = Topology['hostBridges'][number]
 export type TopologyRemappingUnit = z.output<typeof remappingUnitSchema>
-export type ImportedFunction = z.output<typeof importedSchema>
 export type AcsBit = z.output<typeof acsBit>
 
 /** JSON Schema of topology documents, for editors and for the HTTP contract. */

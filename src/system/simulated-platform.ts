@@ -116,6 +116,7 @@ export class SimulatedPlatform {
       engine: this.engine,
       commandLine: this.topology.host.commandLine,
       kernel: this.topology.host.kernel,
+      driverOverrides: this.topology.host.drivers ?? {},
       // The DMAR table has no names: the kernel shows the board's, so that people find one name everywhere.
       unitNames: this.#unitNames(),
       bootVfs: bootVfs(this.hardware),
@@ -145,7 +146,7 @@ export class SimulatedPlatform {
     data: Uint8Array,
     options?: DmaOptions,
   ): Software<DmaReport> {
-    const dmaEngine = this.hardware.engineOf(this.#function(address))
+    const dmaEngine = this.hardware.engineOf(this.functionAt(address))
     let parts = dmaEngine.dma(write, page, offset, data, options)
     let reports = parts.map(part => ({ ...part }))
     yield* this.hypervisor.settle()
@@ -159,7 +160,7 @@ export class SimulatedPlatform {
 
   /** Stimulus: the function signals a vector; then software takes the interrupt. Throws `notFound`, `poweredOff`. */
   *fire(address: string, vector: number): Software<InterruptReport> {
-    const { signal, request } = this.hardware.engineOf(this.#function(address)).fire(vector)
+    const { signal, request } = this.hardware.engineOf(this.functionAt(address)).fire(vector)
     const report = { signal, request: { ...dmaPart(request), interrupt: { ...request.interrupt } } }
     const route = this.hypervisor.route(address, vector)
     yield* this.hypervisor.settle()
@@ -178,7 +179,7 @@ export class SimulatedPlatform {
     vector: number,
     guest: 'running' | 'blocked' | 'preempted',
   ): Software<InterruptJourney> {
-    const dmaEngine = this.hardware.engineOf(this.#function(address))
+    const dmaEngine = this.hardware.engineOf(this.functionAt(address))
     const { hypervisor } = this
     const { trace } = this.engine
     const route = hypervisor.route(address, vector)
@@ -228,8 +229,18 @@ export class SimulatedPlatform {
     this.hypervisor.writeVmcs(vm, number, VMCS[name], value)
   }
 
+  /**
+   * Stimulus: something happens to a function, a port or a slot; then software takes the interrupts that follow and does
+   * what they ask for. Throws `notFound`, `poweredOff`, and what `happens` throws.
+   */
+  *stimulate(address: string, happens: (fn: PcieFunction) => Software | undefined): Software {
+    const work = happens(this.functionAt(address))
+    if (work !== undefined) yield* work
+    yield* this.hypervisor.settle()
+  }
+
   /** The function that answers at an address. Throws `notFound`, `poweredOff`. */
-  #function(address: string): PcieFunction {
+  functionAt(address: string): PcieFunction {
     if (!this.powered) throw this.#poweredOff()
     const { segment, rid } = parseFunctionAddress(address)
     const fn = this.hardware.fabric.functionAt(segment, rid)

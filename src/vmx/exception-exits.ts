@@ -2,7 +2,13 @@
 import { svmExitForException, svmExitForNestedFault, svmIntercepts } from './amd-v/svm-exit.ts'
 import { type Core, DEBUG } from './core.ts'
 import { vmExit } from './exits.ts'
-import { DEBUG_CONDITION, EVENT_TYPE, eventTypeOf, eventVectorOf, interruptionInformation } from './formats/events.ts'
+import {
+  DEBUG_CONDITION,
+  EVENT_TYPE,
+  eventTypeOf,
+  eventVectorOf,
+  interruptionInformation,
+} from './formats/events.ts'
 import { EXIT_REASON } from './formats/exit-reasons.ts'
 import { EXCEPTION } from './formats/msrs.ts'
 import { FAILURE } from './processor-memory.ts'

@@ -5,16 +5,18 @@
  */
 import type { PageNumber } from '../core/index.ts'
 import type { PhysicalMemory } from '../memory/index.ts'
-import { ADDRESS_TYPE } from '../pcie/index.ts'
-import { ACCESS, FIRST_STAGE_GRANTS, GRANT } from './access.ts'
+import { ADDRESS_TYPE, type MemoryRequest } from '../pcie/index.ts'
+import { ACCESS } from './access.ts'
 import type { UnitCapabilities } from './capabilities.ts'
+import type { ContextCache } from './context-cache.ts'
 import { FAULT } from './formats/fault-reasons.ts'
 import { TRANSLATION_TABLE_MODE } from './formats/registers.ts'
 import { PASID_GRANULAR_TRANSLATION_TYPE as PGTT, TRANSLATION_TYPE } from './formats/structures.ts'
 import { InterruptRange } from './interrupt-range.ts'
-import { FAULT_SHIFT } from './iotlb.ts'
+import { FAULT_SHIFT, type Iotlb } from './iotlb.ts'
 import { legacyReason } from './legacy-reasons.ts'
 import { LegacyTables } from './legacy-tables.ts'
+import { NearTranslation } from './near-translation.ts'
 import type { Quirks } from './quirks.ts'
 import { ScalableTranslation } from './scalable-translation.ts'
 import { PRESENT, READ, SecondStageWalker, WALK, WRITE } from './second-stage.ts'
@@ -22,19 +24,32 @@ import { ERRONEOUS } from './structure-cache.ts'
 import { addressSpace, KIND } from './tagged-cache.ts'
 import type { TranslationCaches } from './translation-caches.ts'
 
-/** What second-stage tables of legacy mode leave out. */
-const WITHOUT_FIRST_STAGE = GRANT.execute | FIRST_STAGE_GRANTS
+// Imported bindings are looked up at each use; a module's own constants are not.
+const LEGACY = TRANSLATION_TABLE_MODE.legacy
+const { secondStage: SECOND_STAGE, passThrough: PASS_THROUGH } = TRANSLATION_TYPE
+const UNTRANSLATED = ADDRESS_TYPE.untranslated
+const IS_SECOND_STAGE = KIND.secondStage
+const WALKED = WALK.done
+const RIGHTS = PRESENT
+const REPORT = ACCESS.report
+/** Requests of which either right is enough, or that take what there is. */
+const UNDEMANDING = ACCESS.either | ACCESS.report
+/** Not a result: tables decide. */
+const TO_BE_WALKED = -2
 
 /** Besides reason codes, `resolve` returns this: all DMA is aborted, and no fault is recorded (abort-DMA mode). */
 export const ABORTED = -1
 
 export class DmaRemapping {
   readonly #capabilities: UnitCapabilities
-  readonly #caches: TranslationCaches
+  readonly #contexts: ContextCache
+  readonly #iotlb: Iotlb
+  readonly #cachingMode: boolean
   readonly #quirks: Quirks
   readonly #hostPages: number
   readonly #interruptRange: InterruptRange
   readonly walker: SecondStageWalker
+  readonly near: NearTranslation
   readonly legacy: LegacyTables
   readonly scalable: ScalableTranslation
 
@@ -70,11 +85,14 @@ export class DmaRemapping {
     quirks: Quirks,
   ) {
     this.#capabilities = capabilities
-    this.#caches = caches
+    this.#contexts = caches.contexts
+    this.#iotlb = caches.iotlb
+    this.#cachingMode = capabilities.CM !== 0 && !quirks.notPresentNeverCached
     this.#quirks = quirks
     this.#hostPages = 2 ** (hostAddressWidth - 12)
     this.#interruptRange = new InterruptRange(quirks)
     this.walker = new SecondStageWalker(memory, capabilities, hostAddressWidth, caches.paging, quirks)
+    this.near = new NearTranslation(memory, this.walker, caches.iotlb, this.#interruptRange)
     this.legacy = new LegacyTables(memory, capabilities, hostAddressWidth, caches.contexts)
     this.scalable = new ScalableTranslation(
       memory,
@@ -100,29 +118,25 @@ export class DmaRemapping {
    * reason code, or ABORTED.
    */
   resolve(sourceId: number, page: PageNumber, access: number, addressType: number, pasid: number): number {
-    const reason = this.#resolve(sourceId, page, access, addressType, pasid)
-    this.reason = reason
-    if (reason === 0 || !this.isScalable || !this.#quirks.legacyReasonInScalableMode) return reason
-    return legacyReason(reason, (access & ACCESS.write) !== 0, this.scalable.type === PGTT.secondStage)
-  }
-
-  #resolve(sourceId: number, page: PageNumber, access: number, addressType: number, pasid: number): number {
     this.contextSlot = -1
     this.iotlbSlot = -1
     this.walked = false
     this.tableReads = 0
-    this.isScalable = false
-    if (this.mode !== TRANSLATION_TABLE_MODE.legacy) {
-      const mode = this.effectiveMode
-      if (mode === TRANSLATION_TABLE_MODE.scalable) {
-        return this.#resolveScalable(sourceId, page, access, addressType, pasid)
-      }
-      if (mode !== TRANSLATION_TABLE_MODE.legacy) {
-        return mode === ABORTED ? ABORTED : FAULT.translationTableMode
-      }
-    }
+    const legacy = this.mode === LEGACY || this.effectiveMode === LEGACY
+    this.isScalable = !legacy
+    if (!legacy) return this.#resolveOther(sourceId, page, access, addressType, pasid)
+    return (this.reason = this.#resolveLegacy(sourceId, page, access, addressType, pasid))
+  }
+
+  #resolveLegacy(
+    sourceId: number,
+    page: PageNumber,
+    access: number,
+    addressType: number,
+    pasid: number,
+  ): number {
     if (pasid >= 0) return FAULT.pasidInLegacyMode
-    const { contexts, iotlb } = this.#caches
+    const contexts = this.#contexts
     let slot = contexts.lookup(sourceId)
     if (slot < 0 || !isLegacy(contexts.kindOf(slot))) {
       const fault = this.legacy.readContext(this.rootTable, sourceId)
@@ -132,61 +146,87 @@ export class DmaRemapping {
     }
     this.contextSlot = slot
     const kind = contexts.kindOf(slot)
-    if (kind !== TRANSLATION_TYPE.secondStage || addressType !== ADDRESS_TYPE.untranslated) {
-      if (kind >= ERRONEOUS) return kind - ERRONEOUS
-      if (addressType !== ADDRESS_TYPE.untranslated) {
-        if (kind !== TRANSLATION_TYPE.secondStageWithDeviceTlb) return FAULT.addressTypeBlocked
-        if (addressType === ADDRESS_TYPE.translated) return this.#unchanged(page)
-      }
-      if (kind === TRANSLATION_TYPE.passThrough) return this.#unchanged(page)
+    if (kind !== SECOND_STAGE || addressType !== UNTRANSLATED) {
+      const early = this.#resolveUnwalked(kind, page, addressType)
+      if (early !== TO_BE_WALKED) return early
     }
     if (page >= contexts.limitOf(slot)) return FAULT.addressBeyondWidth
 
-    const demanded = access & (ACCESS.either | ACCESS.report) ? 0 : access & PRESENT
-    const space = addressSpace(contexts.domainIdOf(slot), KIND.secondStage)
+    const demanded = access & UNDEMANDING ? 0 : access & RIGHTS
+    const iotlb = this.#iotlb
+    const space = addressSpace(contexts.domainIdOf(slot), IS_SECOND_STAGE)
     const hit = iotlb.lookup(space, iotlb.ownerOf(sourceId), page)
-    if (hit >= 0) {
-      this.iotlbSlot = hit
-      const attributes = iotlb.attributesOf(hit)
-      if ((demanded & ~attributes) !== 0 || (attributes & PRESENT) === 0) {
-        return permissionFault(access, attributes)
-      }
-      if (attributes >>> FAULT_SHIFT !== 0) return attributes >>> FAULT_SHIFT
-      this.attributes = attributes
-      this.level = iotlb.levelOf(hit)
-      return this.#grant(access) || this.#output(iotlb.translate(hit, page))
-    }
-    return this.#walk(slot, space, page, access, demanded)
-  }
+    if (hit >= 0) return this.#grantCached(hit, page, access, demanded)
 
-  #walk(slot: number, space: number, page: PageNumber, access: number, demanded: number): number {
-    const { contexts } = this.#caches
     const { walker } = this
     const levels = contexts.levelsOf(slot)
-    const result = walker.walk(space, contexts.rootOf(slot), levels, page, demanded, PRESENT)
+    const result = walker.walk(space, contexts.rootOf(slot), levels, page, demanded, RIGHTS)
     this.walked = true
     this.walkResult = result
     this.tableReads += walker.reads
-    switch (result) {
-      case WALK.done:
-        this.attributes = (walker.rights & PRESENT) | WITHOUT_FIRST_STAGE | walker.leafGrants
-        this.level = walker.level
-        return this.#grant(access) || this.#output(walker.frameOf(page))
-      case WALK.permission:
-        return permissionFault(access, walker.rights)
-      case WALK.reserved:
-        return FAULT.secondStageReserved
-      default:
-        return walker.level === levels ? FAULT.contextInvalid : FAULT.secondStageAccess
+    if (result !== WALKED) return this.#walkFault(result, access, levels)
+    this.attributes = walker.legacyGrants
+    this.level = walker.level
+    this.frame = walker.frameOf(page)
+    return this.#grant(access) || this.#output()
+  }
+
+  /** What of a context entry and a request's address type makes tables unneeded; else TO_BE_WALKED. */
+  #resolveUnwalked(kind: number, page: PageNumber, addressType: number): number {
+    if (kind >= ERRONEOUS) return kind - ERRONEOUS
+    if (addressType !== ADDRESS_TYPE.untranslated) {
+      if (kind !== TRANSLATION_TYPE.secondStageWithDeviceTlb) return FAULT.addressTypeBlocked
+      if (addressType === ADDRESS_TYPE.translated) return this.#unchanged(page)
     }
+    return kind === TRANSLATION_TYPE.passThrough ? this.#unchanged(page) : TO_BE_WALKED
+  }
+
+  #grantCached(slot: number, page: PageNumber, access: number, demanded: number): number {
+    const iotlb = this.#iotlb
+    const attributes = iotlb.attributesOf(slot)
+    this.iotlbSlot = slot
+    if ((demanded & ~attributes) !== 0 || (attributes & PRESENT) === 0) {
+      return permissionFault(access, attributes)
+    }
+    if (attributes >>> FAULT_SHIFT !== 0) return attributes >>> FAULT_SHIFT
+    this.attributes = attributes
+    this.level = iotlb.levelOf(slot)
+    this.frame = iotlb.translate(slot, page)
+    return this.#grant(access) || this.#output()
+  }
+
+  #walkFault(result: number, access: number, levels: number): number {
+    const { walker } = this
+    if (result === WALK.permission) return permissionFault(access, walker.rights)
+    if (result === WALK.reserved) return FAULT.secondStageReserved
+    return walker.level === levels ? FAULT.contextInvalid : FAULT.secondStageAccess
   }
 
   /** A translation request gets what there is of what it asks for. */
   #grant(access: number): number {
     this.access = access
-    if ((access & ACCESS.report) === 0) return 0
+    if ((access & REPORT) === 0) return 0
     this.access = (access & ~PRESENT) | (this.attributes & (READ | (access & WRITE)))
     return this.access & PRESENT ? 0 : FAULT.readPermission
+  }
+
+  /** Any mode but legacy. */
+  #resolveOther(
+    sourceId: number,
+    page: PageNumber,
+    access: number,
+    addressType: number,
+    pasid: number,
+  ): number {
+    const mode = this.effectiveMode
+    if (mode !== TRANSLATION_TABLE_MODE.scalable) {
+      this.isScalable = false
+      return (this.reason = mode === ABORTED ? ABORTED : FAULT.translationTableMode)
+    }
+    const reason = this.#resolveScalable(sourceId, page, access, addressType, pasid)
+    this.reason = reason
+    if (reason === 0 || !this.#quirks.legacyReasonInScalableMode) return reason
+    return legacyReason(reason, (access & ACCESS.write) !== 0, this.scalable.type === PGTT.secondStage)
   }
 
   #resolveScalable(
@@ -197,7 +237,6 @@ export class DmaRemapping {
     pasid: number,
   ): number {
     const { scalable } = this
-    this.isScalable = true
     const reason = scalable.resolve(this.rootTable, sourceId, page, access, addressType, pasid)
     this.contextSlot = scalable.tables.contextSlot
     this.iotlbSlot = scalable.iotlbSlot
@@ -231,23 +270,31 @@ export class DmaRemapping {
   #unchanged(page: PageNumber): number {
     if (page >= this.#hostPages) return FAULT.addressBeyondWidth
     this.level = 1
-    return this.#output(page)
+    this.frame = page
+    return this.#output()
   }
 
   /** The interrupt range is never a target of DMA, however the address came about. */
-  #output(frame: PageNumber): number {
-    if (this.#interruptRange.holds(frame, this.level)) {
+  #output(): number {
+    if (this.#interruptRange.holds(this.frame, this.level)) {
       const asScalable = this.#quirks.interruptRangeReasonFollowsCapability && this.#capabilities.SMTS !== 0
       return asScalable ? FAULT.scalableInterruptRangeOutput : FAULT.interruptRangeOutput
     }
-    this.frame = frame
     return 0
+  }
+
+  /** After {@link resolve} with 0: lets requests for pages nearby use the page table, if it was all that was read. */
+  keepNear(request: MemoryRequest): void {
+    if (this.isScalable || !this.walked) return
+    const contexts = this.#contexts
+    const space = addressSpace(contexts.domainIdOf(this.contextSlot), IS_SECOND_STAGE)
+    this.near.keep(request, space, contexts.limitOf(this.contextSlot))
   }
 
   /** OR of FPD in the entries that the last request was judged by. */
   get faultProcessingDisable(): boolean {
     if (this.isScalable) return this.scalable.tables.faultProcessingDisable
-    return this.contextSlot >= 0 && this.#caches.contexts.faultProcessingDisabled(this.contextSlot)
+    return this.contextSlot >= 0 && this.#contexts.faultProcessingDisabled(this.contextSlot)
   }
 
   /**
@@ -257,33 +304,35 @@ export class DmaRemapping {
   commit(sourceId: number, page: PageNumber): boolean {
     const { reason } = this
     if (this.isScalable) return this.scalable.commit(sourceId, page, reason)
-    const { contexts, iotlb } = this.#caches
-    const { contextSlot, walker } = this
-    const cachingMode = this.#capabilities.CM !== 0 && !this.#quirks.notPresentNeverCached
+    const contexts = this.#contexts
+    const { contextSlot } = this
     let replaced = false
-    if (contextSlot === contexts.scratch && (cachingMode || contexts.kindOf(contextSlot) < ERRONEOUS)) {
+    if (contextSlot === contexts.scratch && (this.#cachingMode || contexts.kindOf(contextSlot) < ERRONEOUS)) {
       replaced = contexts.keepScratch(sourceId)
     }
     if (!this.walked) return replaced
-    const space = addressSpace(contexts.domainIdOf(contextSlot), KIND.secondStage)
+    const iotlb = this.#iotlb
+    const space = addressSpace(contexts.domainIdOf(contextSlot), IS_SECOND_STAGE)
     const owner = iotlb.ownerOf(sourceId)
-    if (this.walkResult === WALK.done) {
-      walker.fillCaches(space)
-      const frame = walker.frameOf(page)
-      return iotlb.fill(space, owner, walker.level, page, frame, this.attributes) || replaced
-    }
-    // Rights that the walk left come first for each request, as in the walk; those of an entry not present are none.
+    if (this.walkResult !== WALKED) return this.#commitFault(space, owner, page) || replaced
+    const { walker } = this
+    if (walker.top > walker.level) walker.fillCaches(space)
+    return iotlb.fill(space, owner, walker.level, page, this.frame, this.attributes) || replaced
+  }
+
+  /** Rights that a walk left come first for each request, as in the walk; those of an entry not present are none. */
+  #commitFault(space: number, owner: number, page: PageNumber): boolean {
     const permission = this.walkResult === WALK.permission
-    const rights = walker.rights & PRESENT
-    if (!cachingMode || (permission && rights !== 0)) return replaced
-    const attributes = rights | (permission ? 0 : reason << FAULT_SHIFT)
-    return iotlb.fill(space, owner, 1, page, page, attributes) || replaced
+    const rights = this.walker.rights & PRESENT
+    if (!this.#cachingMode || (permission && rights !== 0)) return false
+    const attributes = rights | (permission ? 0 : this.reason << FAULT_SHIFT)
+    return this.#iotlb.fill(space, owner, 1, page, page, attributes)
   }
 }
 
 /** Kinds of legacy context entries: their TT, or a reason code of legacy mode. */
 const isLegacy = (kind: number): boolean =>
-  kind <= TRANSLATION_TYPE.passThrough || (kind >= ERRONEOUS && kind < ERRONEOUS + FAULT.scalableRootAccess)
+  kind <= PASS_THROUGH || (kind >= ERRONEOUS && kind < ERRONEOUS + FAULT.scalableRootAccess)
 
 const permissionFault = (access: number, rights: number): number =>
   access & ACCESS.write & ~rights ? FAULT.writePermission : FAULT.readPermission

@@ -81,13 +81,15 @@ export function explain(unit: ExplainedUnit, request: ExplainedRequest): Explana
 
 /** Resolves the request, writing down what is read; adds the steps up to the one that gave the reason returned. */
 function resolve(unit: ExplainedUnit, request: ExplainedRequest, steps: ExplanationStep[]): number {
-  const { dma, requests } = unit
+  const { dma, requests, translations } = unit
   const journal = new WalkJournal()
   const access = requests.accessOf({ ...request, length: request.zeroLength ? 0 : 1 })
   dma.walker.journal = journal
   dma.scalable.first.journal = journal
+  translations.countsUses = false
   const { sourceId, page, addressType, pasid } = request
   const reason = dma.resolve(sourceId, page, access, addressType, pasid)
+  translations.countsUses = true
   dma.walker.journal = undefined
   dma.scalable.first.journal = undefined
 

@@ -10,22 +10,38 @@ import type { UnitCapabilities } from './capabilities.ts'
 import { FAULT } from './formats/fault-reasons.ts'
 import { FIRST_STAGE_ENTRY } from './formats/structures.ts'
 import type { GuestTables } from './guest-tables.ts'
-import { LARGEST_LEAF, MAX_LEVELS, PAGES_TO_UNITS, PAGES_WITHIN } from './paging-geometry.ts'
+import { LARGEST_LEAF, MAX_LEVELS, PAGES_WITHIN, pageWithin, wordOf } from './paging-geometry.ts'
 import type { PagingStructureCaches } from './paging-structure-caches.ts'
 import { PASID_FLAG } from './pasid-entry.ts'
 import type { Quirks } from './quirks.ts'
 import type { WalkJournal } from './walk-journal.ts'
+import { WalkPath } from './walk-path.ts'
 
-const { P, RW, US, A, D, PS, G, EA } = FIRST_STAGE_ENTRY
+const P = FIRST_STAGE_ENTRY.P.mask
+const RW = FIRST_STAGE_ENTRY.RW.mask
+const US = FIRST_STAGE_ENTRY.US.mask
+const A = FIRST_STAGE_ENTRY.A.mask
+const D = FIRST_STAGE_ENTRY.D.mask
+const PS = FIRST_STAGE_ENTRY.PS.mask
+const G = FIRST_STAGE_ENTRY.G.mask
+const EA = FIRST_STAGE_ENTRY.EA.mask
 /** XD in the high word. */
 const XD = 1 << 31
+
+// Imported bindings are looked up at each use; a module's own constants are not.
+const { user: USER, firstWrite: WRITE, firstExecute: EXECUTE } = GRANT
+const ALL_GRANTS = FIRST_STAGE_GRANTS
+const HIGHEST_LEAF = LARGEST_LEAF
+const NXE = PASID_FLAG.NXE
 
 export class FirstStageWalker {
   readonly #memory: PhysicalMemory
   readonly #caches: PagingStructureCaches
   readonly #quirks: Quirks
+  /** Permissions are checked at each level, before reserved bits: a departing implementation. */
+  readonly #deniesAtOnce: boolean
   /** Reserved bits of the low word of leaves by level, and of the high word but for XD. */
-  readonly #reservedInLeaf = new Uint32Array(MAX_LEVELS + 1)
+  readonly #reservedInLeaf = new Int32Array(MAX_LEVELS + 1)
   readonly #reservedHigh: number
 
   /** Level of the last entry read: the leaf, or where the walk failed. */
@@ -37,11 +53,8 @@ export class FirstStageWalker {
   reads = 0
   /** Highest level read: below the levels that a cache knew. */
   top = 0
-  /** Host frame of the table of each level read, and the entry found in it. */
-  readonly tables = new Float64Array(MAX_LEVELS + 1)
-  readonly low = new Uint32Array(MAX_LEVELS + 1)
-  readonly high = new Uint32Array(MAX_LEVELS + 1)
-  readonly #grants = new Int32Array(MAX_LEVELS + 1)
+  /** With host frames of the tables, and rights as first-stage bits of GRANT. */
+  readonly #path = new WalkPath()
   /** Whether a paging-structure cache told where the top table read is, and how the second stage maps it. */
   #cached = false
   #cachedGrants = 0
@@ -58,17 +71,18 @@ export class FirstStageWalker {
     this.#memory = memory
     this.#caches = caches
     this.#quirks = quirks
+    this.#deniesAtOnce = quirks.severalFaultConditions
     this.#reservedHigh = (0xf_ffff << (hostAddressWidth - 32)) & 0xf_ffff
     for (let level = 2; level <= LARGEST_LEAF; level++) {
       // Bit 12 of a large leaf is PAT.
       const supported = level === 2 || capabilities.FS1GP !== 0 || quirks.oneGPageAcceptedWithoutFs1gp
-      this.#reservedInLeaf[level] = ((PAGES_WITHIN[level]! << 12) & ~0x1000) | (supported ? 0 : PS.mask)
+      this.#reservedInLeaf[level] = ((PAGES_WITHIN[level]! << 12) & ~0x1000) | (supported ? 0 : PS)
     }
   }
 
   /** Page, of the guest in nested translation, that `page` leads to by the last walk, which was done. */
   frameOf(page: PageNumber): PageNumber {
-    return this.leafFrame + (page & PAGES_WITHIN[this.level]!)
+    return this.leafFrame + pageWithin(page, this.level)
   }
 
   /**
@@ -87,66 +101,62 @@ export class FirstStageWalker {
     guest: GuestTables | undefined,
     useCaches: boolean,
   ): number {
-    const { tables, low: lows, high: highs } = this
     const caches = this.#caches
-    const reservedHigh = this.#reservedHigh | (flags & PASID_FLAG.NXE ? 0 : XD)
-    const cached = useCaches ? caches.lookup(space, pasid, page, levels) : -1
-    let grants = FIRST_STAGE_GRANTS
+    const path = this.#path
+    const reservedHigh = this.#reservedHigh | (flags & NXE ? 0 : XD)
+    const cached = useCaches && caches.lookup(space, pasid, page, levels)
+    let grants = ALL_GRANTS
     let table = root
     let level = levels
     this.reads = 0
     this.#page = page
-    this.#cached = cached >= 0
-    if (cached >= 0) {
+    this.#cached = cached
+    if (cached) {
       level = caches.level - 1
-      table = caches.tableOf(cached)
-      this.#cachedGrants = caches.attributesOf(cached)
-      grants = this.#cachedGrants & FIRST_STAGE_GRANTS
+      table = caches.table
+      this.#cachedGrants = caches.attributes
+      grants = this.#cachedGrants & ALL_GRANTS
       this.journal?.skip({ stage: 'first', level: caches.level, table })
     }
     this.top = level
     for (; ; level--) {
       this.level = level
-      if (guest !== undefined && (cached < 0 || level < this.top)) {
+      if (guest !== undefined && (!cached || level < this.top)) {
         const reason = guest.map(table, level, level === levels)
         this.reads += guest.reads
         if (reason !== 0) return reason
         table = guest.frame
       }
-      tables[level] = table
       const words = this.#memory.words(table)
-      const at = ((page * PAGES_TO_UNITS[level]!) & 511) * 2
+      const at = wordOf(page, level)
       if (words === undefined) {
         this.journal?.add({ stage: 'first', level, table, index: at / 2 })
         return level === levels ? FAULT.firstStageTopAccess : FAULT.firstStageAccess
       }
-      const low = words[at]!
-      const high = words[at + 1]!
+      const low = words[at]! | 0
+      const high = words[at + 1]! | 0
       this.reads++
-      lows[level] = low
-      highs[level] = high
-      if (this.journal !== undefined) {
-        this.journal.add({ stage: 'first', level, table, index: at / 2, low, high })
-      }
-      if ((low & P.mask) === 0) return FAULT.firstStageNotPresent
-      if (this.#quirks.severalFaultConditions) {
+      grants &= (low & US ? USER : 0) | (low & RW ? WRITE : 0) | (high & XD ? 0 : EXECUTE)
+      path.record(level, table, low, grants)
+      if (this.journal !== undefined) this.#note(level, table, at, low, high)
+      if ((low & P) === 0) return FAULT.firstStageNotPresent
+      if (this.#deniesAtOnce) {
         const denied = permissionOf(low, access)
         if (denied !== 0) return denied
       }
-      const isTable = level > 1 && (level > LARGEST_LEAF || (low & PS.mask) === 0)
-      const reserved = isTable ? (level > LARGEST_LEAF ? PS.mask : 0) : this.#reservedInLeaf[level]!
+      const isLeaf = level === 1 || (level <= HIGHEST_LEAF && (low & PS) !== 0)
+      const reserved = isLeaf ? this.#reservedInLeaf[level]! : level > HIGHEST_LEAF ? PS : 0
       if ((low & reserved) | (high & reservedHigh)) return FAULT.firstStageReserved
-      grants &=
-        (low & US.mask ? GRANT.user : 0) |
-        (low & RW.mask ? GRANT.firstWrite : 0) |
-        (high & XD ? 0 : GRANT.firstExecute)
-      this.#grants[level] = grants
       table = (high & 0xf_ffff) * 0x10_0000 + (low >>> 12)
-      if (isTable) continue
-      this.leafFrame = level === 1 ? table : table - (table & PAGES_WITHIN[level]!)
+      if (!isLeaf) continue
+      this.leafFrame = table - pageWithin(table, level)
       this.grants = grants
       return 0
     }
+  }
+
+  #note(level: number, table: PageNumber, at: number, low: number, high: number): void {
+    this.journal!.add({ stage: 'first', level, table, index: at / 2, low: low >>> 0, high: high >>> 0 })
   }
 
   /**
@@ -159,14 +169,14 @@ export class FirstStageWalker {
     flags: number,
     guest: GuestTables | undefined,
   ): boolean {
-    const accessed = A.mask | (flags & PASID_FLAG.EAFE ? EA.mask : 0)
+    const accessed = A | (flags & PASID_FLAG.EAFE ? EA : 0)
+    const path = this.#path
     const before = updates.count
     for (let level = this.top; level >= this.level; level--) {
-      const wanted = write && level === this.level ? accessed | D.mask : accessed
-      const set = this.low[level]! & wanted
+      const wanted = write && level === this.level ? accessed | D : accessed
+      const set = path.lowOf(level) & wanted
       if (set === wanted || (set !== 0 && this.#quirks.dirtyOrAccessedNotUpdated)) continue
-      const word = ((this.#page * PAGES_TO_UNITS[level]!) & 511) * 2
-      updates.add(this.tables[level]!, word, wanted)
+      updates.add(path.tableOf(level), wordOf(this.#page, level), wanted)
       if (guest !== undefined) guest.written |= 1 << level
     }
     return updates.count !== before
@@ -181,9 +191,9 @@ export class FirstStageWalker {
     const output = reason === FAULT.scalableInterruptRangeOutput
     const last = output ? this.level : this.level + 1
     for (let level = this.top; level >= last; level--) {
-      const flags = write && output && level === this.level ? A.mask | D.mask : A.mask
-      if ((this.low[level]! & flags) !== 0) continue
-      updates.add(this.tables[level]!, ((this.#page * PAGES_TO_UNITS[level]!) & 511) * 2, flags)
+      const flags = write && output && level === this.level ? A | D : A
+      if ((this.#path.lowOf(level) & flags) !== 0) continue
+      updates.add(this.#path.tableOf(level), wordOf(this.#page, level), flags)
     }
   }
 
@@ -194,26 +204,27 @@ export class FirstStageWalker {
 
   /** Whether D of the leaf is set. */
   get dirty(): boolean {
-    return (this.low[this.level]! & D.mask) !== 0
+    return (this.#path.lowOf(this.level) & D) !== 0
   }
 
   get global(): number {
-    return this.low[this.level]! & G.mask ? GRANT.global : 0
+    return this.#path.lowOf(this.level) & G ? GRANT.global : 0
   }
 
   /** Keeps the entries above the leaf that the last walk, which was done, read. */
   fillCaches(space: number, pasid: number, guest: GuestTables | undefined): void {
+    const path = this.#path
     for (let level = this.top; level > this.level; level--) {
-      const attributes = this.#grants[level]! | (guest === undefined ? 0 : guest.grantsOf(level - 1))
-      this.#caches.fill(space, pasid, level, this.#page, this.tables[level - 1]!, attributes)
+      const attributes = path.rightsOf(level) | (guest === undefined ? 0 : guest.grantsOf(level - 1))
+      this.#caches.fill(space, pasid, level, this.#page, path.tableOf(level - 1), attributes)
     }
   }
 }
 
 /** What a departing implementation checks at each level at once. */
 function permissionOf(low: number, access: number): number {
-  if ((access & ACCESS.privileged) === 0 && (low & US.mask) === 0) return FAULT.userPermission
-  return (access & ACCESS.write) !== 0 && (low & RW.mask) === 0 ? FAULT.scalableWritePermission : 0
+  if ((access & ACCESS.privileged) === 0 && (low & US) === 0) return FAULT.userPermission
+  return (access & ACCESS.write) !== 0 && (low & RW) === 0 ? FAULT.scalableWritePermission : 0
 }
 
 /** "Canonical": bits from `width` - 1 up to 63 are equal. Pages of 64-bit addresses. */

@@ -10,6 +10,14 @@ import { MAX_LEVELS } from './paging-geometry.ts'
 import { PASID_FLAG } from './pasid-entry.ts'
 import { PRESENT, READ, type SecondStageWalker, WALK, WRITE } from './second-stage.ts'
 
+// Imported bindings are looked up at each use; a module's own constants are not.
+const DONE = WALK.done
+const SSADE = PASID_FLAG.SSADE
+const MAY_READ = READ
+const MAY_WRITE = WRITE
+const RIGHTS = PRESENT
+const { tableWritable: WRITABLE, tableDirty: DIRTY } = GRANT
+
 export class GuestTables {
   readonly #walker: SecondStageWalker
   readonly #updates: AccessedDirtyUpdates
@@ -50,23 +58,22 @@ export class GuestTables {
     this.reads = 0
     if (guestPage >= this.#limit) return FAULT.nestedAddressBeyondWidth
     if (walker.journal !== undefined) walker.journal.guestPage = guestPage
-    const result = walker.walk(this.#space, this.#root, this.#levels, guestPage, 0, PRESENT)
+    const result = walker.walk(this.#space, this.#root, this.#levels, guestPage, 0, RIGHTS)
     if (walker.journal !== undefined) walker.journal.guestPage = undefined
     this.reads = walker.reads
-    if (result !== WALK.done && result !== WALK.permission) {
+    if (result !== DONE && result !== WALK.permission) {
       return secondStageReason(result, walker.level === this.#levels)
     }
-    if (result === WALK.permission || (walker.rights & READ) === 0) {
+    if (result !== DONE || (walker.rights & MAY_READ) === 0) {
       return isTop ? FAULT.nestedTopReadPermission : FAULT.nestedReadPermission
     }
-    const tracks = (this.#flags & PASID_FLAG.SSADE) !== 0
+    const tracks = (this.#flags & SSADE) !== 0
     if (tracks && walker.gather(this.#updates, false) && (this.#flags & PASID_FLAG.PWSNP) === 0) {
       return FAULT.secondStageUpdateNotSnooped
     }
     this.frame = walker.frameOf(guestPage)
     this.#grants[level] =
-      ((walker.rights & WRITE) !== 0 ? GRANT.tableWritable : 0) |
-      (!tracks || walker.dirty ? GRANT.tableDirty : 0)
+      ((walker.rights & MAY_WRITE) !== 0 ? WRITABLE : 0) | (!tracks || walker.dirty ? DIRTY : 0)
     this.#dirtyTable[level] = walker.leafTable
     this.#dirtyWord[level] = walker.leafWord
     return 0

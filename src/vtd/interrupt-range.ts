@@ -4,6 +4,10 @@ import { INTERRUPT_FIRST_PAGE, INTERRUPT_LAST_PAGE } from '../interrupts/formats
 import { PAGES_IN_ENTRY } from './paging-geometry.ts'
 import type { Quirks } from './quirks.ts'
 
+// Imported bindings are looked up at each use; a module's own constants are not.
+const FIRST = INTERRUPT_FIRST_PAGE
+const LAST = INTERRUPT_LAST_PAGE
+
 export class InterruptRange {
   readonly #wholePage: boolean
 
@@ -13,10 +17,10 @@ export class InterruptRange {
 
   /** Whether an access to a host page is blocked; `level` is that of the leaf that led there. */
   holds(frame: PageNumber, level: number): boolean {
-    if (frame >= INTERRUPT_FIRST_PAGE && frame <= INTERRUPT_LAST_PAGE) return true
+    if (frame >= FIRST && frame <= LAST) return true
     if (!this.#wholePage || level === 1) return false
     const pages = PAGES_IN_ENTRY[level]!
     const first = frame - (frame % pages)
-    return first <= INTERRUPT_LAST_PAGE && first + pages > INTERRUPT_FIRST_PAGE
+    return first <= LAST && first + pages > FIRST
   }
 }

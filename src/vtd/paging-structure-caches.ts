@@ -3,7 +3,7 @@
  * lowest table whose way is known. An entry holds the host frame of the table it points to and the rights so far.
  */
 import type { PageNumber, Saved } from '../core/index.ts'
-import { MAX_LEVELS, PAGES_TO_UNITS } from './paging-geometry.ts'
+import { MAX_LEVELS, unitOf } from './paging-geometry.ts'
 import { type Replacement, TaggedCache } from './tagged-cache.ts'
 
 /** Lowest level of an entry that points to a table. */
@@ -12,8 +12,12 @@ const LOWEST = 2
 export class PagingStructureCaches {
   /** By level, 2 to 5. */
   readonly #levels: readonly (TaggedCache | undefined)[]
-  /** Level of the entry found by the last lookup. */
+  /** Whether any level is cached. */
+  readonly #inUse: boolean
+  // What the last lookup found: level of the entry, frame of the table that it points to, and rights of the way there.
   level = 0
+  table: PageNumber = 0
+  attributes = 0
 
   /** `sets[0]` is for level 2 (entries that point to page tables), `sets[3]` for level 5; 0 for a level not cached. */
   constructor(sets: readonly number[], ways: number, replacement: Replacement) {
@@ -21,31 +25,23 @@ export class PagingStructureCaches {
       const count = sets[level - LOWEST] ?? 0
       return count === 0 ? undefined : new TaggedCache(count, ways, replacement)
     })
+    this.#inUse = this.#levels.some(cache => cache !== undefined)
   }
 
-  /**
-   * The slot of the lowest entry below `levels` and the top that is on the way to a page, or -1; its level is in
-   * {@link level}.
-   */
-  lookup(space: number, pasid: number, page: PageNumber, levels: number): number {
+  /** Whether there is an entry of a level up to `levels` on the way to a page: the lowest one is described above. */
+  lookup(space: number, pasid: number, page: PageNumber, levels: number): boolean {
+    if (!this.#inUse) return false
     for (let level = LOWEST; level <= levels; level++) {
       const cache = this.#levels[level]
       if (cache === undefined) continue
-      const slot = cache.probe(space * 8 + level, pasid, Math.floor(page * PAGES_TO_UNITS[level]!))
+      const slot = cache.probe(space, pasid, level, unitOf(page, level))
       if (slot < 0) continue
       this.level = level
-      return slot
+      this.table = cache.valueOf(slot)
+      this.attributes = cache.attributesOf(slot)
+      return true
     }
-    return -1
-  }
-
-  /** Frame of the table that the entry found points to. */
-  tableOf(slot: number): PageNumber {
-    return this.#levels[this.level]!.valueOf(slot)
-  }
-
-  attributesOf(slot: number): number {
-    return this.#levels[this.level]!.attributesOf(slot)
+    return false
   }
 
   fill(
@@ -58,9 +54,14 @@ export class PagingStructureCaches {
   ): void {
     const cache = this.#levels[level]
     if (cache === undefined) return
-    const slot = cache.probe(space * 8 + level, pasid, Math.floor(page * PAGES_TO_UNITS[level]!))
+    const unit = unitOf(page, level)
+    const slot = cache.probe(space, pasid, level, unit)
     if (slot >= 0) cache.drop(slot)
-    cache.enter(space, pasid, level, page, table, attributes)
+    cache.enter(space, pasid, level, unit, table, attributes)
+  }
+
+  set countsUses(on: boolean) {
+    for (const cache of this.#levels) if (cache !== undefined) cache.countsUses = on
   }
 
   invalidateAll(): void {

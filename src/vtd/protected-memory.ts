@@ -3,6 +3,7 @@ import type { PageNumber, RegisterFile } from '../core/index.ts'
 import { CAP, PHMBASE, PHMLIMIT, PLMBASE, PLMLIMIT, PMEN } from './formats/registers.ts'
 
 const ENABLE = PMEN.f.EPM.mask
+const PMEN_AT = PMEN.at
 /** Limits are decoded with their low, reserved bits as ones: 2 MiB. */
 const LAST_PAGE_WITHIN = (1 << (PLMLIMIT.f.PLML.low - 12)) - 1
 
@@ -11,7 +12,7 @@ export function updateProtection({ words }: RegisterFile): void {
   words[PMEN.at] = (words[PMEN.at]! & ENABLE) | (words[PMEN.at]! & ENABLE ? PMEN.f.PRS.mask : 0)
 }
 
-export const protectionEnabled = (words: Uint32Array): boolean => (words[PMEN.at]! & ENABLE) !== 0
+export const protectionEnabled = (words: Uint32Array): boolean => (words[PMEN_AT]! & ENABLE) !== 0
 
 /** Whether a host page lies in a protected region. A region whose limit is below its base is empty. */
 export function isProtected(words: Uint32Array, page: PageNumber): boolean {

@@ -8,25 +8,28 @@ import type { MemoryRequest } from '../pcie/index.ts'
 
 const ENTRIES = 256
 
+/** Numbers of an entry, side by side. */
+const ENTRY_SHIFT = 2
+const PAGE = 0
+const KEY = 1
+const FRAME = 2
+/** Twice the `#generation` in which the entry was made (0 is never current), and one more if an IOTLB entry answered. */
+const MADE = 3
+
+const PASID_SHIFT = 19
+
 /** Neighbouring pages, pages 2 MiB apart, functions of one device and PASIDs all fall into different entries. */
 const entryFor = (key: number, pasid: number, page: PageNumber): number =>
-  (page ^ (page >>> 9) ^ pasid ^ (Math.imul(key, 0x9e37_79b1) >>> 20)) & (ENTRIES - 1)
+  ((page ^ (page >>> 9) ^ pasid ^ (Math.imul(key, 0x9e37_79b1) >>> 20)) & (ENTRIES - 1)) << ENTRY_SHIFT
 
 /** What distinguishes requests besides PASID and page: source-id, write, and the modes of a request with PASID. */
 export const recentKey = (request: MemoryRequest): number =>
-  request.requesterId * 2 +
-  (request.write ? 1 : 0) +
-  (request.pasid < 0 ? 0 : (request.privileged ? 1 << 17 : 0) + (request.execute ? 1 << 18 : 0))
+  (request.requesterId << 1) |
+  (request.write ? 1 : 0) |
+  (request.pasid < 0 ? 0 : (request.privileged ? 1 << 17 : 0) | (request.execute ? 1 << 18 : 0))
 
 export class RecentTranslations {
-  readonly #key = new Int32Array(ENTRIES)
-  readonly #pasid = new Int32Array(ENTRIES)
-  readonly #page = new Float64Array(ENTRIES)
-  readonly #frame = new Float64Array(ENTRIES)
-  /** Value of `#generation` when the entry was made; 0 is never current. */
-  readonly #made = new Float64Array(ENTRIES)
-  /** Whether an IOTLB entry answered: passing through needs none. */
-  readonly #iotlbHit = new Uint8Array(ENTRIES)
+  readonly #entries = new Float64Array(ENTRIES << ENTRY_SHIFT)
   #generation = 1
 
   /** Makes every entry unusable. */
@@ -36,30 +39,32 @@ export class RecentTranslations {
 
   /** The entry that answers a request with a {@link recentKey}, or -1. */
   lookup(key: number, pasid: number, page: PageNumber): number {
-    const entry = entryFor(key, pasid, page)
+    const entries = this.#entries
+    const at = entryFor(key, pasid, page)
     const found =
-      this.#page[entry] === page &&
-      this.#key[entry] === key &&
-      this.#pasid[entry] === pasid &&
-      this.#made[entry] === this.#generation
-    return found ? entry : -1
+      entries[at] === page &&
+      entries[at + KEY] === wholeKey(key, pasid) &&
+      entries[at + MADE]! >= this.#generation * 2
+    return found ? at : -1
   }
 
   frameOf(entry: number): PageNumber {
-    return this.#frame[entry]!
+    return this.#entries[entry + FRAME]!
   }
 
+  /** Whether an IOTLB entry answered: passing through needs none. */
   iotlbHitOf(entry: number): boolean {
-    return this.#iotlbHit[entry] === 1
+    return this.#entries[entry + MADE]! !== this.#generation * 2
   }
 
   keep(key: number, pasid: number, page: PageNumber, frame: PageNumber, iotlbHit: boolean): void {
-    const entry = entryFor(key, pasid, page)
-    this.#key[entry] = key
-    this.#pasid[entry] = pasid
-    this.#page[entry] = page
-    this.#frame[entry] = frame
-    this.#made[entry] = this.#generation
-    this.#iotlbHit[entry] = iotlbHit ? 1 : 0
+    const entries = this.#entries
+    const at = entryFor(key, pasid, page)
+    entries[at + PAGE] = page
+    entries[at + KEY] = wholeKey(key, pasid)
+    entries[at + FRAME] = frame
+    entries[at + MADE] = this.#generation * 2 + (iotlbHit ? 1 : 0)
   }
 }
+
+const wholeKey = (key: number, pasid: number): number => (pasid + 1) * 2 ** PASID_SHIFT + key

@@ -20,7 +20,6 @@ import { TRANSLATION_TABLE_MODE } from './formats/registers.ts'
 import { InterruptEntryCache } from './interrupt-entry-cache.ts'
 import { InterruptRemapping } from './interrupt-remapping.ts'
 import { NO_QUIRKS, type Quirks } from './quirks.ts'
-import { RecentTranslations } from './recent-translations.ts'
 import { buildRegisterBlock, type RegisterBlock } from './register-block.ts'
 import { RequestTranslation } from './request-translation.ts'
 import { DEFAULT_TRANSLATION_CACHES, TranslationCaches } from './translation-caches.ts'
@@ -77,7 +76,6 @@ export class RemappingUnit implements MmioTarget {
   readonly #words: Uint32Array
   readonly #translations: TranslationCaches
   readonly #interruptEntries: InterruptEntryCache
-  readonly #recent = new RecentTranslations()
   readonly #dma: DmaRemapping
   readonly #requests: RequestTranslation
   readonly #interrupts: InterruptRemapping
@@ -125,14 +123,14 @@ export class RemappingUnit implements MmioTarget {
         interrupts: this.#interrupts,
         translations: this.#translations,
         interruptEntries: this.#interruptEntries,
-        invalidated: () => this.#recent.forget(),
+        invalidated: () => this.#requests.forget(),
       },
     )
     this.#faults = this.#control.faults
     this.#requests = new RequestTranslation(this.index, this.#words, c, this.quirks, {
       dma: this.#dma,
       faults: this.#faults,
-      recent: this.#recent,
+      replacement: sizes.replacement,
     })
     this.reset()
   }
@@ -142,7 +140,7 @@ export class RemappingUnit implements MmioTarget {
   }
 
   writeDword(offset: number, value: number, lanes: number): void {
-    this.#recent.forget()
+    this.#requests.forget()
     if (offset < this.registerSize) this.#control.effects.write(offset, value, lanes)
   }
 
@@ -214,7 +212,7 @@ export class RemappingUnit implements MmioTarget {
 
   /** Hardware reset: registers at their reset values, caches empty. */
   reset(): void {
-    this.#recent.forget()
+    this.#requests.forget()
     this.#control.reset()
     this.#translations.invalidateAll()
     this.#interruptEntries.invalidateAll()
@@ -278,7 +276,7 @@ export class RemappingUnit implements MmioTarget {
 
   load(saved: Saved): void {
     const state = saved as unknown as SavedUnit
-    this.#recent.forget()
+    this.#requests.forget()
     this.#words.set(state.registers)
     this.#dma.rootTable = state.latches.rootTable
     this.#dma.mode = state.latches.mode

@@ -1,4 +1,5 @@
 /** What a unit does with a memory request that is no interrupt request: translate, pass, refuse, record, answer. */
+import type { PageNumber } from '../core/index.ts'
 import { INTERRUPT_FIRST_PAGE, INTERRUPT_LAST_PAGE } from '../interrupts/formats/message.ts'
 import { ADDRESS_TYPE, type MemoryRequest, STATUS } from '../pcie/index.ts'
 import { ACCESS, GRANT } from './access.ts'
@@ -10,9 +11,25 @@ import { GSTS } from './formats/registers.ts'
 import { PAGES_IN_ENTRY } from './paging-geometry.ts'
 import { isProtected, protectionEnabled } from './protected-memory.ts'
 import type { Quirks } from './quirks.ts'
-import { type RecentTranslations, recentKey } from './recent-translations.ts'
+import { RecentTranslations, recentKey } from './recent-translations.ts'
+import type { Replacement } from './tagged-cache.ts'
 
 const { TES, IRES } = GSTS.f
+
+// Imported bindings are looked up at each use; a module's own constants are not.
+const { untranslated: UNTRANSLATED, translationRequest: TRANSLATION_REQUEST } = ADDRESS_TYPE
+const {
+  read: READ,
+  write: WRITE,
+  execute: EXECUTE,
+  privileged: PRIVILEGED,
+  either: EITHER,
+  report: REPORT,
+} = ACCESS
+const INTERRUPT_FIRST = INTERRUPT_FIRST_PAGE
+const INTERRUPT_LAST = INTERRUPT_LAST_PAGE
+const STATUS_WORD = GSTS.at
+const ENABLED = TES.mask
 
 /** "Recoverable" reasons: a translation request is told that it may not, and nothing is recorded. */
 const RECOVERABLE = new Uint8Array(256)
@@ -59,7 +76,9 @@ export class RequestTranslation {
   readonly #words: Uint32Array
   readonly #dma: DmaRemapping
   readonly #faults: FaultRecorder
-  readonly #recent: RecentTranslations
+  readonly #recent = new RecentTranslations()
+  /** Caches whose replacement depends on use have to see every use. */
+  readonly #shortcutsHideUse: boolean
   readonly #quirks: Quirks
   readonly #zeroLengthReads: boolean
   readonly #noWriteHonoured: boolean
@@ -81,13 +100,13 @@ export class RequestTranslation {
     words: Uint32Array,
     capabilities: UnitCapabilities,
     quirks: Quirks,
-    parts: { dma: DmaRemapping; faults: FaultRecorder; recent: RecentTranslations },
+    parts: { dma: DmaRemapping; faults: FaultRecorder; replacement: Replacement },
   ) {
     this.#index = index
     this.#words = words
     this.#dma = parts.dma
     this.#faults = parts.faults
-    this.#recent = parts.recent
+    this.#shortcutsHideUse = parts.replacement === 'lru'
     this.#quirks = quirks
     this.#zeroLengthReads = capabilities.ZLR !== 0
     this.#noWriteHonoured = capabilities.NWFS !== 0
@@ -95,85 +114,105 @@ export class RequestTranslation {
 
   /** See `RemappingUnit.translate`. */
   translate(request: MemoryRequest): boolean {
-    const { page, pasid } = request
     request.unit = this.#index
-    const untranslated = request.addressType === ADDRESS_TYPE.untranslated
-    const simple = untranslated && pasid < 0
-    // AtomicOps need more than writes, and what they may is not kept.
-    const common = untranslated && !request.atomic
-    if (common) {
-      const recent = this.#recent.lookup(recentKey(request), pasid, page)
+    if (request.addressType === UNTRANSLATED && !request.atomic) {
+      const recent = this.#recent.lookup(recentKey(request), request.pasid, request.page)
       if (recent >= 0) {
         request.iotlbHit = this.#recent.iotlbHitOf(recent)
         request.physicalPage = this.#recent.frameOf(recent)
         return true
       }
     }
-    if (simple && page >= INTERRUPT_FIRST_PAGE && page <= INTERRUPT_LAST_PAGE) {
+    return this.#translate(request)
+  }
+
+  #translate(request: MemoryRequest): boolean {
+    const { page } = request
+    const untranslated = request.addressType === UNTRANSLATED
+    const simple = untranslated && request.pasid < 0
+    if (simple && page >= INTERRUPT_FIRST && page <= INTERRUPT_LAST)
       return this.#refuseInterruptRange(request)
-    }
-    const enabled = (this.#words[GSTS.at]! & TES.mask) !== 0
-    if (enabled) {
-      if (!this.#remap(request)) return false
-      if (request.addressType === ADDRESS_TYPE.translationRequest) return true
-    } else {
+    const words = this.#words
+    if ((words[STATUS_WORD]! & ENABLED) === 0) {
       if (!simple) return refuse(request, STATUS.unsupportedRequest)
       request.physicalPage = page
+      return !this.#isProtected(page) || refuse(request, STATUS.unsupportedRequest)
     }
-    if (protectionEnabled(this.#words) && isProtected(this.#words, request.physicalPage)) {
-      return refuse(request, STATUS.unsupportedRequest)
+
+    const dma = this.#dma
+    if (simple && dma.near.translate(request)) {
+      if (dma.near.replaced) this.#recent.forget()
+      return !this.#isProtected(request.physicalPage) || refuse(request, STATUS.unsupportedRequest)
     }
-    // Zero-length reads may pass where other reads do not.
-    if (enabled && common && this.#dma.tableReads === 0 && request.length !== 0 && !request.zeroLength) {
-      this.#recent.keep(recentKey(request), pasid, page, request.physicalPage, request.iotlbHit)
-    }
+    const { requesterId } = request
+    const reason = dma.resolve(requesterId, page, this.accessOf(request), request.addressType, request.pasid)
+    const reads = dma.tableReads
+    request.tableReads += reads
+    request.iotlbHit = dma.iotlbSlot >= 0
+    if (reads !== 0 && dma.commit(requesterId, page)) this.#recent.forget()
+    // A context entry, or an entry that points to a table, takes more than one read, and may have replaced another.
+    if (reads > 1) this.#dma.near.forget()
+    if (reason !== 0) return this.#refuse(request, reason)
+    const frame = dma.frame
+    request.physicalPage = frame
+    if (request.addressType === TRANSLATION_REQUEST) return this.#answer(request)
+    if (this.#isProtected(frame)) return refuse(request, STATUS.unsupportedRequest)
+    if (untranslated && reads < 2) this.#remember(request, reads)
     return true
   }
 
-  #remap(request: MemoryRequest): boolean {
-    const { page, requesterId, addressType } = request
-    const dma = this.#dma
-    const reason = dma.resolve(requesterId, page, this.accessOf(request), addressType, request.pasid)
-    request.tableReads += dma.tableReads
-    request.iotlbHit = dma.iotlbSlot >= 0
-    if (dma.tableReads !== 0 && dma.commit(requesterId, page)) this.#recent.forget()
+  #isProtected(page: PageNumber): boolean {
+    return protectionEnabled(this.#words) && isProtected(this.#words, page)
+  }
+
+  /** AtomicOps need more than writes, and zero-length reads less than reads: they are not kept. */
+  #remember(request: MemoryRequest, reads: number): void {
+    if (this.#shortcutsHideUse || request.atomic || request.zeroLength || request.length === 0) return
+    const { pasid, page, physicalPage, iotlbHit } = request
+    if (reads === 0) this.#recent.keep(recentKey(request), pasid, page, physicalPage, iotlbHit)
+    else this.#dma.keepNear(request)
+  }
+
+  /** Something has happened that could change what requests are answered. */
+  forget(): void {
+    this.#recent.forget()
+    this.#dma.near.forget()
+  }
+
+  /** Ends a request that DMA remapping refused for a reason. True for a translation request that is told so. */
+  #refuse(request: MemoryRequest, reason: number): boolean {
     if (reason === ABORTED) return refuse(request, STATUS.unsupportedRequest)
-    const forDevice = addressType === ADDRESS_TYPE.translationRequest
-    if (reason !== 0) {
-      if (!forDevice || RECOVERABLE[reason] === 0) {
-        if (this.#isRecorded(reason)) this.#record(reason, request)
-        request.faultReason = reason
-        return refuse(request, STATUS.remappingFault)
-      }
+    if (request.addressType === ADDRESS_TYPE.translationRequest && RECOVERABLE[reason] === 1) {
       request.size = 1
       return true
     }
-    request.physicalPage = dma.frame
-    if (forDevice) this.#answer(request)
-    return true
+    if (this.#isRecorded(reason)) this.#record(reason, request)
+    request.faultReason = reason
+    return refuse(request, STATUS.remappingFault)
   }
 
   /** What a request asks for, as ACCESS bits. */
   accessOf(request: AskedAccess): number {
-    const mode = (request.privileged ? ACCESS.privileged : 0) | (request.execute ? ACCESS.execute : 0)
-    if (request.addressType === ADDRESS_TYPE.translationRequest) {
+    const mode = (request.privileged ? PRIVILEGED : 0) | (request.execute ? EXECUTE : 0)
+    if (request.addressType === TRANSLATION_REQUEST) {
       const write = request.write || !this.#noWriteHonoured
-      return mode | ACCESS.report | ACCESS.read | (write ? ACCESS.write : 0)
+      return mode | REPORT | READ | (write ? WRITE : 0)
     }
-    if (request.atomic) return mode | ACCESS.read | ACCESS.write
-    if (request.write) return mode | ACCESS.write
+    if (request.atomic) return mode | READ | WRITE
+    if (request.write) return mode | WRITE
     const zeroLength = this.#zeroLengthReads && (request.zeroLength || request.length === 0)
-    return mode | ACCESS.read | (zeroLength ? ACCESS.either : 0)
+    return mode | READ | (zeroLength ? EITHER : 0)
   }
 
   /** "Translation Completion": what the tables grant, and how large a block is translated alike. */
-  #answer(request: MemoryRequest): void {
+  #answer(request: MemoryRequest): true {
     const { access, attributes, level, frame } = this.#dma
     request.translatedPage = frame
     request.size = PAGES_IN_ENTRY[level]!
     request.permissions = access & (ACCESS.read | ACCESS.write | ACCESS.execute | ACCESS.privileged)
     request.nonSnooped = (attributes & GRANT.snoop) !== 0
     request.global = request.pasid >= 0 && (attributes & GRANT.global) !== 0
+    return true
   }
 
   #isRecorded(reason: number): boolean {

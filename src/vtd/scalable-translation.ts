@@ -21,6 +21,18 @@ import { PRESENT, PRESENT_WITH_EXECUTE, type SecondStageWalker, WALK } from './s
 import { addressSpace, KIND } from './tagged-cache.ts'
 import type { TranslationCaches } from './translation-caches.ts'
 
+// Imported bindings are looked up at each use; a module's own constants are not.
+const { firstStage: FIRST_STAGE, secondStage: SECOND_STAGE, nested: NESTED } = PGTT
+const { firstStage: IS_FIRST_STAGE, secondStage: IS_SECOND_STAGE, nested: IS_NESTED } = KIND
+const { write: WRITE, privileged: PRIVILEGED, execute: EXECUTE, report: REPORT } = ACCESS
+const { dirty: DIRTY, snoop: SNOOP } = GRANT
+const { PGSNP, PWSNP, SLEE, SSADE } = PASID_FLAG
+const FIRST_GRANTS = FIRST_STAGE_GRANTS
+const SECOND_GRANTS = SECOND_STAGE_GRANTS
+const RIGHTS = PRESENT
+const RIGHTS_WITH_EXECUTE = PRESENT_WITH_EXECUTE
+const WALKED = WALK.done
+
 export class ScalableTranslation {
   readonly #memory: PhysicalMemory
   readonly #caches: TranslationCaches
@@ -90,17 +102,17 @@ export class ScalableTranslation {
     this.#stale = -1
     this.#updates.count = 0
     const { tables } = this
-    const privileged = (access & ACCESS.privileged) !== 0
-    const execute = (access & ACCESS.execute) !== 0
+    const privileged = (access & PRIVILEGED) !== 0
+    const execute = (access & EXECUTE) !== 0
     const found = tables.find(rootTable, sourceId, addressType, pasid, privileged, execute)
     this.tableReads = tables.reads
     if (found === PASS) return this.#unchanged(page, access, 0)
     if (found !== 0) return found
     // Without PASID, RID_PRIV decides about privilege, and nothing is executed.
     const asked =
-      (access & ~(ACCESS.privileged | ACCESS.execute)) |
-      (tables.privileged ? ACCESS.privileged : 0) |
-      (tables.execute ? ACCESS.execute : 0)
+      (access & ~(PRIVILEGED | EXECUTE)) |
+      (tables.privileged ? PRIVILEGED : 0) |
+      (tables.execute ? EXECUTE : 0)
 
     const { pasids, iotlb } = this.#caches
     const slot = tables.pasidSlot
@@ -108,14 +120,13 @@ export class ScalableTranslation {
     const flags = pasids.flagsOf(slot)
     this.type = type
     if (type === PGTT.passThrough) return this.#unchanged(page, asked, flags)
-    if (type === PGTT.secondStage) {
+    if (type === SECOND_STAGE) {
       if (page >= pasids.limitOf(slot)) return FAULT.scalableAddressBeyondWidth
     } else if (!isCanonical(page, this.#canonicalWidth(slot))) return FAULT.notCanonical
 
-    const kind =
-      type === PGTT.secondStage ? KIND.secondStage : type === PGTT.firstStage ? KIND.firstStage : KIND.nested
+    const kind = type === SECOND_STAGE ? IS_SECOND_STAGE : type === FIRST_STAGE ? IS_FIRST_STAGE : IS_NESTED
     this.#space = addressSpace(pasids.domainIdOf(slot), kind)
-    this.#pasid = kind === KIND.secondStage ? 0 : tables.pasid
+    this.#pasid = kind === IS_SECOND_STAGE ? 0 : tables.pasid
     const hit = iotlb.lookup(this.#space, this.#pasid + iotlb.ownerOf(sourceId), page)
     if (hit < 0) return this.#walk(slot, page, asked, flags, true)
     const attributes = iotlb.attributesOf(hit)
@@ -149,7 +160,7 @@ export class ScalableTranslation {
 
   /** Sets `access` to what of the request is granted; returns 0, or the reason why it is not. */
   #judge(attributes: number, access: number, flags: number): number {
-    if ((access & ACCESS.report) === 0) {
+    if ((access & REPORT) === 0) {
       this.access = access
       return denied(attributes, access, flags)
     }
@@ -161,10 +172,10 @@ export class ScalableTranslation {
     const { pasids } = this.#caches
     const { first, second, type } = this
     const updates = this.#updates
-    const hasFirst = type !== PGTT.secondStage
-    const hasSecond = type !== PGTT.firstStage
-    const guest = type === PGTT.nested ? this.#guest : undefined
-    const secondSpace = addressSpace(pasids.domainIdOf(slot), KIND.secondStage)
+    const hasFirst = type !== SECOND_STAGE
+    const hasSecond = type !== FIRST_STAGE
+    const guest = type === NESTED ? this.#guest : undefined
+    const secondSpace = addressSpace(pasids.domainIdOf(slot), IS_SECOND_STAGE)
     const secondRoot = pasids.rootOf(slot)
     const secondLevels = pasids.levelsOf(slot)
     const limit = pasids.limitOf(slot)
@@ -180,29 +191,29 @@ export class ScalableTranslation {
       const reason = first.walk(this.#space, this.#pasid, root, levels, page, access, flags, guest, useCaches)
       this.tableReads += first.reads
       if (reason !== 0) return reason
-      attributes = first.grants | first.global | SECOND_STAGE_GRANTS
+      attributes = first.grants | first.global | SECOND_GRANTS
       const early = this.#judge(attributes, access, flags)
       if (early !== 0) return early
-      if (flags & PASID_FLAG.PGSNP) attributes |= GRANT.snoop
+      if (flags & PGSNP) attributes |= SNOOP
       target = first.frameOf(page)
       this.level = first.level
-    } else attributes = FIRST_STAGE_GRANTS | SECOND_STAGE_GRANTS
+    } else attributes = FIRST_GRANTS | SECOND_GRANTS
     if (hasSecond) {
       if (hasFirst && target >= limit) return FAULT.nestedAddressBeyondWidth
-      const counts = flags & PASID_FLAG.SLEE ? PRESENT_WITH_EXECUTE : PRESENT
+      const counts = flags & SLEE ? RIGHTS_WITH_EXECUTE : RIGHTS
       const result = second.walk(secondSpace, secondRoot, secondLevels, target, 0, counts)
       this.tableReads += second.reads
-      if (result !== WALK.done) return secondStageReason(result, second.level === secondLevels)
-      attributes = (attributes & ~(counts & ~second.rights)) | (second.leafGrants & GRANT.snoop)
+      if (result !== WALKED) return secondStageReason(result, second.level === secondLevels)
+      attributes = (attributes & ~(counts & ~second.rights)) | (second.leafGrants & SNOOP)
       this.level = hasFirst ? Math.min(first.level, second.level) : second.level
       target = second.frameOf(target)
     }
     const reason = this.#judge(attributes, access, flags)
     if (reason !== 0) return reason
 
-    const write = (this.access & ACCESS.write) !== 0
-    const tracks = hasSecond && (flags & PASID_FLAG.SSADE) !== 0
-    const snooped = (flags & PASID_FLAG.PWSNP) !== 0
+    const write = (this.access & WRITE) !== 0
+    const tracks = hasSecond && (flags & SSADE) !== 0
+    const snooped = (flags & PWSNP) !== 0
     if (hasFirst && first.gather(updates, write, flags, guest)) {
       if (!snooped && !this.#quirks.accessedDirtyWithoutSnoopedWalk) return FAULT.firstStageUpdateNotSnooped
       const refused = guest?.permitWrites(first.top, first.cachedTableGrants) ?? 0
@@ -215,7 +226,7 @@ export class ScalableTranslation {
       if (updates.cannotApply(this.#memory)) return FAULT.secondStageUpdateFailed
     }
     if ((!hasFirst || write || first.dirty) && (!hasSecond || second.dirty || (tracks ? write : hasFirst))) {
-      attributes |= GRANT.dirty
+      attributes |= DIRTY
     }
     this.attributes = attributes
     return this.#output(target)
@@ -264,11 +275,11 @@ export class ScalableTranslation {
       return iotlb.fill(this.#space, owner, 1, page, page, reason << FAULT_SHIFT) || replaced
     }
     this.#updates.apply(this.#memory)
-    const guest = type === PGTT.nested ? this.#guest : undefined
-    if (type !== PGTT.secondStage) first.fillCaches(this.#space, this.#pasid, guest)
-    if (type !== PGTT.firstStage) {
+    const guest = type === NESTED ? this.#guest : undefined
+    if (type !== SECOND_STAGE) first.fillCaches(this.#space, this.#pasid, guest)
+    if (type !== FIRST_STAGE) {
       const domainId = this.#space >>> 2
-      second.fillCaches(addressSpace(domainId, KIND.secondStage))
+      second.fillCaches(addressSpace(domainId, IS_SECOND_STAGE))
     }
     return (
       iotlb.fill(this.#space, this.#pasid + owner, this.level, page, this.frame, this.attributes) || replaced

@@ -1,14 +1,15 @@
 /** "Second-Stage Translation" and "Second-Stage Paging Entries": the walk from a page-table root to a leaf. */
 import type { PageNumber } from '../core/index.ts'
 import type { PhysicalMemory } from '../memory/index.ts'
-import { GRANT } from './access.ts'
+import { FIRST_STAGE_GRANTS, GRANT } from './access.ts'
 import type { AccessedDirtyUpdates } from './accessed-dirty.ts'
 import type { UnitCapabilities } from './capabilities.ts'
 import { SECOND_STAGE_ENTRY } from './formats/structures.ts'
-import { LARGEST_LEAF, MAX_LEVELS, PAGES_TO_UNITS, PAGES_WITHIN } from './paging-geometry.ts'
+import { LARGEST_LEAF, MAX_LEVELS, PAGES_WITHIN, pageWithin, wordOf } from './paging-geometry.ts'
 import type { PagingStructureCaches } from './paging-structure-caches.ts'
 import type { Quirks } from './quirks.ts'
 import type { WalkJournal } from './walk-journal.ts'
+import { WalkPath } from './walk-path.ts'
 
 /** How a walk ended. The mode of the request turns it into a reason code. */
 export const WALK = {
@@ -31,13 +32,27 @@ const A = SECOND_STAGE_ENTRY.A.mask
 const D = SECOND_STAGE_ENTRY.D.mask
 const SNP = SECOND_STAGE_ENTRY.SNP.mask
 
+// Imported and exported bindings are looked up at each use; a module's own constants are not.
+const { done: DONE, access: ACCESS, permission: PERMISSION, reserved: RESERVED } = WALK
+const ALL_RIGHTS = READ | WRITE | EXECUTE
+const HIGHEST_LEAF = LARGEST_LEAF
+const DIRTY = GRANT.dirty
+const LEGACY_RIGHTS = READ | WRITE
+const NOT_IN_LEGACY = GRANT.execute | FIRST_STAGE_GRANTS
+
+/** Frame that an entry points to. */
+/** The frame that an entry points to. */
+export const frameIn = (low: number, high: number): PageNumber => (high & 0xf_ffff) * 0x10_0000 + (low >>> 12)
+
 /** One walker per unit, with its last walk: the result and each entry read. */
 export class SecondStageWalker {
   readonly #memory: PhysicalMemory
   readonly #caches: PagingStructureCaches
   /** Reserved bits of the low word, by level: entries that point to a table, and leaves. */
-  readonly #reservedInTable = new Uint32Array(MAX_LEVELS + 1)
-  readonly #reservedInLeaf = new Uint32Array(MAX_LEVELS + 1)
+  readonly #reservedInTable = new Int32Array(MAX_LEVELS + 1)
+  readonly #reservedInLeaf = new Int32Array(MAX_LEVELS + 1)
+  /** Of leaves of level 1 again, at hand. */
+  readonly #reservedInPage: number
   /** Reserved bits of the high word: above the host address width, and bit 62. */
   readonly #reservedHigh: number
   /** What SNP of a leaf grants: nothing without ECAP.SC. */
@@ -52,13 +67,11 @@ export class SecondStageWalker {
   /** Rights of the whole path: READ, WRITE, and X, which counts with SLEE only. */
   rights = 0
   reads = 0
+  /** Rights of the path down to the first entry read. */
+  rightsAbove = 0
   /** Highest level read: below the levels that a cache knew. */
   top = 0
-  /** By level: frame of the table, the entry found in it, and the rights of the path so far. */
-  readonly tables = new Float64Array(MAX_LEVELS + 1)
-  readonly low = new Uint32Array(MAX_LEVELS + 1)
-  readonly high = new Uint32Array(MAX_LEVELS + 1)
-  readonly #rights = new Int32Array(MAX_LEVELS + 1)
+  readonly #path = new WalkPath()
   #page: PageNumber = 0
   journal: WalkJournal | undefined = undefined
 
@@ -81,11 +94,12 @@ export class SecondStageWalker {
       const supported = level === 1 || (capabilities.SSLPS >>> (level - 2)) & 1
       this.#reservedInLeaf[level] = (acceptsSnoop ? 0 : SNP) | addressInLeaf | (supported ? 0 : PS)
     }
+    this.#reservedInPage = this.#reservedInLeaf[1]!
   }
 
   /** Host page of `page` by the last walk, which was done. */
   frameOf(page: PageNumber): PageNumber {
-    return this.leafFrame + (page & PAGES_WITHIN[this.level]!)
+    return this.leafFrame + pageWithin(page, this.level)
   }
 
   /**
@@ -101,60 +115,72 @@ export class SecondStageWalker {
     demanded: number,
     present: number,
   ): number {
-    const { tables, low: lows, high: highs } = this
-    const pathRights = this.#rights
-    let table = root
-    let rights = READ | WRITE | EXECUTE
-    let level = levels
-    let result: number = WALK.access
     const caches = this.#caches
-    const cached = caches.lookup(space, 0, page, levels)
-    if (cached >= 0) {
+    const path = this.#path
+    let table = root
+    let rights = ALL_RIGHTS
+    let level = levels
+    if (caches.lookup(space, 0, page, levels)) {
       level = caches.level - 1
-      table = caches.tableOf(cached)
-      rights = caches.attributesOf(cached)
+      table = caches.table
+      rights = caches.attributes
       this.journal?.skip({ stage: 'second', level: caches.level, table })
     }
     this.top = level
+    this.rightsAbove = rights
     this.#page = page
+    let result: number = ACCESS
     for (; ; level--) {
-      tables[level] = table
       const words = this.#memory.words(table)
-      const at = ((page * PAGES_TO_UNITS[level]!) & 511) * 2
+      const at = wordOf(page, level)
       if (words === undefined) {
         this.journal?.add({ stage: 'second', level, table, index: at / 2 })
         break
       }
-      const low = words[at]!
-      const high = words[at + 1]!
-      lows[level] = low
-      highs[level] = high
-      if (this.journal !== undefined) {
-        this.journal.add({ stage: 'second', level, table, index: at / 2, low, high })
-      }
+      const low = words[at]! | 0
+      const high = words[at + 1]! | 0
       rights &= low
-      pathRights[level] = rights
+      path.record(level, table, low, rights)
+      if (this.journal !== undefined) this.#note(level, table, at, low, high)
       if ((rights & present) === 0 || (demanded & ~rights) !== 0) {
-        result = WALK.permission
+        result = PERMISSION
         break
       }
-      const isTable = level > 1 && (level > LARGEST_LEAF || (low & PS) === 0)
-      const reserved = isTable ? this.#reservedInTable[level]! : this.#reservedInLeaf[level]!
+      const isLeaf = level === 1 || (level <= HIGHEST_LEAF && (low & PS) !== 0)
+      const reserved = isLeaf ? this.#reservedInLeaf[level]! : this.#reservedInTable[level]!
       if ((low & reserved) | (high & this.#reservedHigh)) {
-        result = WALK.reserved
+        result = RESERVED
         break
       }
-      table = (high & 0xf_ffff) * 0x10_0000 + (low >>> 12)
-      if (isTable) continue
+      table = frameIn(low, high)
+      if (!isLeaf) continue
       this.leafFrame = table
-      this.leafGrants = (low & D ? GRANT.dirty : 0) | (low & SNP ? this.#snoopGrant : 0)
-      result = WALK.done
+      this.leafGrants = this.#grantsOf(low)
+      result = DONE
       break
     }
     this.level = level
     this.rights = rights
-    this.reads = this.top - level + (result === WALK.access ? 0 : 1)
+    this.reads = this.top - level + (result === ACCESS ? 0 : 1)
     return result
+  }
+
+  /**
+   * What the last step of a walk grants in legacy mode, by the two words of a leaf of level 1 that `rights` lead to; -1
+   * if the walk would not be done, for whatever reason.
+   */
+  leafGrantsOf(low: number, high: number, rights: number, demanded: number): number {
+    if ((demanded & ~(rights & low)) !== 0) return -1
+    if ((low & this.#reservedInPage) | (high & this.#reservedHigh)) return -1
+    return (rights & low & LEGACY_RIGHTS) | NOT_IN_LEGACY | this.#grantsOf(low)
+  }
+
+  #grantsOf(leaf: number): number {
+    return (leaf & D ? DIRTY : 0) | (leaf & SNP ? this.#snoopGrant : 0)
+  }
+
+  #note(level: number, table: PageNumber, at: number, low: number, high: number): void {
+    this.journal!.add({ stage: 'second', level, table, index: at / 2, low: low >>> 0, high: high >>> 0 })
   }
 
   /**
@@ -165,10 +191,16 @@ export class SecondStageWalker {
     const before = updates.count
     for (let level = this.top; level >= this.level; level--) {
       const wanted = write && level === this.level ? A | D : A
-      if ((this.low[level]! & wanted) !== wanted)
-        updates.add(this.tables[level]!, this.#wordOf(level), wanted)
+      if ((this.#path.lowOf(level) & wanted) !== wanted) {
+        updates.add(this.#path.tableOf(level), wordOf(this.#page, level), wanted)
+      }
     }
     return updates.count !== before
+  }
+
+  /** GRANT bits of a translation in legacy mode by the last walk, which was done: there is no X and no first stage. */
+  get legacyGrants(): number {
+    return (this.rights & LEGACY_RIGHTS) | NOT_IN_LEGACY | this.leafGrants
   }
 
   /** Whether D of the leaf is set. */
@@ -178,21 +210,18 @@ export class SecondStageWalker {
 
   /** Where the leaf is: frame of its table, and index of its low word there. */
   get leafTable(): PageNumber {
-    return this.tables[this.level]!
+    return this.#path.tableOf(this.level)
   }
 
   get leafWord(): number {
-    return this.#wordOf(this.level)
-  }
-
-  #wordOf(level: number): number {
-    return ((this.#page * PAGES_TO_UNITS[level]!) & 511) * 2
+    return wordOf(this.#page, this.level)
   }
 
   /** Keeps the entries above the leaf that the last walk, which was done, read. */
   fillCaches(space: number): void {
+    const path = this.#path
     for (let level = this.top; level > this.level; level--) {
-      this.#caches.fill(space, 0, level, this.#page, this.tables[level - 1]!, this.#rights[level]!)
+      this.#caches.fill(space, 0, level, this.#page, path.tableOf(level - 1), path.rightsOf(level))
     }
   }
 }

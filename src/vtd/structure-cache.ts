@@ -33,6 +33,8 @@ export class StructureCache {
   readonly scratch: number
   readonly #integers: Int32Array
   readonly #floats: Float64Array
+  /** The slot found last: often the next one too. */
+  #last = 0
   /** Words of an entry. */
   readonly wordsPerEntry: number
   /** The entry as read, `wordsPerEntry` to a slot. */
@@ -55,10 +57,12 @@ export class StructureCache {
   /** The slot of a source-id and PASID (0 in the context cache), or -1. */
   find(sourceId: number, pasid: number): number {
     const integers = this.#integers
+    const last = this.#last * STRIDE
+    if (integers[last] === sourceId && integers[last + PASID] === pasid) return this.#last
     const first = this.#setOf(sourceId, pasid) * this.#ways
     for (let slot = first; slot < first + this.#ways; slot++) {
       const at = slot * STRIDE
-      if (integers[at] === sourceId && integers[at + PASID] === pasid) return slot
+      if (integers[at] === sourceId && integers[at + PASID] === pasid) return (this.#last = slot)
     }
     return -1
   }

@@ -35,7 +35,7 @@ export const DEFAULT_TRANSLATION_CACHES: TranslationCacheSizes = {
   pasidWays: 4,
   iotlbSets: 256,
   iotlbWays: 4,
-  pagingSets: [64, 16, 8, 4],
+  pagingSets: [128, 32, 8, 4],
   pagingWays: 4,
   replacement: 'fifo',
 }
@@ -55,6 +55,12 @@ export class TranslationCaches {
     this.iotlb = new Iotlb(sizes.iotlbSets, sizes.iotlbWays, sizes.replacement, taggedBySourceId)
     this.paging = new PagingStructureCaches(sizes.pagingSets, sizes.pagingWays, sizes.replacement)
     this.#guestPages = 2 ** (guestAddressWidth - 12)
+  }
+
+  /** Off while a request is explained: what is looked up then was not used. */
+  set countsUses(on: boolean) {
+    this.iotlb.countsUses = on
+    this.paging.countsUses = on
   }
 
   invalidateAll(): void {

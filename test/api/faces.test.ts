@@ -74,6 +74,7 @@ const commandLine =
 
 const PLATFORM = { platform: 'p' }
 const PF = '0000:01:00.0'
+const PORT = '0000:00:01.0'
 const MINIMAL = { name: 'minimal', iommu: { kind: 'none' }, hostBridges: [{}] }
 
 /** One life of a platform. `vf` and `unit` are filled in from what came before. */
@@ -81,6 +82,8 @@ const LIFE: readonly (readonly [OperationId, Record<string, unknown>])[] = [
   ['topologies', {}],
   ['workloads', {}],
   ['compareTechniques', { workload: 'task-priority-storm', costs: 'k8' }],
+  ['importTopology', { name: 'listed', format: 'lspci', text: '00:00.0 Host bridge [0600]: A [8086:29c0]' }],
+  ['importTopology', { name: 'listed', format: 'hwloc', text: '<topology/>' }],
   ['validateTopology', { document: MINIMAL }],
   ['createTopology', { document: MINIMAL }],
   ['createTopology', { document: MINIMAL }],
@@ -99,10 +102,24 @@ const LIFE: readonly (readonly [OperationId, Record<string, unknown>])[] = [
   ['function', { ...PLATFORM, function: 'nonsense' }],
   ['readConfig', { ...PLATFORM, function: 'pf', offset: 0, length: 16 }],
   ['groups', PLATFORM],
+  ['group', { ...PLATFORM, group: 0 }],
+  ['devices', {}],
+  ['device', { name: 'intel-82576' }],
   ['units', PLATFORM],
   ['allocateBuffer', { ...PLATFORM, function: 'pf', pages: 2 }],
   ['dma', { ...PLATFORM, function: 'pf', direction: 'write', address: '0x80000000', data: '0102' }],
   ['buffers', { ...PLATFORM, function: 'pf' }],
+  ['route', { ...PLATFORM, function: 'pf', address: '0x80000000', access: 'write' }],
+  ['injectError', { ...PLATFORM, function: 'pf', error: 'completionTimeout' }],
+  ['errorLog', { ...PLATFORM, function: 'pf' }],
+  ['links', PLATFORM],
+  ['setLink', { ...PLATFORM, function: PORT, state: 'whole', width: 1 }],
+  ['setLink', { ...PLATFORM, function: 'pf', state: 'broken' }],
+  ['pullCard', { ...PLATFORM, function: PORT }],
+  ['insertCard', { ...PLATFORM, function: PORT, card: [] }],
+  ['pressButton', { ...PLATFORM, function: PORT }],
+  ['exportPlatform', { ...PLATFORM, format: 'lspci' }],
+  ['exportPlatform', { ...PLATFORM, format: 'acpi' }],
   ['caches', { ...PLATFORM, unit: 'unit' }],
   ['tables', { ...PLATFORM, unit: 'unit', source: 'pf', address: '0x80001000' }],
   ['freeBuffer', { ...PLATFORM, function: 'pf', address: '0x80000000' }],
@@ -223,11 +240,16 @@ describe('every operation', () => {
     expect(byCommandLine).toEqual(byRest)
     const codes = byLibrary.flatMap(([, ending]) => ('code' in ending ? [ending.code] : []))
     expect(codes).toEqual([
+      'malformedInput',
       'nameTaken',
       'notFound',
       'nameTaken',
       'sriovBusy',
       'notFound',
+      'invalidArgument',
+      'topologyConflict',
+      'topologyConflict',
+      'topologyConflict',
       'notFound',
       'functionInUse',
       'invalidArgument',

@@ -5,12 +5,14 @@ import { describe, expect, it } from 'vitest'
 import { NorthbridgeError } from '../../src/core/index.ts'
 import {
   decodeDmar,
+  decodeHpet,
   decodeMadt,
   decodeMcfg,
   decodeRsdp,
   decodeSrat,
   decodeXsdt,
   encodeDmar,
+  encodeHpet,
   encodeMadt,
   encodeMcfg,
   encodeRsdp,
@@ -26,6 +28,7 @@ const CODECS = {
   APIC: (bytes: Uint8Array) => encodeMadt(decodeMadt(bytes)),
   MCFG: (bytes: Uint8Array) => encodeMcfg(decodeMcfg(bytes)),
   SRAT: (bytes: Uint8Array) => encodeSrat(decodeSrat(bytes)),
+  HPET: (bytes: Uint8Array) => encodeHpet(decodeHpet(bytes)),
 } as const
 type Signature = keyof typeof CODECS
 

@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type RequesterId, requesterId } from '../../src/core/index.ts'
+import { sleep } from '../../src/engine/index.ts'
 import { importCapture } from '../../src/interop/index.ts'
 import {
   type Dmar,
   decodeDmar,
+  decodeHpet,
   decodeMadt,
   decodeMcfg,
   decodeSrat,
@@ -89,6 +91,30 @@ describe('ACPI tables in memory', () => {
     expect(allocations.map(({ segment }) => segment)).toEqual([0, 5])
     expect(booted.platform.port.readDword(allocations[0]!.base + (1 << 15))).toBe(0x1234_8086)
     expect(booted.platform.port.readDword(allocations[1]!.base + (0x20 << 20) + (3 << 15))).toBe(0x1234_8086)
+  })
+
+  it('describe an event timer where the board has one, which counts virtual time', () => {
+    const plain = {
+      name: 'timer',
+      iommu: { kind: 'none' as const },
+      hostBridges: [{ devices: [endpoint('01.0')] }],
+    }
+    expect(tablesOf(boot(plain)).has('HPET')).toBe(false)
+    const booted = boot({ ...plain, hpet: true })
+    const hpet = decodeHpet(tablesOf(booted).get('HPET')!)
+    expect(hpet).toMatchObject({
+      blockId: 0x8086_2201,
+      addressSpace: 0,
+      registerWidth: 64,
+      base: 0xfed0_0000,
+    })
+    const { port } = booted.platform
+    expect(port.readDword(hpet.base)).toBe(hpet.blockId)
+    port.writeDword(hpet.base + 0x10, 1)
+    const before = port.readDword(hpet.base + 0xf0)
+    booted.engine.run(sleep(booted.engine, 1_000_000))
+    const femtoseconds = port.readDword(hpet.base + 4)
+    expect((port.readDword(hpet.base + 0xf0) - before) * femtoseconds).toBe(1e12)
   })
 
   it('use x2APIC entries for processors whose local APIC id needs more than 8 bits', () => {
@@ -206,6 +232,32 @@ describe('DMAR', () => {
     expect(() => boot(document({ atsPorts: [{ functions: ['00:09.0'] }] }))).toThrow(/names no function/)
     expect(() => boot(document({ integratedCaches: [{ functions: ['00:01.0'] }] }))).toThrow(/device-TLB/)
     expect(() => boot(document({ atsPorts: [{}] }))).toThrow(/either all ports or some/)
+  })
+
+  it('lists devices that only the ACPI namespace knows, with the unit that their requests reach', () => {
+    const document = (more: object) => ({
+      name: 'namespace',
+      iommu: {
+        kind: 'intel-vtd' as const,
+        units: [{ id: 'one' }, { id: 'rest', includeAll: true, numaNode: 0 }],
+        namespaceDevices: [
+          { unit: 'rest', number: 2, path: '\\_SB.PCI0.I2C0', requesterId: '00:15.0', ...more },
+        ],
+      },
+      hostBridges: [{ remappingUnit: 'one', devices: [endpoint('01.0')] }],
+    })
+    const { structures } = decodeDmar(tablesOf(boot(document({}))).get('DMAR')!)
+    expect(structures.map(({ kind }) => kind)).toEqual(['DRHD', 'DRHD', 'RHSA', 'ANDD'])
+    expect(structures[3]).toEqual({
+      kind: 'ANDD',
+      deviceNumber: 2,
+      name: new TextEncoder().encode('\\_SB.PCI0.I2C0\0'),
+    })
+    const scope = { type: 5, enumerationId: 2, startBus: 0, path: [{ device: 0x15, fn: 0 }] }
+    expect(structures[1]).toMatchObject({ flags: 1, scopes: expect.arrayContaining([scope]) as unknown })
+    expect(() => boot(document({ unit: 'other' }))).toThrow(/is no remapping unit: "other"/)
+    expect(() => boot(document({ path: 'I2C0' }))).toThrow(/must be an ACPI path/)
+    expect(() => boot(document({ requesterId: '00:20.0' }))).toThrow(/requesterId/)
   })
 
   /** Register base of the unit that serves a function by the table alone: nearest scope, or the include-all unit. */

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import type { GroupingFunction } from '../../src/host/iommu/isolation.ts'
+import type { GroupingFunction } from '../../src/host/grouping/grouping-function.ts'
 
 export const CAPTURES = join(import.meta.dirname, '../data/captures')
 

@@ -1,51 +1,14 @@
 import { describe, expect, it } from 'vitest'
-import { Grouping } from '../../src/host/iommu/groups.ts'
-import { dmaAliases, type GroupingFunction, missingIsolation } from '../../src/host/iommu/isolation.ts'
+import { dmaAliases } from '../../src/host/grouping/dma-aliases.ts'
+import type { GroupingFunction } from '../../src/host/grouping/grouping-function.ts'
+import { Grouping } from '../../src/host/grouping/groups.ts'
+import { missingIsolation } from '../../src/host/grouping/isolation.ts'
+import { PATH_RULES } from '../../src/host/grouping/path-rules.ts'
+import { bridge, fn, groups, ON, TYPE } from './sketches.ts'
 
-const ENDPOINT = 0x0
-const ROOT_PORT = 0x4
-const UPSTREAM = 0x5
-const DOWNSTREAM = 0x6
-const PCIE_TO_PCI = 0x7
-const INTEGRATED = 0x9
-const CONVENTIONAL = -1
-
-/** SV, RR, CR and UF. */
-const ALL = 0x1d
-const ON = { capability: ALL, control: ALL }
-
-interface Sketch extends Partial<Omit<GroupingFunction, 'address' | 'rid'>> {
-  readonly at: string
-}
-
-/** A function by bus, device and function, e.g. `01:00.0`; multifunction if its number is not 0. */
-function fn({ at, ...rest }: Sketch): GroupingFunction {
-  const [, bus, device, number] = /^(..):(..)\.(.)$/.exec(at)!
-  const rid = Number.parseInt(bus!, 16) * 256 + Number.parseInt(device!, 16) * 8 + Number(number)
-  return {
-    address: at,
-    segment: 0,
-    rid,
-    vendorId: 0x1b36,
-    deviceId: 0x10,
-    expressType: ENDPOINT,
-    bridge: false,
-    multifunction: number !== '0',
-    secondaryBus: 0,
-    quirkAliases: [],
-    ...rest,
-  }
-}
-
-const bridge = (at: string, secondaryBus: number, expressType: number, more: Partial<Sketch> = {}) =>
-  fn({ at, secondaryBus, expressType, bridge: true, ...more })
-
-function groups(...functions: readonly GroupingFunction[]): string[] {
-  const grouping = new Grouping()
-  for (const one of functions) grouping.discover(one)
-  for (const one of functions) grouping.add(one)
-  return grouping.groups().map(({ members }) => members.map(({ address }) => address).join(' '))
-}
+const { rootPort: ROOT_PORT, upstream: UPSTREAM, downstream: DOWNSTREAM } = TYPE
+const { pcieToPci: PCIE_TO_PCI, integrated: INTEGRATED, conventional: CONVENTIONAL } = TYPE
+const ALL = ON.capability
 
 describe('Linux groups', () => {
   it('functions below isolating ports one by one', () => {
@@ -130,7 +93,7 @@ describe('Linux groups', () => {
   })
 
   it('forgets functions that are gone, and gives the lowest free number to the next group', () => {
-    const grouping = new Grouping()
+    const grouping = new Grouping(PATH_RULES)
     const all = ['00:01.0', '00:02.0', '00:03.0'].map(at => fn({ at }))
     for (const one of all) grouping.discover(one)
     for (const one of all) grouping.add(one)

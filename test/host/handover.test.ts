@@ -36,6 +36,7 @@ describe('boot parameters', () => {
           bus: fc.integer({ min: 0, max: 255 }),
           lastBus: fc.integer({ min: 0, max: 255 }),
           numaNode: fc.integer({ min: -1, max: 63 }),
+          nativeHotplug: fc.boolean(),
           windows: fc.record({ io: range, memory32: range, memory64: range }),
         }),
         { maxLength: 256 },
@@ -64,6 +65,11 @@ describe('the kernel command line', () => {
     x2apic: true,
     allowUnsafeInterrupts: false,
     disableAcsRedirection: [],
+    amdIommu: true,
+    configureAcs: [],
+    ats: true,
+    ari: true,
+    scanAllDevices: false,
   }
 
   it.each([
@@ -76,15 +82,35 @@ describe('the kernel command line', () => {
     ['iommu.strict=1 iommu.strict=0', {}],
     ['iommu.passthrough=1', { passThrough: true }],
     ['iommu=memaper=3', { apertureOrder: 3 }],
-    ['intel_iommu=on iommu=off', { aperture: false }],
-    ['amd_iommu=on', { iommu: true }],
+    ['intel_iommu=on iommu=off', { aperture: false, amdIommu: false }],
+    ['amd_iommu=on', {}],
+    ['amd_iommu=off', { amdIommu: false }],
+    ['pci=noats,noari,pcie_scan_all', { ats: false, ari: false, scanAllDevices: true }],
     ['intel_iommu=on iommu=pt', { iommu: true, passThrough: true }],
     ['intremap=off nox2apic', { interruptRemapping: false, x2apic: false }],
     ['vfio_iommu_type1.allow_unsafe_interrupts=1', { allowUnsafeInterrupts: true }],
     ['vfio_iommu_type1.allow_unsafe_interrupts=0', {}],
     [
       'pci=realloc,disable_acs_redir=02:01.0;0001:00:03.0',
-      { disableAcsRedirection: ['0000:02:01.0', '0001:00:03.0'] },
+      {
+        disableAcsRedirection: [
+          { kind: 'path', segment: 0, bus: 2, devfns: [0x08] },
+          { kind: 'path', segment: 1, bus: 0, devfns: [0x18] },
+        ],
+      },
+    ],
+    [
+      'pci=disable_acs_redir=00:1c.0/00.0/1f.1;pci:8086:2030',
+      {
+        disableAcsRedirection: [
+          { kind: 'path', segment: 0, bus: 0, devfns: [0xe0, 0x00, 0xf9] },
+          { kind: 'ids', ids: [0x8086, 0x2030, 0, 0] },
+        ],
+      },
+    ],
+    [
+      'pci=config_acs=x10x1@pci:1b36:c:0:0',
+      { configureAcs: [{ device: { kind: 'ids', ids: [0x1b36, 0xc, 0, 0] }, mask: 0b01101, bits: 0b01001 }] },
     ],
   ])('"%s"', (text, expected) => {
     expect(parseCommandLine(text)).toEqual({ ...OFF, ...expected })
@@ -96,5 +122,7 @@ describe('the kernel command line', () => {
 
   it('is refused if it names a port that cannot be', () => {
     expect(() => parseCommandLine('pci=disable_acs_redir=nonsense')).toThrow(/names "nonsense"/)
+    expect(() => parseCommandLine('pci=config_acs=00:01.0')).toThrow(/up to seven of 0, 1 and x/)
+    expect(() => parseCommandLine('pci=config_acs=112@00:01.0')).toThrow(/up to seven of 0, 1 and x/)
   })
 })

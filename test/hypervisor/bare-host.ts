@@ -48,6 +48,10 @@ export function bareHost(processorCount = 2) {
   const host = {
     memory: new PageAllocator([{ first: 4096, pages: PAGES - 4096 }]),
     interrupt,
+    // biome-ignore lint/correctness/useYield: nothing is plugged here
+    *serveHotplug() {
+      return false
+    },
     // biome-ignore lint/correctness/useYield: nobody asks for pages here
     *answerPageRequests() {
       return 0

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { Engine } from '../../src/engine/index.ts'
+import { Engine, sleep } from '../../src/engine/index.ts'
 import { runFirmware } from '../../src/firmware/index.ts'
 import { importCapture } from '../../src/interop/index.ts'
 import { Platform, parseTopology } from '../../src/platform/index.ts'
@@ -24,7 +24,7 @@ function boot(name: string) {
       platform.port.readDword(ecam + rid * 4096 + offset)
   const write = (rid: number, offset: number, value: number, lanes: number): void =>
     platform.port.writeDword(ecam + rid * 4096 + offset, value, lanes)
-  return { platform, report, config, write }
+  return { engine, platform, report, config, write }
 }
 
 const dumped = ({ bytes }: Dumped): Config => {
@@ -70,7 +70,7 @@ const isBridge = ({ bytes }: Dumped): boolean => (bytes[0x0e]! & 0x7f) === 1
 
 describe('An imported machine, powered on', () => {
   it.each(captureNames())('%s has the functions, addresses and identities that Linux saw', name => {
-    const { platform, report, config, write } = boot(name)
+    const { engine, platform, report, config, write } = boot(name)
     const dump = readDump(name)
     const physical = dump.filter(one => !isVirtual(one))
     expect(report.functions).toBe(physical.length)
@@ -105,6 +105,8 @@ describe('An imported machine, powered on', () => {
       write(one.rid, sriov + 0x08, original(sriov + 0x08), 0xffff)
       expect(config(one.rid)(sriov + 0x14), `${one.address} offset and stride`).toBe(original(sriov + 0x14))
     }
+    // "VF Enable": virtual functions answer after 100 ms at the latest.
+    engine.run(sleep(engine, 100_000_000))
     for (const one of dump.filter(isVirtual)) {
       expect(identity(config(one.rid)), one.address).toEqual(identity(dumped(one)))
     }

@@ -148,3 +148,30 @@ describe('ACS Control', () => {
     expect(port.readConfig(0x14c)).toBe(0x0000_001f)
   })
 })
+
+describe('what many functions share', () => {
+  const nic = part('intel-82576')
+  const other = patched(nic, [0x144, 0x77], [0x2e, 0x12]) // serial number, subsystem ID
+
+  it('functions that differ in their bytes alone have one table of attributes', () => {
+    const machine = new Machine()
+    const [first, second] = [machine.plug(nic, '1.0'), machine.plug(other, '2.0')]
+    expect(second.readConfig(0x144)).not.toBe(first.readConfig(0x144))
+    expect(second.layout.capabilities).toBe(first.layout.capabilities)
+    second.writeConfig(0x04, 0x6, 0xffff)
+    expect([first.readConfig(0x04) & 0xffff, second.readConfig(0x04) & 0xffff]).toEqual([0, 0x6])
+  })
+
+  it('functions whose base addresses differ have two', () => {
+    const machine = new Machine()
+    const smaller = { ...nic, bars: nic.bars.map(bar => ({ ...bar, size: bar.size / 2 })) }
+    const [first, second] = [machine.plug(nic, '1.0'), machine.plug(smaller, '2.0')]
+    expect(second.layout.capabilities).not.toBe(first.layout.capabilities)
+  })
+
+  it('an image without the zeros at its end makes the same function', () => {
+    const cut = { ...nic, image: nic.image.slice(0, 0x200), configSize: 4096 }
+    expect(nic.image.subarray(0x200).some(byte => byte !== 0)).toBe(false)
+    expect([...new Machine().plug(cut, '1.0').words]).toEqual([...new Machine().plug(nic, '1.0').words])
+  })
+})

@@ -5,6 +5,7 @@ import {
   Fabric,
   type FunctionDefinition,
   HostBridge,
+  type HostBridgeOptions,
   MemoryRequest,
   type PcieFunction,
   TARGET,
@@ -57,8 +58,8 @@ export class Machine {
   readonly notes = new Notes()
   readonly host: HostBridge
 
-  constructor(bus = 0, lastBus = 255) {
-    this.host = new HostBridge({ segment: 0, bus, lastBus }, this.notes)
+  constructor(bus = 0, lastBus = 255, options: Partial<HostBridgeOptions> = {}) {
+    this.host = new HostBridge({ segment: 0, bus, lastBus, ...options }, this.notes)
     this.fabric.add(this.host)
   }
 

@@ -159,7 +159,7 @@ describe('MSI', () => {
 
   it('mask bits exist for the messages that the function can send', () => {
     const nic = new Machine().plug(patched(part('intel-82576'), [0x52, 0x84], [0x53, 0]), '3.0') // 4 messages, no masking
-    expect(nic.layout.rw[0x60 >>> 2]).toBe(0)
+    expect(nic.layout.writable(0x60 >>> 2)).toBe(0)
     const masking = new Machine().plug(patched(part('intel-82576'), [0x52, 0x84], [0x53, 0x01]), '3.0')
     masking.writeConfig(0x60, ALL, ALL)
     expect(masking.readConfig(0x60)).toBe(0xf)

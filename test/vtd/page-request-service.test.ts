@@ -1,5 +1,7 @@
 /** Page requests end to end: a function asks, software answers, the function goes on. */
+
 import { beforeEach, describe, expect, test } from 'vitest'
+import { sleep } from '../../src/engine/index.ts'
 import {
   ALLOCATION,
   ATS,
@@ -130,6 +132,7 @@ describe('page requests', () => {
   test('of a virtual function use the interface of its physical function, with translations of its own', () => {
     t.config(FUNCTION + 0x190, 1)
     t.config(FUNCTION + 0x188, 0x11)
+    t.time.run(sleep(t.time, 100_000_000))
     const [vf] = t.fn.virtualFunctions
     t.store(CONTEXT + 32, DIRECTORY + 1 + DTE + PASIDE + PRE)
     t.enablePageRequests()

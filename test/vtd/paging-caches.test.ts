@@ -226,7 +226,7 @@ describe('what each invalidation of translations drops', () => {
 })
 
 describe('sizes and replacement', () => {
-  const run = (replacement: 'fifo' | 'random') => {
+  const run = (replacement: 'fifo' | 'lru' | 'random') => {
     const t = new TestUnit({
       caches: { iotlbSets: 1, iotlbWays: 2, replacement, pagingSets: [1, 1, 1, 1] },
     }).enableTranslation()
@@ -242,6 +242,39 @@ describe('sizes and replacement', () => {
 
   test('fifo: the entry that came first goes first, though it was used since', () => {
     expect(hits(run('fifo'), [1, 2, 1, 3, 1, 3])).toEqual([false, false, true, false, false, true])
+  })
+
+  test('lru: the entry that was not used for longest goes first, however often others were', () => {
+    expect(hits(run('lru'), [1, 2, 1, 3, 1, 3])).toEqual([false, false, true, false, true, true])
+    expect(hits(run('lru'), [1, 2, 1, 1, 1, 2, 3, 2, 1])).toEqual([
+      ...[false, false, true, true, true, true],
+      ...[false, true, false],
+    ])
+  })
+
+  test('lru: an entry that was invalidated makes room before one in use', () => {
+    const t = run('lru')
+    hits(t, [1, 2])
+    const address = base + 2 * 4096
+    t.unit.writeDword(F.SERVER_IVA, address % 2 ** 32, F.ALL)
+    t.unit.writeDword(F.SERVER_IVA + 4, Math.floor(address / 2 ** 32), F.ALL)
+    t.unit.writeDword(F.SERVER_IOTLB + 4, 0xb000_0000 | F.DOMAIN, F.ALL)
+    expect(hits(t, [3, 1])).toEqual([false, true])
+  })
+
+  test('lru: explaining a request is no use of the entries that would answer it', () => {
+    const t = run('lru')
+    hits(t, [1, 2])
+    t.unit.explain(F.SID, base / 4096 + 1, 0, false)
+    expect(hits(t, [3, 2, 1])).toEqual([false, true, false])
+  })
+
+  test('lru: goes on after a unit is saved and loaded', () => {
+    const t = run('lru')
+    hits(t, [1, 2, 1])
+    const u = run('lru')
+    u.unit.load(t.unit.save())
+    expect(hits(u, [3, 1, 2])).toEqual([false, true, false])
   })
 
   test('random: a full set never grows, and the same history gives the same victims', () => {

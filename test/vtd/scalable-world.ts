@@ -57,7 +57,7 @@ export class ScalableWorld {
         [16, 4, 4, 4],
       ]),
       pagingWays: this.pick([1, 4]),
-      replacement: this.pick(['fifo', 'random'] as const),
+      replacement: this.pick(['fifo', 'lru', 'random'] as const),
     }
     this.t = new TestUnit({ capabilities, hostAddressWidth, caches })
     this.#c = this.t.unit.capabilities

@@ -14,16 +14,20 @@ import type { RemappingUnitDriver, Requester } from './remapping-unit-driver.ts'
 
 export class DeviceTlbs {
   readonly #scopes: DeviceScopes | undefined
+  readonly #allowed: boolean
   /** Functions that may ask for pages. */
   readonly #pageRequesters = new Set<HostPciFunction>()
 
-  constructor(scopes: DeviceScopes | undefined) {
+  /** @param allowed false after `pci=noats`. */
+  constructor(scopes: DeviceScopes | undefined, allowed: boolean) {
     this.#scopes = scopes
+    this.#allowed = allowed
   }
 
   /** Whether a function in a domain has its device-TLB on: unit, function and firmware agree. */
   uses(unit: RemappingUnitDriver, fn: HostPciFunction, domain: TranslationDomain): boolean {
     return (
+      this.#allowed &&
       unit.canUseDeviceTlbs(domain) &&
       deviceTlbOf(fn) !== undefined &&
       this.#scopes?.allowsDeviceTlb(fn, unit.scalable) === true

@@ -4,20 +4,22 @@ import { pause, type Software, type Trace } from '../../engine/index.ts'
 import { DMAR_FLAGS, type Dmar } from '../../platform/formats/acpi/index.ts'
 import type { MachinePort } from '../../platform/machine-port.ts'
 import type { KernelParameters } from '../command-line.ts'
+import { type Group, Grouping, type GroupingRules } from '../grouping/groups.ts'
+import { repairsOf, whyNot } from '../grouping/repairs.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
 import type { TableMemory } from '../table-memory.ts'
-import type { Owner } from '../types.ts'
+import type { GroupRepairs, Owner } from '../types.ts'
+import { Coverage } from './coverage.ts'
 import { DefaultDomains } from './default-domains.ts'
 import { DeviceScopes, type ReservedPages } from './device-scopes.ts'
 import { DeviceTlbs } from './device-tlbs.ts'
 import type { PageRequestHandler, TranslationDomain } from './domain.ts'
 import { checkDirtyTracking, checkPageRequests } from './domain-features.ts'
 import { DomainTable } from './domain-table.ts'
-import { type Group, Grouping } from './groups.ts'
 import { modesOf } from './modes.ts'
 import { answerPageRequests } from './page-request-service.ts'
 import { RemappingUnitDriver } from './remapping-unit-driver.ts'
-import { isForeignIommu, plainVirtualFunction, ridsOf, unitsOf } from './requesters.ts'
+import { plainVirtualFunction, ridsOf, unitsOf } from './requesters.ts'
 import { UnitRegisters } from './unit-registers.ts'
 
 /** A group with what the kernel keeps for it. */
@@ -43,26 +45,28 @@ export interface IommuOptions {
   readonly unitNames: ReadonlyMap<number, string>
   /** Name of an address-range unit, which translates but isolates nobody. */
   readonly aperture: string | undefined
+  /** How groups are made. */
+  readonly rules: GroupingRules
 }
 
 export class Iommu {
   readonly units: readonly RemappingUnitDriver[]
   readonly #options: IommuOptions
   readonly #scopes: DeviceScopes | undefined
-  readonly #grouping = new Grouping<HostPciFunction>()
+  readonly #grouping: Grouping<HostPciFunction>
+  readonly #coverage: Coverage
   readonly #states = new Map<Group<HostPciFunction>, GroupState>()
   readonly #domains: DomainTable
   readonly #defaults: DefaultDomains
-  /** An IOMMU that groups functions but that this kernel cannot program. */
-  #foreign: HostPciFunction | undefined
   #extendedMode = false
   readonly #deviceTlbs: DeviceTlbs
 
   constructor(options: IommuOptions) {
-    const { machine, memory, dmar, parameters, usable, unitNames } = options
+    const { machine, memory, dmar, parameters, usable, unitNames, aperture, rules } = options
     this.#options = options
+    this.#grouping = new Grouping<HostPciFunction>(rules)
     this.#scopes = dmar === undefined ? undefined : new DeviceScopes(dmar)
-    this.#deviceTlbs = new DeviceTlbs(this.#scopes)
+    this.#deviceTlbs = new DeviceTlbs(this.#scopes, parameters.ats)
     this.#domains = new DomainTable(memory)
     this.#defaults = new DefaultDomains({
       domains: this.#domains,
@@ -84,6 +88,7 @@ export class Iommu {
           mode: modes[index]!,
         }),
     )
+    this.#coverage = new Coverage({ scopes: this.#scopes, units: this.units, parameters, aperture })
   }
 
   /** Whether interrupt destinations are 32-bit x2APIC ids. */
@@ -93,11 +98,7 @@ export class Iommu {
 
   /** Whether access control services are to be enabled: some IOMMU is there and wanted. */
   wantsAccessControl(functions: readonly HostPciFunction[]): boolean {
-    return this.#translates || (this.#options.parameters.iommu && functions.some(isForeignIommu))
-  }
-
-  get #translates(): boolean {
-    return this.units.length > 0 && this.#options.parameters.iommu
+    return this.#coverage.isWanted(functions)
   }
 
   /** Interrupt remapping, before any driver asks for an interrupt. On all units or on none. */
@@ -122,10 +123,10 @@ export class Iommu {
   /** Groups every function and turns DMA remapping on, with each group in its default domain. */
   *remapDma(functions: readonly HostPciFunction[]): Software {
     for (const fn of functions) this.#grouping.discover(fn)
-    if (this.#translates) for (const unit of this.units) yield* unit.installRootTable()
-    else this.#foreign = this.#options.parameters.iommu ? functions.find(isForeignIommu) : undefined
+    this.#coverage.survey(functions)
+    if (this.#coverage.translates) for (const unit of this.units) yield* unit.installRootTable()
     for (const fn of functions) {
-      if (this.#isTranslated(fn)) this.#join(fn)
+      if (this.#coverage.isTranslated(fn)) this.#join(fn)
       yield* pause()
     }
     for (const group of this.#grouping.groups()) {
@@ -135,7 +136,7 @@ export class Iommu {
       yield* this.#point(state, state.defaultDomain)
       yield* pause()
     }
-    if (!this.#translates) return
+    if (!this.#coverage.translates) return
     for (const unit of this.units) yield* unit.translate()
     this.#options.trace.emit('host', 'DMA remapping is enabled', {
       units: this.units.map(({ name }) => name),
@@ -145,7 +146,7 @@ export class Iommu {
   /** A function that appeared later (a VF): joins or founds a group. Throws `outOfMemory`, `outOfResources`. */
   *add(fn: HostPciFunction): Software {
     this.#grouping.discover(fn)
-    if (!this.#isTranslated(fn)) return
+    if (!this.#coverage.isTranslated(fn)) return
     const group = this.#join(fn)
     const state = this.#states.get(group)
     if (state === undefined) {
@@ -210,14 +211,12 @@ export class Iommu {
 
   /** The unit that translates a function's DMA; undefined if none does, or none that is modelled. */
   unitOf(fn: HostPciFunction): RemappingUnitDriver | undefined {
-    const unit = this.#unitInTable(fn)
-    return unit?.remapsDma ? unit : undefined
+    return this.#coverage.unitOf(fn)
   }
 
   /** The unit that remaps a function's interrupt requests, whether or not it translates DMA. */
   interruptUnitOf(fn: HostPciFunction): RemappingUnitDriver | undefined {
-    const unit = this.#unitInTable(fn)
-    return unit?.interrupts === undefined ? undefined : unit
+    return this.#coverage.interruptUnitOf(fn)
   }
 
   /** Some unit remaps interrupts: then the kernel gives messages only to functions that one covers. */
@@ -227,16 +226,13 @@ export class Iommu {
 
   /** Why no modelled unit translates a function, in words; undefined if one does. */
   whyNotTranslated(fn: HostPciFunction): string | undefined {
-    if (this.unitOf(fn) !== undefined) return undefined
-    if (this.#foreign !== undefined)
-      return `it is behind the AMD IOMMU at ${this.#foreign.address}, which is not modelled`
-    const { aperture } = this.#options
-    if (aperture !== undefined)
-      return `the address-range unit "${aperture}" has one table for all requesters and does not look at who asks, so it cannot keep a device to the memory of one virtual machine`
-    if (this.units.length === 0) return 'the firmware reports no remapping unit (no DMAR table)'
-    if (!this.#options.parameters.iommu)
-      return 'DMA remapping is not enabled: the kernel command line lacks intel_iommu=on'
-    return 'no remapping unit of the DMAR table covers it: its host bridge bypasses remapping'
+    return this.#coverage.whyNotTranslated(fn)
+  }
+
+  /** The changes of the machine by which a group would fall apart. */
+  *repairs({ group }: GroupState): Software<GroupRepairs> {
+    const repairs = yield* repairsOf(group, this.#grouping, this.#options.rules)
+    return repairs.length > 0 || group.members.length === 1 ? { repairs } : { repairs, whyNot: whyNot(group) }
   }
 
   reservedMemory(fn: HostPciFunction): readonly ReservedPages[] {
@@ -338,16 +334,6 @@ export class Iommu {
         user: user ?? null,
       })),
     }
-  }
-
-  #unitInTable(fn: HostPciFunction): RemappingUnitDriver | undefined {
-    const index = this.#scopes?.unitOf(fn)
-    return index === undefined ? undefined : this.units[index]
-  }
-
-  #isTranslated(fn: HostPciFunction): boolean {
-    if (this.#foreign !== undefined) return fn !== this.#foreign && fn.segment === this.#foreign.segment
-    return this.unitOf(fn) !== undefined
   }
 
   #join(fn: HostPciFunction): Group<HostPciFunction> {

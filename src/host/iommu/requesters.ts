@@ -1,7 +1,8 @@
 /** Under which ids functions' requests reach their units, and functions that are units themselves. */
 import type { RequesterId } from '../../core/index.ts'
+import { dmaAliases } from '../grouping/dma-aliases.ts'
+import type { GroupingFunction } from '../grouping/grouping-function.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
-import { dmaAliases, type GroupingFunction } from './isolation.ts'
 import type { RemappingUnitDriver } from './remapping-unit-driver.ts'
 
 /** Class 08, subclass 06: an IOMMU that is a function itself, as AMD's are. It translates all others of its segment. */
@@ -30,6 +31,7 @@ export const plainVirtualFunction = (physical: HostPciFunction): GroupingFunctio
   above: physical.above,
   secondaryBus: 0,
   quirkAliases: [],
+  physical,
 })
 
 export const isForeignIommu = (fn: HostPciFunction): boolean => fn.classCode >>> 8 === IOMMU_CLASS

@@ -17,16 +17,19 @@ interface Range {
 
 const UPPER = 2 ** 32
 
-/** The lowest aligned address for `size` bytes that a BAR of this kind may have here; undefined if there is none. */
+/**
+ * The lowest aligned address for `size` bytes that a BAR of this kind may have here; undefined if there is none.
+ * @param neighbours the functions on its bus and the bridge above, or those of all root buses.
+ */
 export function findSpace(
   fn: HostPciFunction,
   bar: HostBar,
   size: number,
   root: HostBridgeResources,
-  everything: readonly HostPciFunction[],
+  neighbours: readonly HostPciFunction[],
 ): number | undefined {
   const windows = fn.above === undefined ? rootWindows(root) : bridgeWindows(fn.above)
-  const taken = everything
+  const taken = neighbours
     .filter(other => other.segment === fn.segment && (other.above === fn.above || other === fn.above))
     .flatMap(other => takenBy(other, other === fn.above))
     .sort((a, b) => a.base - b.base)
@@ -73,11 +76,14 @@ const rootWindows = ({ windows }: HostBridgeResources): { memory: Range; prefetc
   prefetchable: { base: windows.memory64.base, end: windows.memory64.base + windows.memory64.size },
 })
 
-/** Memory that a function decodes on its bus: BARs, VF BARs for all its VFs, and as a bridge its windows. */
+/** Memory that a function has on its bus: BARs, expansion ROM, VF BARs for all its VFs, and as a bridge its windows. */
 function takenBy(fn: HostPciFunction, isParent: boolean): Range[] {
   const bars = fn.bars
     .filter(({ kind, address }) => kind !== 'io' && address !== 0)
     .map(({ address, size }) => ({ base: address, end: address + size }))
+  if (fn.rom !== undefined && fn.rom.address !== 0) {
+    bars.push({ base: fn.rom.address, end: fn.rom.address + fn.rom.size })
+  }
   // The bridge's own BARs lie on its primary side, its windows are what is being filled.
   if (isParent) return bars
   const { virtualization } = fn

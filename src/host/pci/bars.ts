@@ -1,5 +1,5 @@
 /** Sizes base address registers by writing ones, as every PCI core does ("Base Address Registers"). */
-import { BAR, COMMAND_STATUS } from '../../pcie/formats/index.ts'
+import { BAR, COMMAND_STATUS, ROM } from '../../pcie/formats/index.ts'
 import type { HostBar } from '../types.ts'
 import type { ConfigSpace } from './config-space.ts'
 
@@ -60,4 +60,17 @@ function onesOf(config: ConfigSpace, offset: number): number {
   const ones = config.read(offset)
   config.write(offset, held)
   return ones
+}
+
+/** The memory that a function wants for its expansion ROM, and where that is; undefined without one. */
+export function probeRom(
+  config: ConfigSpace,
+  offset: number,
+): { readonly address: number; readonly size: number } | undefined {
+  const held = config.read(offset)
+  config.write(offset, ROM.ADDRESS)
+  const mask = config.read(offset)
+  config.write(offset, held)
+  if (mask === 0xffff_ffff || (mask & ROM.ADDRESS) === 0) return undefined
+  return { address: (held & ROM.ADDRESS) >>> 0, size: (~(mask & ROM.ADDRESS) + 1) >>> 0 }
 }

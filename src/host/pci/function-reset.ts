@@ -20,8 +20,13 @@ export function bestReset(fn: HostPciFunction): ResetMethod {
   )
 }
 
+/** Whether nobody answers for a function any more. A VF's identity reads all ones at any time, its Command never does. */
+export const isGone = ({ config }: HostPciFunction): boolean =>
+  config.read(COMMAND_STATUS.offset) === 0xffff_ffff
+
 /** MSI and MSI-X are disabled afterwards; arming them again is the caller's. */
 export function* resetAndRestore(fn: HostPciFunction, method: ResetMethod): Software {
+  if (isGone(fn)) return
   const { config } = fn
   const restore = saveConfig(fn)
   config.write(COMMAND_STATUS.offset, COMMAND_STATUS.f.INTD.mask, 0xffff)

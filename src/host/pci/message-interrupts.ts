@@ -1,6 +1,6 @@
 /** MSI-X and MSI of one function: what it offers, and programming messages into it. */
 import { assert, get } from '../../core/index.ts'
-import { CAPABILITY, MSI, MSI_X, MSI_X_ENTRY, msiLayout } from '../../pcie/formats/index.ts'
+import { CAPABILITY, COMMAND_STATUS, MSI, MSI_X, MSI_X_ENTRY, msiLayout } from '../../pcie/formats/index.ts'
 import type { MachinePort } from '../../platform/machine-port.ts'
 import type { MsiLayout, MsixLayout } from '../types.ts'
 import type { HostPciFunction } from './pci-function.ts'
@@ -38,6 +38,11 @@ export function msiOf(fn: HostPciFunction): MsiLayout | undefined {
   }
 }
 
+/** "Interrupt Disable": Linux sets it with message-signalled interrupts, and clears it with them. */
+function disableInterruptPin(fn: HostPciFunction, disabled: boolean): void {
+  fn.config.set(0, COMMAND_STATUS, COMMAND_STATUS.f.INTD, disabled ? 1 : 0)
+}
+
 /** Writes one message per table entry, unmasks them and enables MSI-X; entries beyond stay masked. */
 export function enableMsix(machine: MachinePort, fn: HostPciFunction, messages: readonly Message[]): void {
   const at = fn.capability(CAPABILITY.MSI_X)!
@@ -56,6 +61,7 @@ export function enableMsix(machine: MachinePort, fn: HostPciFunction, messages: 
     machine.writeDword(entry + MSI_X_ENTRY.DATA, message?.data ?? 0)
     machine.writeDword(entry + MSI_X_ENTRY.CONTROL, message === undefined ? MSI_X_ENTRY.MASKED : 0)
   }
+  disableInterruptPin(fn, true)
   fn.config.set(at, MSI_X.CONTROL, FUNCTION_MASK, 0)
 }
 
@@ -69,11 +75,13 @@ export function enableMsi(fn: HostPciFunction, message: Message, exponent: numbe
   fn.config.write(at + data, message.data, 0xffff)
   if (maskable) fn.config.write(at + mask!, 0)
   fn.config.set(at, MSI.CONTROL, MSI.CONTROL.f.MME, exponent)
+  disableInterruptPin(fn, true)
   fn.config.set(at, MSI.CONTROL, MSI.CONTROL.f.ENABLE, 1)
 }
 
 /** Masks and disables what {@link enableMsix} or {@link enableMsi} enabled. */
 export function disableMessages(machine: MachinePort, fn: HostPciFunction): void {
+  disableInterruptPin(fn, false)
   const msi = fn.capability(CAPABILITY.MSI)
   if (msi !== undefined) fn.config.set(msi, MSI.CONTROL, MSI.CONTROL.f.ENABLE, 0)
   const msix = fn.capability(CAPABILITY.MSI_X)

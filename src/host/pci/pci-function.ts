@@ -1,12 +1,5 @@
 /** A PCI function as the kernel knows it: what its config space says, and who uses it. */
-import {
-  busOf,
-  devfnOf,
-  formatFunctionAddress,
-  get,
-  type RequesterId,
-  requesterId,
-} from '../../core/index.ts'
+import { formatFunctionAddress, get, type RequesterId } from '../../core/index.ts'
 import {
   ACS,
   ARI,
@@ -27,12 +20,13 @@ import {
   ID,
   listCapabilities,
   PORT_TYPE,
+  ROM_OFFSET,
   SUBSYSTEM,
 } from '../../pcie/formats/index.ts'
-import { DMA_ALIAS_QUIRKS } from '../iommu/acs-quirks.ts'
-import type { GroupingFunction } from '../iommu/isolation.ts'
+import type { AccessControlRegisters, GroupingFunction } from '../grouping/grouping-function.ts'
+import { hasWideAccessControl, quirkAliasesOf } from '../grouping/quirks.ts'
 import type { HostBar, HostFunction, HostFunctionKind, HostSriov, Owner, ResetMethod } from '../types.ts'
-import { probeBars } from './bars.ts'
+import { probeBars, probeRom } from './bars.ts'
 import type { ConfigSpace } from './config-space.ts'
 import { flavoursOfReset } from './reset-methods.ts'
 import { SriovCapability } from './sriov-capability.ts'
@@ -48,6 +42,8 @@ export interface FunctionPlace {
   /** Of a VF: its PF and its number. */
   readonly virtual?: { readonly physical: HostPciFunction; readonly index: number }
   readonly numaNode: number
+  /** Found behind the first function of its device, however far ARI numbers it. */
+  readonly furtherFunction?: boolean
 }
 
 export class HostPciFunction implements HostFunction, GroupingFunction {
@@ -72,6 +68,12 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
   /** "Device/Port Type", -1 for a conventional function. */
   readonly expressType: number
   readonly bars: readonly HostBar[]
+  readonly quirkAliases: readonly number[]
+  /** Memory for the expansion ROM, decoded or not. */
+  readonly rom: { readonly address: number; readonly size: number } | undefined
+  readonly decodesMemory: boolean
+  peerDecodesDisabled = false
+  besideAmdIommu = false
 
   /** Of a PF: its SR-IOV capability. */
   readonly virtualization: SriovCapability | undefined
@@ -87,7 +89,7 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
   owner: Owner = UNOWNED
 
   constructor(config: ConfigSpace, place: FunctionPlace) {
-    const { segment, rid, above, virtual, numaNode } = place
+    const { segment, rid, above, virtual, numaNode, furtherFunction = false } = place
     const physical = virtual?.physical
     this.config = config
     this.segment = segment
@@ -104,8 +106,9 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
     this.classCode = config.get(0, CLASS, CLASS.f.CODE)
     this.revision = config.get(0, CLASS, CLASS.f.REVISION)
     this.bridge = config.get(0, HEADER, HEADER.f.LAYOUT) === 1
+    // Linux: the header's word, or having been found behind another function; never for VFs.
     this.multifunction =
-      physical === undefined && (config.get(0, HEADER, HEADER.f.MF) === 1 || (rid & 7) !== 0)
+      physical === undefined && (config.get(0, HEADER, HEADER.f.MF) === 1 || furtherFunction)
     this.entries = listCapabilities(offset => config.read(offset), configSize(config))
     const express = findCapability(this.entries, CAPABILITY.EXPRESS)
     this.expressType =
@@ -127,6 +130,11 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
             ...bar,
             address: bar.address === 0 ? 0 : bar.address + bar.size * virtual.index,
           }))
+    this.quirkAliases = quirkAliasesOf(this)
+    this.rom =
+      physical === undefined ? probeRom(config, this.bridge ? ROM_OFFSET.type1 : ROM_OFFSET.type0) : undefined
+    this.decodesMemory =
+      this.bars.some(({ kind }) => kind !== 'io') || (this.bridge && this.rom !== undefined)
     const sriov = this.extendedCapability(EXTENDED_CAPABILITY.SRIOV)
     this.virtualization =
       physical === undefined && sriov !== undefined ? new SriovCapability(config, sriov) : undefined
@@ -201,17 +209,13 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
     return this.bridge ? this.config.get(0, BUS_NUMBERS, BUS_NUMBERS.f.SUBORDINATE) : 0
   }
 
-  get acs(): { readonly capability: number; readonly control: number } | undefined {
+  get acs(): AccessControlRegisters | undefined {
     const at = this.extendedCapability(EXTENDED_CAPABILITY.ACS)
     if (at === undefined) return undefined
     const word = this.config.read(at + ACS.CAPABILITY.offset)
-    return { capability: word & 0x7f, control: (word >>> 16) & 0x7f }
-  }
-
-  get quirkAliases(): readonly number[] {
-    return DMA_ALIAS_QUIRKS.filter(
-      ([vendor, device, fn]) => vendor === this.vendorId && device === this.deviceId && fn !== (this.rid & 7),
-    ).map(([, , fn]) => requesterId(busOf(this.rid), (devfnOf(this.rid) & ~7) | fn))
+    const registers = { capability: word & 0x7f, control: (word >>> 16) & 0x7f }
+    if (!hasWideAccessControl(this)) return registers
+    return { ...registers, nextDword: this.config.read(at + ACS.EGRESS_VECTOR) }
   }
 
   /** Next function number of the ARI chain, 0 at its end; undefined without the capability. */

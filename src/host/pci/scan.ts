@@ -16,20 +16,37 @@ export interface RootBus {
   readonly numaNode: number
 }
 
+export interface ScanChoices {
+  /** Whether ARI is used where port and device have it. */
+  readonly ari: boolean
+  /** Whether devices above 0 are looked for behind a link. */
+  readonly scanAllDevices: boolean
+}
+
 export class PciScanner {
   readonly #machine: MachinePort
   readonly #ecam: ReadonlyMap<number, number>
+  readonly #choices: ScanChoices
 
   /** @param ecam address that bus 0 has, by segment. */
-  constructor(machine: MachinePort, ecam: ReadonlyMap<number, number>) {
+  constructor(machine: MachinePort, ecam: ReadonlyMap<number, number>, choices: ScanChoices) {
     this.#machine = machine
     this.#ecam = ecam
+    this.#choices = choices
   }
 
   /** Every function below a root bus, in the order of discovery. */
   *scan(root: RootBus): Software<HostPciFunction[]> {
     const found: HostPciFunction[] = []
     yield* this.#scanBus(root, root.bus, undefined, found)
+    return found
+  }
+
+  /** What has come up below a port, in the order of discovery. */
+  *scanBelow(port: HostPciFunction): Software<HostPciFunction[]> {
+    const found: HostPciFunction[] = []
+    const { segment, secondaryBus, numaNode } = port
+    yield* this.#scanBus({ segment, bus: secondaryBus, numaNode }, secondaryBus, port, found)
     return found
   }
 
@@ -46,7 +63,7 @@ export class PciScanner {
   ): Software {
     const here: HostPciFunction[] = []
     // Below a link there is one device.
-    const devices = above !== undefined && endsInLink(above) ? 1 : 32
+    const devices = above !== undefined && endsInLink(above) && !this.#choices.scanAllDevices ? 1 : 32
     for (let device = 0; device < devices; device++) here.push(...this.#scanDevice(root, bus, device, above))
     found.push(...here)
     above?.below.push(...here)
@@ -63,15 +80,15 @@ export class PciScanner {
     device: number,
     above: HostPciFunction | undefined,
   ): HostPciFunction[] {
-    const open = (devfn: number): HostPciFunction | undefined => {
+    const open = (devfn: number, furtherFunction = true): HostPciFunction | undefined => {
       const rid = requesterId(bus, devfn)
       if (!answers(this.#config(root.segment, rid))) return undefined
-      return this.open({ segment: root.segment, rid, above, numaNode: root.numaNode })
+      return this.open({ segment: root.segment, rid, above, numaNode: root.numaNode, furtherFunction })
     }
-    const first = open(devfnFrom(device, 0))
+    const first = open(devfnFrom(device, 0), false)
     if (first === undefined) return []
     const found = [first]
-    if (above !== undefined && enableAriForwarding(above, first)) {
+    if (device === 0 && above !== undefined && this.#choices.ari && enableAriForwarding(above, first)) {
       // "ARI Extended Capability": function numbers ascend along the chain.
       for (let next = first.nextAriFunction ?? 0, last = 0; next > last; ) {
         const fn = open(next)
@@ -102,7 +119,9 @@ function answers(config: ConfigSpace): boolean {
 }
 
 const endsInLink = (bridge: HostPciFunction): boolean =>
-  bridge.expressType === PORT_TYPE.rootPort || bridge.expressType === PORT_TYPE.downstreamPort
+  bridge.expressType === PORT_TYPE.rootPort ||
+  bridge.expressType === PORT_TYPE.downstreamPort ||
+  bridge.expressType === PORT_TYPE.pciToPcieBridge
 
 /** Turns ARI forwarding on in a port if it and function 0 below it can ("ARI Forwarding Enable"). */
 function enableAriForwarding(port: HostPciFunction, first: HostPciFunction): boolean {

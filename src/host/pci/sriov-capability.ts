@@ -51,6 +51,11 @@ export class SriovCapability {
     return this.#config.get(this.#at, ROUTING, ROUTING.f.STRIDE)
   }
 
+  /** "Function Dependency Link". */
+  get dependencyLink(): number {
+    return this.#config.get(this.#at, NUM_VFS, NUM_VFS.f.DEPENDENCY)
+  }
+
   /** Sets ARI Capable Hierarchy; writable in one PF of the device only, which stands for all. */
   setAriCapableHierarchy(): void {
     this.#config.set(this.#at, CONTROL, ARI, 1)

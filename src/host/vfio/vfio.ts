@@ -5,7 +5,7 @@ import { setBusMaster } from '../driver-core.ts'
 import { driverNamed } from '../driver-table.ts'
 import type { TranslationDomain } from '../iommu/domain.ts'
 import type { GroupState, Iommu } from '../iommu/iommu.ts'
-import { resetAndRestore } from '../pci/function-reset.ts'
+import { isGone, resetAndRestore } from '../pci/function-reset.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
 import type { AssignedFunction } from '../types.ts'
 import { VfioFunction } from './assigned-function.ts'
@@ -93,7 +93,7 @@ export class Vfio {
       state.user = undefined
     }
     trace.emit('assignment', `${fn.address} is taken back`, { function: fn.address, group: state.group.id })
-    const driver = driverNamed(before)
+    const driver = isGone(fn) ? undefined : driverNamed(before)
     const blocked = driver?.kernelDma === true && state.user !== undefined
     if (driver !== undefined && !blocked) yield* drivers.bind(fn, driver)
   }

@@ -15,6 +15,8 @@ export interface ListedDetails {
   readonly romSize: number | undefined
   readonly numaNode: number | undefined
   readonly driver: string | undefined
+  /** Number of the IOMMU group. */
+  readonly group: number | undefined
 }
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 }
@@ -22,6 +24,7 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20,
 const REGION = /^(?:\t| {8})Region ([0-5]): (?:\[virtual\] )?(Memory|I\/O ports) at (\S+)(.*)$/
 const ROM = /^(?:\t| {8})(?:\[virtual\] )?Expansion ROM at (.*)$/
 const NUMA_NODE = /^\s+NUMA node: (\d{1,4})$/
+const GROUP = /^\s+IOMMU group: (\d{1,6})$/
 const DRIVER = /^\s+Kernel driver in use: (\S+)/
 
 export function readDetails(lines: readonly string[]): ListedDetails {
@@ -29,6 +32,7 @@ export function readDetails(lines: readonly string[]): ListedDetails {
   let romSize: number | undefined
   let numaNode: number | undefined
   let driver: string | undefined
+  let group: number | undefined
   for (const line of lines) {
     const region = REGION.exec(line)
     if (region !== null) {
@@ -44,9 +48,10 @@ export function readDetails(lines: readonly string[]): ListedDetails {
     const rom = ROM.exec(line)
     if (rom !== null) romSize = sizeIn(rom[1]!)
     numaNode ??= numberIn(NUMA_NODE, line)
+    group ??= numberIn(GROUP, line)
     driver ??= DRIVER.exec(line)?.[1]
   }
-  return { regions, romSize, numaNode, driver }
+  return { regions, romSize, numaNode, driver, group }
 }
 
 function sizeIn(text: string): number | undefined {

@@ -30,14 +30,16 @@ export const AER = {
     MC_BLOCKED: rw1c(23),
     ATOMIC_BLOCKED: rw1c(24),
     PREFIX_BLOCKED: rw1c(25),
+    POISONED_BLOCKED: rw1c(26), // Poisoned TLP Egress Blocked
+    DMWR_BLOCKED: rw1c(27), // DMWr Request Egress Blocked
   }),
   UNCORRECTABLE_MASK: register(0x08, 32, 'Uncorrectable Error Mask', {
     LINK: rw(5, 4),
-    ERRORS: rw(25, 12),
+    ERRORS: rw(27, 12),
   }),
   UNCORRECTABLE_SEVERITY: register(0x0c, 32, 'Uncorrectable Error Severity', {
     LINK: rw(5, 4),
-    ERRORS: rw(25, 12),
+    ERRORS: rw(27, 12),
   }),
   CORRECTABLE_STATUS: register(0x10, 32, 'Correctable Error Status', {
     RECEIVER: rw1c(0),
@@ -65,6 +67,7 @@ export const AER = {
     ECRC_CHECK: rw(8),
     MULTIPLE_HEADER_CAPABLE: ro(9),
     MULTIPLE_HEADER: rw(10),
+    PREFIX_LOG: ro(11), // TLP Prefix Log Present
   }),
   HEADER_LOG: 0x1c,
   ROOT_COMMAND: register(0x2c, 32, 'Root Error Command', {
@@ -72,8 +75,21 @@ export const AER = {
     NON_FATAL: rw(1),
     FATAL: rw(2),
   }),
-  ROOT_STATUS: register(0x30, 32, 'Root Error Status', { RECEIVED: rw1c(6, 0), MESSAGE: ro(31, 27) }),
+  ROOT_STATUS: register(0x30, 32, 'Root Error Status', {
+    COR: rw1c(0), // ERR_COR Received
+    MULTI_COR: rw1c(1),
+    UNCOR: rw1c(2), // ERR_FATAL/NONFATAL Received
+    MULTI_UNCOR: rw1c(3),
+    FIRST_FATAL: rw1c(4), // First Uncorrectable Fatal
+    NON_FATAL: rw1c(5), // Non-Fatal Error Messages Received
+    FATAL: rw1c(6), // Fatal Error Messages Received
+    MESSAGE: ro(31, 27), // Advanced Error Interrupt Message Number
+  }),
+  /** Every error bit of Root Error Status. */
+  ROOT_STATUS_ERRORS: 0x7f,
+  /** Error Source Identification: of ERR_COR in bits 15:0, of ERR_FATAL/NONFATAL in 31:16. */
   ROOT_SOURCE: 0x34,
+  PREFIX_LOG: 0x38,
 } as const
 
 /** "ACS Extended Capability". The Control bits lie 16 above the Capability bits of the same name. */
@@ -87,6 +103,7 @@ export const ACS = {
     UF: ro(4), // Upstream Forwarding
     EC: ro(5), // P2P Egress Control
     DT: ro(6), // Direct Translated P2P
+    ENHANCED: ro(7), // Enhanced Capability
     VECTOR_SIZE: ro(15, 8), // Egress Control Vector Size in bits, 0: 256
   }),
   CONTROL: register(0x04, 32, 'ACS Control', {
@@ -97,6 +114,10 @@ export const ACS = {
     UF: rw(20),
     EC: rw(21),
     DT: rw(22),
+    IB: rw(23), // I/O Request Blocking
+    DSP_MEMORY: rw(25, 24), // DSP Memory Target Access; 0 direct, 1 blocked, 2 redirected
+    USP_MEMORY: rw(27, 26), // USP Memory Target Access
+    UNCLAIMED: rw(28), // Unclaimed Request Redirect
   }),
   EGRESS_VECTOR: 0x08,
 } as const
@@ -123,6 +144,8 @@ export const ATS = {
   CONTROL: register(0x04, 32, 'ATS Capability, ATS Control', {
     QUEUE_DEPTH: ro(4, 0), // 0: 32
     PAGE_ALIGNED: ro(5),
+    GLOBAL_INVALIDATE: ro(6),
+    RELAXED_ORDERING: ro(7),
     STU: rw(20, 16), // Smallest Translation Unit
     ENABLE: rw(31),
   }),
@@ -159,11 +182,17 @@ export const PASID = {
 /** "SR-IOV Extended Capability". */
 export const SRIOV = {
   SIZE: 0x40,
-  CAPABILITIES: register(0x04, 32, 'SR-IOV Capabilities', { ARI_PRESERVED: ro(1) }),
+  CAPABILITIES: register(0x04, 32, 'SR-IOV Capabilities', {
+    MIGRATION: ro(0), // VF Migration Capable
+    ARI_PRESERVED: ro(1), // ARI Capable Hierarchy Preserved
+    TAG_10_BIT: ro(2), // VF 10-Bit Tag Requester Supported
+    MESSAGE: ro(31, 21),
+  }),
   CONTROL: register(0x08, 32, 'SR-IOV Control, SR-IOV Status', {
     VFE: rw(0), // VF Enable
     MSE: rw(3), // VF Memory Space Enable
     ARI: rw(4), // ARI Capable Hierarchy
+    TAG_10_BIT: ro(5), // VF 10-Bit Tag Requester Enable: writable where supported
   }),
   COUNTS: register(0x0c, 32, 'InitialVFs, TotalVFs', { INITIAL: ro(15, 0), TOTAL: ro(31, 16) }),
   NUM_VFS: register(0x10, 32, 'NumVFs, Function Dependency Link', {
@@ -189,4 +218,44 @@ export const LTR = {
     SNOOP: rw(12, 0),
     NO_SNOOP: rw(28, 16),
   }),
+} as const
+
+/** "Downstream Port Containment Extended Capability". */
+export const DPC = {
+  CAPABILITY_CONTROL: register(0x04, 32, 'DPC Capability, DPC Control', {
+    MESSAGE: ro(4, 0), // DPC Interrupt Message Number
+    RP_EXTENSIONS: ro(5),
+    POISONED_EGRESS: ro(6), // Poisoned TLP Egress Blocking Supported
+    SOFTWARE_CAPABLE: ro(7), // DPC Software Triggering Supported
+    LOG_SIZE: ro(11, 8), // RP PIO Log Size
+    DL_ACTIVE_CAPABLE: ro(12), // DL_Active ERR_COR Signaling Supported
+    TRIGGER: rw(17, 16), // 1: ERR_FATAL, 2: ERR_NONFATAL too
+    COMPLETION: rw(18), // DPC Completion Control; 0 CA, 1 UR
+    INTERRUPT_ENABLE: rw(19),
+    ERR_COR: rw(20),
+    POISONED: rw(21), // Poisoned TLP Egress Blocking Enable
+    SOFTWARE: rw(22), // DPC Software Trigger: reads 0
+    DL_ACTIVE: rw(23),
+  }),
+  STATUS: register(0x08, 32, 'DPC Status, DPC Error Source ID', {
+    TRIGGERED: rw1c(0),
+    REASON: ro(2, 1), // 0 unmasked uncorrectable, 1 ERR_NONFATAL, 2 ERR_FATAL, 3 see EXTENSION
+    INTERRUPT: rw1c(3),
+    RP_BUSY: ro(4),
+    EXTENSION: ro(6, 5), // 0 RP PIO, 1 software
+    FIRST: ro(12, 8), // RP PIO First Error Pointer
+    SOURCE: ro(31, 16),
+  }),
+  /** RP PIO Status, Mask, Severity, SysError and Exception, each a dword, then the log. */
+  RP_PIO: { STATUS: 0x0c, MASK: 0x10, SEVERITY: 0x14, SYSTEM_ERROR: 0x18, EXCEPTION: 0x1c, LOG: 0x20 },
+  /** Configuration, I/O and memory requests that ended as UR, CA or completion timeout. */
+  RP_PIO_BITS: 0x0007_0707,
+} as const
+
+/** "Root Complex Event Collector Endpoint Association Extended Capability". */
+export const RCEC = {
+  /** Bit n: device n of the collector's own bus. */
+  DEVICES: register(0x04, 32, 'Association Bitmap for RCiEPs', { DEVICES: ro(31, 0) }),
+  /** Version 2 and up. */
+  BUSES: register(0x08, 32, 'RCEC Associated Bus Numbers', { NEXT: ro(15, 8), LAST: ro(23, 16) }),
 } as const

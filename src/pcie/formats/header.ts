@@ -4,6 +4,8 @@
  */
 import { register, ro, rw, rw1c } from '../../core/index.ts'
 
+/** Bytes of the header that every function begins with. */
+export const HEADER_SIZE = 64
 /** Bytes of configuration space of a conventional and of a PCI Express function. */
 export const CONVENTIONAL_CONFIG_SIZE = 256
 export const EXPRESS_CONFIG_SIZE = 4096

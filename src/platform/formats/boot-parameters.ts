@@ -36,12 +36,14 @@ export interface HostBridgeWindow {
   readonly size: number
 }
 
-/** `_SEG`, `_BBN` and the bus range, `_PXM` (-1 if there is none) and `_CRS` of a host bridge. */
+/** `_SEG`, `_BBN` and the bus range, `_PXM` (-1 if there is none), `_OSC` and `_CRS` of a host bridge. */
 export interface HostBridgeResources {
   readonly segment: number
   readonly bus: number
   readonly lastBus: number
   readonly numaNode: number
+  /** Whether `_OSC` leaves hot-plug slots to the kernel; else the firmware serves them itself. */
+  readonly nativeHotplug: boolean
   readonly windows: {
     readonly io: HostBridgeWindow
     readonly memory32: HostBridgeWindow
@@ -64,8 +66,9 @@ const SETUP_DATA_HEADER = 16
 const SETUP_HOST_BRIDGES = 0x4e42
 const SETUP_APERTURE = 0x4e43
 const APERTURE_SIZE = 8
-/** segment u16, bus u8, lastBus u8, numaNode i32, then three times base u64 and size u64. */
+/** segment u16, bus u8, lastBus u8, numaNode i16, flags u16, then three times base u64 and size u64. */
 const HOST_BRIDGE_SIZE = 56
+const NATIVE_HOTPLUG = 1
 
 /** The bytes that are written to {@link BOOT_PARAMETERS_ADDRESS}. At most 128 memory map entries. */
 export function encodeBootParameters({ rsdp, memoryMap, hostBridges, aperture }: BootParameters): Uint8Array {
@@ -91,7 +94,8 @@ export function encodeBootParameters({ rsdp, memoryMap, hostBridges, aperture }:
     view.setUint16(at, bridge.segment, true)
     view.setUint8(at + 2, bridge.bus)
     view.setUint8(at + 3, bridge.lastBus)
-    view.setInt32(at + 4, bridge.numaNode, true)
+    view.setInt16(at + 4, bridge.numaNode, true)
+    view.setUint16(at + 6, bridge.nativeHotplug ? NATIVE_HOTPLUG : 0, true)
     const { io, memory32, memory64 } = bridge.windows
     for (const [n, window] of [io, memory32, memory64].entries()) {
       setAddress(view, at + 8 + n * 16, window.base)
@@ -150,7 +154,8 @@ function decodeHostBridges(view: DataView): HostBridgeResources[] {
       segment: view.getUint16(at, true),
       bus: view.getUint8(at + 2),
       lastBus: view.getUint8(at + 3),
-      numaNode: view.getInt32(at + 4, true),
+      numaNode: view.getInt16(at + 4, true),
+      nativeHotplug: (view.getUint16(at + 6, true) & NATIVE_HOTPLUG) !== 0,
       windows: { io: window(0), memory32: window(1), memory64: window(2) },
     }
   })

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parseWorkload, streamOf, type Workload } from '../../../src/guest/index.ts'
 import { parseCostTable, type TechniqueName } from '../../../src/hypervisor/index.ts'
+import { RELOCATION, relocationOf, VMI_CALLS } from '../../../src/hypervisor/techniques/paravirtual-calls.ts'
 import { readDocument } from '../../../src/operations/index.ts'
 import { compareTechniques } from '../../../src/system/index.ts'
 import { runSelfChecks, runStream } from '../../../src/system/technique-laboratory.ts'
@@ -141,6 +142,17 @@ describe('the self-checks of a guest', () => {
     const broken = failing('ringDeprivileging013', 32, true)
     for (const about of ['SGDT', 'SIDT', 'SLDT', 'STR', 'SMSW']) expect(broken).not.toContain(about)
     expect(broken).toContain('POPF')
+  })
+})
+
+describe('the VMI ROM', () => {
+  it('leaves every call site of the kernel as it is on bare metal, and makes a call of it on the hypervisor', () => {
+    const calls = Object.values(VMI_CALLS)
+    expect(calls.length).toBeGreaterThan(15)
+    for (const call of calls) {
+      expect(relocationOf(call, 'native')).toBe(RELOCATION.none)
+      expect(relocationOf(call, 'hypervisor')).toBe(RELOCATION.callRelative)
+    }
   })
 })
 

@@ -18,6 +18,7 @@ export {
   SCOPE_TYPE,
   type Sidp,
 } from './dmar.ts'
+export { decodeHpet, encodeHpet, type Hpet } from './hpet.ts'
 export type { ReservedByte, UnknownStructure } from './layout.ts'
 export { decodeMadt, encodeMadt, LOCAL_APIC_FLAGS, MADT_FLAGS, type Madt, type MadtEntry } from './madt.ts'
 export { decodeMcfg, encodeMcfg, type Mcfg, type McfgAllocation } from './mcfg.ts'

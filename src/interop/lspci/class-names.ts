@@ -1,0 +1,53 @@
+/** Class codes by the names that lspci prints where it is not asked for numbers. */
+
+const CLASS_NAMES: Readonly<Record<string, number>> = {
+  'SCSI storage controller': 0x0100,
+  'IDE interface': 0x0101,
+  'RAID bus controller': 0x0104,
+  'SATA controller': 0x0106,
+  'Serial Attached SCSI controller': 0x0107,
+  'Non-Volatile memory controller': 0x0108,
+  'Mass storage controller': 0x0180,
+  'Ethernet controller': 0x0200,
+  'Network controller': 0x0280,
+  'Infiniband controller': 0x0207,
+  'Fabric controller': 0x0208,
+  'VGA compatible controller': 0x0300,
+  '3D controller': 0x0302,
+  'Display controller': 0x0380,
+  'Multimedia audio controller': 0x0401,
+  'Audio device': 0x0403,
+  'RAM memory': 0x0500,
+  CXL: 0x0502,
+  'Memory controller': 0x0580,
+  'Host bridge': 0x0600,
+  'ISA bridge': 0x0601,
+  'PCI bridge': 0x0604,
+  'CardBus bridge': 0x0607,
+  'Semi-transparent PCI-to-PCI bridge': 0x0609,
+  Bridge: 0x0680,
+  'Serial controller': 0x0700,
+  'Communication controller': 0x0780,
+  PIC: 0x0800,
+  'DMA controller': 0x0801,
+  'SD Host controller': 0x0805,
+  IOMMU: 0x0806,
+  'System peripheral': 0x0880,
+  'Co-processor': 0x0b40,
+  'FireWire (IEEE 1394)': 0x0c00,
+  'USB controller': 0x0c03,
+  'Fibre Channel': 0x0c04,
+  SMBus: 0x0c05,
+  InfiniBand: 0x0c06,
+  'IPMI Interface': 0x0c07,
+  'Encryption controller': 0x1080,
+  'Signal processing controller': 0x1180,
+  'Performance counters': 0x1101,
+  'Processing accelerators': 0x1200,
+  'Non-Essential Instrumentation': 0x1300,
+}
+/** "Device does not fit in any defined class". */
+const NO_CLASS = 0xff00
+
+/** Base class and subclass; {@link NO_CLASS} for a name that is not known. */
+export const classNamed = (name: string): number => CLASS_NAMES[name.trim()] ?? NO_CLASS
