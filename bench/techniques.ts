@@ -9,7 +9,7 @@ const workload = parseWorkload({
   name: 'bench',
   description: 'A mixed stream',
   bits: 32,
-  rounds: 20,
+  rounds: 200,
   round: {
     compute: 50,
     userAccesses: 20,

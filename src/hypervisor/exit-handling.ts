@@ -50,6 +50,10 @@ export interface Answer {
   /** The operation's result: it is done with. Absent: offer it again after the next entry. */
   readonly result?: GuestResult
   readonly exception?: { readonly vector: number; readonly error: number | undefined }
+  /** Another VMCS is active now: the guest's guest was entered or left, and RIP is where it has to be. */
+  readonly switched?: true
+  /** The processor is in non-root mode already. */
+  readonly entered?: true
 }
 
 const AGAIN = (by: string): Answer => ({ by })

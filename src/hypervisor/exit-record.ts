@@ -1,9 +1,11 @@
 /** "Exit Qualification": the fields of a VM exit by name, for people and programs that follow what a guest does. */
+import { hex } from '../core/index.ts'
 import { eventTypeOf, eventVectorOf, INTERRUPTION_VALID } from '../vmx/formats/events.ts'
 import { describeQualification } from '../vmx/formats/exit-qualification.ts'
 import { EXIT_REASON, exitReasonName } from '../vmx/formats/exit-reasons.ts'
 import type { Word64 } from '../vmx/formats/operations.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
+import type { ExitRecord } from './types.ts'
 import type { Vmcs } from './vmcs.ts'
 
 /** What the hypervisor reads of the VMCS after a VM exit. */
@@ -36,5 +38,21 @@ export function decodeQualification(exit: Exit): Record<string, number | boolean
   }
   return describeQualification(exit.reason, exit.qualification, 0)
 }
+
+/** @param level where guests find VMX. */
+export const recordOf = (
+  exit: Exit,
+  handledBy: string,
+  operation: number | null,
+  level: 1 | 2 | undefined,
+): ExitRecord => ({
+  reason: exitName(exit.reason),
+  code: exit.reason,
+  qualification: decodeQualification(exit),
+  ...(exit.reason === EXIT_REASON.eptViolation && { guestPhysicalAddress: hex(exit.guestPhysicalAddress) }),
+  handledBy,
+  operation,
+  ...(level && { level }),
+})
 
 const join = ([low, high]: Word64): number => high * 2 ** 32 + low

@@ -128,9 +128,14 @@ export class ExtendedPageTable {
     }
   }
 
+  /** Removes everything that is mapped. Follow with INVEPT. */
+  clear(): void {
+    this.unmap(0, PAGE_LIMIT)
+  }
+
   /** Frees every table. */
   destroy(): void {
-    this.unmap(0, PAGE_LIMIT)
+    this.clear()
     this.#pages.free(this.root)
   }
 

@@ -294,7 +294,7 @@ function* mapMemory(machine: Machine, assigned: AssignedFunction): Software {
   }
 }
 
-function checkOptions({ name, vcpus, memoryMiB, interrupts }: VmOptions): void {
+function checkOptions({ name, vcpus, memoryMiB, interrupts, nested }: VmOptions): void {
   const refuse = (field: string, rule: string): never => {
     throw new NorthbridgeError('invalidArgument', `${field} must be ${rule}`, {
       issues: [{ path: `/${field}`, message: `must be ${rule}` }],
@@ -311,5 +311,8 @@ function checkOptions({ name, vcpus, memoryMiB, interrupts }: VmOptions): void {
   }
   if (interrupts !== undefined && !INTERRUPT_DELIVERY.includes(interrupts)) {
     refuse('interrupts', `one of ${INTERRUPT_DELIVERY.join(', ')}`)
+  }
+  if (nested === true && (interrupts ?? 'emulated') !== 'emulated') {
+    refuse('interrupts', 'emulated where guests find VMX')
   }
 }

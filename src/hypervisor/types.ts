@@ -12,6 +12,8 @@ export interface VmOptions {
   readonly memoryMiB: number
   /** How interrupts reach the guest; default `emulated`. */
   readonly interrupts?: InterruptDelivery
+  /** Guests find VMX, and may run guests of their own; with emulated interrupts only. Default false. */
+  readonly nested?: boolean
 }
 
 /**
@@ -34,6 +36,8 @@ export interface VirtualMachine {
   /** Guest memory, ascending. Between the ranges lies the hole for device memory. */
   readonly memory: readonly GuestRange[]
   readonly interrupts: InterruptDelivery
+  /** Whether guests find VMX. */
+  readonly nested: boolean
   readonly vcpus: readonly VcpuView[]
   /** In the order of their slots. */
   readonly devices: readonly AttachedDevice[]
@@ -62,6 +66,17 @@ export interface VcpuView {
   readonly delivered: Readonly<Record<string, number>>
   /** The posted-interrupt descriptor, where interrupts are posted. */
   readonly notification?: Notification
+  /** Where guests find VMX: who runs, and what the guest's own guest has cost. */
+  readonly nested?: NestedCounts & { readonly running: 'l1' | 'l2' }
+}
+
+/** What a guest of a guest (L2) has cost since the virtual processor was made. */
+export interface NestedCounts {
+  readonly entries: number
+  /** VM exits of L2 that its own hypervisor, L1, took, by reason. */
+  readonly reflected: Readonly<Record<string, number>>
+  /** VM exits of L2 that L1 did not learn of, by reason. */
+  readonly handled: Readonly<Record<string, number>>
 }
 
 /** A posted-interrupt descriptor by name. */
@@ -147,7 +162,9 @@ export interface ExitRecord {
   readonly qualification: Readonly<Record<string, number | boolean | string>>
   /** EPT violations and misconfigurations: `0x…` */
   readonly guestPhysicalAddress?: string
-  /** What the hypervisor did. */
+  /** Where guests find VMX: the level that exited, 1 or 2. */
+  readonly level?: 1 | 2
+  /** What the hypervisor did; `l1`: it gave the exit to the guest's own hypervisor. */
   readonly handledBy: string
   /** Index of the operation of the given stream that was executing; null for guest kernel code (handlers, idle loop). */
   readonly operation: number | null
@@ -155,7 +172,8 @@ export interface ExitRecord {
 
 /** How one operation ended, as the guest saw it. */
 export interface GuestResult {
-  readonly outcome: 'done' | 'halted' | 'exception'
+  /** `vmExit`, `vmFailValid`, `vmFailInvalid`: only where the guest finds VMX; as a processor ends operations. */
+  readonly outcome: 'done' | 'halted' | 'exception' | 'vmExit' | 'vmFailValid' | 'vmFailInvalid'
   /** Result value of IN, RDMSR, read and VMCALL, as two words. */
   readonly low: number
   readonly high: number
@@ -163,9 +181,9 @@ export interface GuestResult {
   readonly ebx: number
   readonly ecx: number
   readonly edx: number
-  /** Exception vector, else -1. */
+  /** Exception vector, or vector that VMLAUNCH or VMRESUME of the guest injected; else -1. */
   readonly vector: number
-  /** Exception error code, else 0. */
+  /** Exception error code, or VM-instruction error; else 0. */
   readonly error: number
 }
 

@@ -4,7 +4,7 @@ import { exitName } from './exit-record.ts'
 import type { VcpuView } from './types.ts'
 
 /** Basic exit reasons are below this. */
-const REASONS = 128
+export const REASONS = 128
 
 export class VcpuCounters {
   entries = 0
@@ -46,5 +46,5 @@ export class VcpuCounters {
   }
 }
 
-const byName = (counts: Uint32Array, name: (index: number) => string): Record<string, number> =>
+export const byName = (counts: Uint32Array, name: (index: number) => string): Record<string, number> =>
   Object.fromEntries([...counts].flatMap((count, index) => (count > 0 ? [[name(index), count]] : [])))

@@ -3,16 +3,16 @@
  * pending, and answers VM exits ("VM Entries", "Event Injection", "VM Exits").
  */
 import { assert, hex, type Saved } from '../core/index.ts'
-import { type Engine, pause, type Software, type TraceKind } from '../engine/index.ts'
-import { PRIMARY } from '../vmx/formats/controls.ts'
-import { EVENT_TYPE, INTERRUPTIBILITY, interruptionInformation } from '../vmx/formats/events.ts'
-import { ENTRY_FAILURE, EXIT_REASON } from '../vmx/formats/exit-reasons.ts'
+import { pause, type Software, type TraceKind } from '../engine/index.ts'
+import { ENTRY_FAILURE } from '../vmx/formats/exit-reasons.ts'
 import { RFLAGS } from '../vmx/formats/msrs.ts'
 import type { Operation, Word64 } from '../vmx/formats/operations.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
+import { BLOCKING, EventInjection } from './event-injection.ts'
 import { handleExit, type VcpuBoard } from './exit-handling.ts'
-import { decodeQualification, exitName, readExit } from './exit-record.ts'
+import { readExit, recordOf } from './exit-record.ts'
 import type { HostProcessor } from './host-processor.ts'
+import type { NestedExits } from './nested/nested-exits.ts'
 import {
   type ExitRecord,
   type GuestResult,
@@ -24,12 +24,12 @@ import {
   type VcpuView,
 } from './types.ts'
 import { VcpuCounters } from './vcpu-counters.ts'
+import type { VcpuOptions } from './vcpu-options.ts'
 import { VcpuTrace } from './vcpu-trace.ts'
 import type { VirtualApic } from './virtual-apic.ts'
 import type { VirtualizedInterrupts } from './virtualized-interrupts.ts'
 import type { Vmcs } from './vmcs.ts'
 
-const BLOCKING = INTERRUPTIBILITY.blockingBySti | INTERRUPTIBILITY.blockingByMovSs
 /** Operations of a stream between pauses. */
 const SLICE = 128
 /** Any operation will do where only the event before it is of interest. */
@@ -38,7 +38,9 @@ const NEXT: Operation = { op: 'pause' }
 export class Vcpu implements VcpuPort {
   readonly number: number
   readonly apic: VirtualApic
-  readonly #vmcs: Vmcs
+  readonly #vmcs01: Vmcs
+  /** Where the guest finds VMX. */
+  #nested: NestedExits | undefined
   readonly #board: VcpuBoard
   readonly #trace: VcpuTrace
   /** Where the processor itself delivers interrupts; else the hypervisor injects them. */
@@ -51,31 +53,39 @@ export class Vcpu implements VcpuPort {
   // What the VMCS says of the guest, read after each VM exit.
   #rflags: number = RFLAGS.fixed1
   #interruptibility = 0
-  #windowExiting = false
-  /** An exception to deliver at the next VM entry. */
-  #exception: { readonly vector: number; readonly error: number | undefined } | undefined
+  readonly #events = new EventInjection()
   /** Index of the user's operation that is executing; null in guest kernel code. */
   #operation: number | null = null
   #exits: ExitRecord[] = []
   readonly #counters = new VcpuCounters()
 
-  constructor(options: {
-    name: string
-    number: number
-    apic: VirtualApic
-    processor: HostProcessor
-    vmcs: Vmcs
-    board: VcpuBoard
-    engine: Engine
-    virtualized: VirtualizedInterrupts | undefined
-  }) {
+  constructor(options: VcpuOptions) {
     this.number = options.number
     this.apic = options.apic
     this.#processor = options.processor
     this.#virtualized = options.virtualized
-    this.#vmcs = options.vmcs
+    this.#vmcs01 = options.vmcs
     this.#board = options.board
     this.#trace = new VcpuTrace(options.engine.trace, options.name, options.number)
+  }
+
+  /** Gives the guest VMX. */
+  nest(nested: NestedExits): void {
+    this.#nested = nested
+  }
+
+  /** A page left EPT01: L2 must not reach it either. */
+  dropShadow(): void {
+    this.#nested?.vmx.ept.drop(this.processor)
+  }
+
+  /** The VMCS of the guest that runs: the virtual machine's, or that guest's own. */
+  get #vmcs(): Vmcs {
+    return this.#nested?.vmx.active ?? this.#vmcs01
+  }
+
+  get #inL2(): boolean {
+    return this.#nested?.vmx.inL2 ?? false
   }
 
   /** The logical processor to which it is pinned. */
@@ -164,7 +174,8 @@ export class Vcpu implements VcpuPort {
   moveTo(processor: HostProcessor, invalidate: (processor: HostProcessor) => void): void {
     assert(!this.#running, 'only a sleeping virtual processor moves')
     processor.retain()
-    this.#vmcs.moveTo(processor)
+    this.#vmcs01.moveTo(processor)
+    this.#nested?.vmx.moveTo(processor)
     const { number } = this.#processor
     this.#processor.release()
     this.#processor = processor
@@ -198,8 +209,12 @@ export class Vcpu implements VcpuPort {
 
   /** Executes one operation as the guest would, with every VM exit and interrupt that comes with it. */
   *execute(operation: Operation): Software<GuestResult> {
+    const inL2 = this.#inL2
     for (;;) {
+      if (this.#nested?.vmx.shutdown) return guestResult('halted')
       yield* this.#enter()
+      // An interrupt of L1's ended the turn of L2, whose operation this is.
+      if (inL2 && !this.#inL2) return guestResult('vmExit')
       const result = this.processor.port.execute(operation)
       switch (result.outcome) {
         case 'done':
@@ -223,24 +238,20 @@ export class Vcpu implements VcpuPort {
   /** "Virtual-Interrupt Delivery": the processor took the guest to its handler, and the operation waits. */
   *#deliveredByProcessor(vector: number): Software {
     this.#counters.delivered(vector)
-    this.#tell('interrupt', `takes vector ${hex(vector)}, delivered by the processor`, {
-      step: 'delivered',
-      guestVector: hex(vector),
-    })
+    const detail = { step: 'delivered', guestVector: hex(vector) }
+    this.#tell('interrupt', `takes vector ${hex(vector)}, delivered by the processor`, detail)
     yield* this.#handle(vector, true)
   }
 
   *#handle(vector: number, interruptFlag: boolean): Software {
     yield* this.#software!.interrupt(vector, interruptFlag)
-    this.#tell('interrupt', `has handled vector ${hex(vector)}`, {
-      step: 'handled',
-      vector,
-    })
+    this.#tell('interrupt', `has handled vector ${hex(vector)}`, { step: 'handled', vector })
   }
 
   /** Enters the guest unless it is entered, and runs the handlers of what was injected. */
   *#enter(): Software {
     while (!this.#inGuest) {
+      this.#interruptL1()
       const image = this.interruptsEnabled
       this.#prepareEvent()
       const op = this.#vmcs.entryOperation()
@@ -255,40 +266,37 @@ export class Vcpu implements VcpuPort {
     }
   }
 
-  /** "Event Injection": an exception first, else the interrupt that may be taken; a window for one that may not. */
+  /** L1 may be interrupted instead of its guest. */
+  #interruptL1(): void {
+    const vector = this.apic.deliverable
+    if (!this.#inL2 || vector < 0 || this.#events.exception !== undefined) return
+    if (this.#nested?.interruptL1(vector, () => this.apic.acknowledge(vector))) this.#readState()
+  }
+
+  /** What is remembered of the guest that runs. */
+  #readState(): void {
+    this.#rflags = this.#vmcs.read(VMCS.guestRflags)
+    this.#interruptibility = this.#vmcs.read(VMCS.guestInterruptibilityState)
+  }
+
   #prepareEvent(): void {
     this.#virtualized?.prepareEntry()
-    // Where the processor delivers, nothing but exceptions is injected.
-    const requested = this.#virtualized === undefined ? this.apic.deliverable : -1
-    let window = requested >= 0
-    if (this.#exception !== undefined) {
-      const { vector, error } = this.#exception
-      this.#exception = undefined
-      const information = interruptionInformation(EVENT_TYPE.hardwareException, vector, error !== undefined)
-      if (error !== undefined) this.#vmcs.write(VMCS.entryExceptionErrorCode, error)
-      this.#vmcs.write(VMCS.entryInterruptionInformation, information)
-    } else if (requested >= 0 && this.interruptsEnabled && (this.#interruptibility & BLOCKING) === 0) {
-      this.apic.acknowledge(requested)
-      this.#counters.injected(requested)
-      this.#vmcs.write(
-        VMCS.entryInterruptionInformation,
-        interruptionInformation(EVENT_TYPE.externalInterrupt, requested),
-      )
-      this.#tell('interrupt', `vector ${hex(requested)} is injected`, {
-        step: 'injected',
-        guestVector: hex(requested),
-      })
-      window = this.apic.deliverable >= 0
-    }
-    if (window !== this.#windowExiting) {
-      this.#windowExiting = window
-      const controls = this.#vmcs.read(VMCS.primaryProcessorBasedControls)
-      const { interruptWindowExiting } = PRIMARY
-      this.#vmcs.write(
-        VMCS.primaryProcessorBasedControls,
-        window ? controls | interruptWindowExiting : controls & ~interruptWindowExiting,
-      )
-    }
+    const window = this.#events.prepare({
+      vmcs: this.#vmcs,
+      mayInterrupt: this.interruptsEnabled && (this.#interruptibility & BLOCKING) === 0,
+      // Where the processor delivers, nothing but exceptions is injected.
+      requested: () => (this.#virtualized === undefined ? this.apic.deliverable : -1),
+      acknowledge: vector => this.#injectInterrupt(vector),
+    })
+    if (this.#inL2) this.#nested?.openWindow(window)
+    else this.#events.openWindow(this.#vmcs, window)
+  }
+
+  #injectInterrupt(vector: number): void {
+    this.apic.acknowledge(vector)
+    this.#counters.injected(vector)
+    const detail = { step: 'injected', guestVector: hex(vector) }
+    this.#tell('interrupt', `vector ${hex(vector)} is injected`, detail)
   }
 
   /** Answers a VM exit. Returns the result of the operation that caused it; undefined: it must be offered again. */
@@ -297,28 +305,25 @@ export class Vcpu implements VcpuPort {
     const reason = this.#vmcs.read(VMCS.exitReason)
     assert((reason & ENTRY_FAILURE) === 0, `guest state is valid (exit reason ${hex(reason)})`)
     const exit = readExit(this.#vmcs, reason & 0xffff)
-    this.#rflags = this.#vmcs.read(VMCS.guestRflags)
-    this.#interruptibility = this.#vmcs.read(VMCS.guestInterruptibilityState)
+    this.#readState()
     this.#counters.exit(exit.reason)
-    const answer = yield* handleExit(exit, operation, this, this.#board)
-    const record: ExitRecord = {
-      reason: exitName(exit.reason),
-      code: exit.reason,
-      qualification: decodeQualification(exit),
-      ...(exit.reason === EXIT_REASON.eptViolation && {
-        guestPhysicalAddress: hex(exit.guestPhysicalAddress),
-      }),
-      handledBy: answer.by,
-      operation: this.#operation,
-    }
+    const level = this.#nested === undefined ? undefined : this.#inL2 ? 2 : 1
+    const answer =
+      this.#nested === undefined
+        ? yield* handleExit(exit, operation, this, this.#board)
+        : yield* this.#nested.handle(exit, operation)
+    const record = recordOf(exit, answer.by, this.#operation, level)
     this.#exits.push(record)
-    this.#tell('vmExit', `exits: ${record.reason}, answered by ${record.handledBy}`, { ...record })
+    const who = level === 2 ? 'exits from L2' : 'exits'
+    this.#tell('vmExit', `${who}: ${record.reason}, answered by ${record.handledBy}`, { ...record })
     if (answer.exception !== undefined) {
-      this.#exception = answer.exception
+      this.#events.exception = answer.exception
       yield* this.#enter()
       return guestResult('exception', { vector: answer.exception.vector, error: answer.exception.error ?? 0 })
     }
-    if (answer.result !== undefined) this.#skip()
+    this.#inGuest = answer.entered ?? false
+    if (answer.switched && !answer.entered) this.#readState()
+    else if (answer.result !== undefined && !answer.entered) this.#skip()
     return answer.result
   }
 
@@ -346,14 +351,14 @@ export class Vcpu implements VcpuPort {
   /** VMWRITE of a guest-state field by a user; what is remembered of the guest's state follows. */
   writeVmcs(field: number, [low, high]: Word64): void {
     this.#vmcs.write(field, low, high)
-    this.#rflags = this.#vmcs.read(VMCS.guestRflags)
-    this.#interruptibility = this.#vmcs.read(VMCS.guestInterruptibilityState)
+    this.#readState()
   }
 
   /** Leaves nothing behind on the processor. */
   free(): void {
     assert(!this.#inGuest, 'a virtual processor is freed in root mode')
-    this.#vmcs.free()
+    this.#nested?.vmx.free()
+    this.#vmcs01.free()
     this.processor.release()
   }
 
@@ -370,6 +375,7 @@ export class Vcpu implements VcpuPort {
       processorPriority: this.apic.processorPriority,
       ...this.#counters.view(),
       ...(descriptor && { notification: descriptor.view() }),
+      ...(this.#nested && { nested: { running: this.#inL2 ? 'l2' : 'l1', ...this.#nested.counters.view() } }),
     }
   }
 
@@ -378,15 +384,16 @@ export class Vcpu implements VcpuPort {
       version: 2,
       number: this.number,
       processor: this.processor.number,
-      vmcs: this.#vmcs.page,
+      vmcs: this.#vmcs01.page,
       running: this.#running,
       rflags: this.#rflags,
       interruptibility: this.#interruptibility,
-      windowExiting: this.#windowExiting,
+      windowExiting: this.#events.windowExiting,
       counters: this.#counters.save(),
       kicked: this.#virtualized?.kicked ?? false,
       apic: this.apic.save(),
       software: this.#software?.save() ?? null,
+      nested: this.#nested?.save() ?? null,
     }
   }
 }

@@ -18,6 +18,9 @@ import { DEVICE_WINDOW_32, DEVICE_WINDOW_64, SLOT_EVENT_VECTOR } from './formats
 import { GuestMemory } from './guest-memory.ts'
 import type { HostPages } from './host-pages.ts'
 import type { HostProcessor } from './host-processor.ts'
+import { GuestWords } from './nested/guest-words.ts'
+import { NestedExits } from './nested/nested-exits.ts'
+import { NestedVmx } from './nested/nested-vmx.ts'
 import type { GuestImage, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
 import { Vcpu } from './vcpu.ts'
 import { type InterruptCommand, isVectored, VirtualApic } from './virtual-apic.ts'
@@ -44,6 +47,8 @@ export class Machine implements VcpuBoard, FunctionHost {
   readonly vcpus: Vcpu[] = []
   readonly bus: VirtualBus<VirtualFunction>
   readonly interrupts: InterruptDelivery
+  /** Whether guests find VMX. */
+  readonly nested: boolean
   readonly #context: MachineContext
   readonly #ept: ExtendedPageTable
   /** Unless the hypervisor emulates the local APICs. */
@@ -58,6 +63,7 @@ export class Machine implements VcpuBoard, FunctionHost {
     this.name = options.name
     this.memoryMiB = options.memoryMiB
     this.interrupts = options.interrupts ?? 'emulated'
+    this.nested = options.nested ?? false
     this.memory = new GuestMemory(context.machine, context.host.memory, options.memoryMiB * 2 ** 20)
     this.bus = new VirtualBus(() => this.raise(this.vcpus[0]!, SLOT_EVENT_VECTOR))
     try {
@@ -85,14 +91,22 @@ export class Machine implements VcpuBoard, FunctionHost {
   #addVcpu(number: number, processor: HostProcessor): void {
     processor.retain()
     let vmcs: Vmcs | undefined
+    let vmx: NestedVmx | undefined
     try {
       vmcs = new Vmcs(processor, this.#context.pages)
       vmcs.initialize(this.#ept.root)
       const { name } = this
       const { engine } = this.#context
       const interrupts = this.#localApic(number, processor, vmcs)
-      this.vcpus.push(new Vcpu({ name, number, processor, vmcs, board: this, engine, ...interrupts }))
+      if (this.nested) {
+        const memory = new GuestWords(this.#context.machine, this.memory)
+        vmx = new NestedVmx(this.#context, { processor, number, vmcs01: vmcs, ept01: this.#ept, memory })
+      }
+      const vcpu = new Vcpu({ name, number, processor, vmcs, board: this, engine, ...interrupts })
+      if (vmx !== undefined) vcpu.nest(new NestedExits(vmx, vcpu, this))
+      this.vcpus.push(vcpu)
     } catch (error) {
+      vmx?.free()
       vmcs?.free()
       processor.release()
       throw error
@@ -298,6 +312,7 @@ export class Machine implements VcpuBoard, FunctionHost {
   unmap(guestPage: PageNumber, pages: number): void {
     this.#ept.unmap(guestPage, pages)
     for (const processor of new Set(this.vcpus.map(vcpu => vcpu.processor))) this.#invalidateEpt(processor)
+    for (const vcpu of this.vcpus) vcpu.dropShadow()
   }
 
   #invalidateEpt(processor: HostProcessor): void {
@@ -317,6 +332,7 @@ export class Machine implements VcpuBoard, FunctionHost {
       memoryMiB: this.memoryMiB,
       memory: this.memory.ranges,
       interrupts: this.interrupts,
+      nested: this.nested,
       vcpus: this.vcpus.map(vcpu => vcpu.view()),
       devices: this.bus.devices.map(device => device.view()),
     }
@@ -327,6 +343,7 @@ export class Machine implements VcpuBoard, FunctionHost {
       version: 1,
       name: this.name,
       interrupts: this.interrupts,
+      nested: this.nested,
       memory: this.memory.save(),
       ept: this.#ept.save(),
       bus: this.bus.save(),

@@ -66,6 +66,17 @@ const GUEST_OPERANDS: Readonly<Record<string, Operands>> = {
   ud2: {},
   int3: {},
   int: { vector: { bits: 16 } },
+  vmxon: { address: PHYSICAL },
+  vmclear: { address: PHYSICAL },
+  vmptrld: { address: PHYSICAL },
+  vmptrst: {},
+  vmxoff: {},
+  vmlaunch: {},
+  vmresume: {},
+  vmread: { field: 'field' },
+  vmwrite: { field: 'field', value: LONG },
+  invept: { type: WORD, eptp: MAYBE_LONG },
+  invvpid: { type: WORD, vpid: MAYBE_LONG, address: MAYBE_LONG },
 }
 
 const OPERANDS: Readonly<Record<string, Operands>> = {
@@ -104,17 +115,6 @@ const OPERANDS: Readonly<Record<string, Operands>> = {
   fault: { vector: { bits: 16 }, error: MAYBE },
   taskSwitch: { selector: SELECTOR, source: [0, 1, 2, 3] },
   vmfunc: { function: WORD, index: WORD },
-  vmxon: { address: PHYSICAL },
-  vmclear: { address: PHYSICAL },
-  vmptrld: { address: PHYSICAL },
-  vmptrst: {},
-  vmxoff: {},
-  vmlaunch: {},
-  vmresume: {},
-  vmread: { field: 'field' },
-  vmwrite: { field: 'field', value: LONG },
-  invept: { type: WORD, eptp: MAYBE_LONG },
-  invvpid: { type: WORD, vpid: MAYBE_LONG, address: MAYBE_LONG },
 }
 
 const isWidths = (form: Form): form is readonly number[] => Array.isArray(form)

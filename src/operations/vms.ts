@@ -56,6 +56,7 @@ const VmView = Fields(
     vcpus: Count(64),
     memoryMiB: Count(2 ** 40),
     interrupts: Words(...INTERRUPT_DELIVERY),
+    nested: Type.Boolean(),
     memory: Type.Array(Fields({ base: Hex, size: Count(Number.MAX_SAFE_INTEGER) }), {
       description: 'Ranges of guest memory, guest-physical',
     }),
@@ -85,6 +86,7 @@ const vmView = (vm: VirtualMachine): Static<typeof VmView> => ({
   vcpus: vm.vcpus.length,
   memoryMiB: vm.memoryMiB,
   interrupts: vm.interrupts,
+  nested: vm.nested,
   memory: vm.memory.map(({ base, size }) => ({ base: hex(base), size })),
   devices: vm.devices.map(deviceView),
 })
@@ -110,6 +112,9 @@ export const createVm = operation({
     vcpus: Count(64, 1),
     memoryMiB: Count(2 ** 30, 2),
     interrupts: Type.Optional(Words(...INTERRUPT_DELIVERY)),
+    nested: Type.Optional(
+      Type.Boolean({ description: 'The guest finds VMX, and may run guests of its own' }),
+    ),
   }),
   output: VmView,
   errors: ['notFound', 'poweredOff', 'nameTaken', 'outOfMemory', 'outOfResources', 'unsupported'],

@@ -118,7 +118,8 @@ export function failEntry(core: Core, basicReason: number, qualification: number
 function saveGuest(core: Core, information: ExitInformation): void {
   const { vmcs, registers } = core
   if (information.resume) registers[REGISTER.rflags]! |= RFLAGS.RF
-  else registers[REGISTER.rflags]! &= ~RFLAGS.RF
+  // Between two operations RF stays what it was: a fault's handler may just have returned.
+  else if (!information.keepsPendingDebug) registers[REGISTER.rflags]! &= ~RFLAGS.RF
   const byMovSs = (registers[REGISTER.interruptibility]! & INTERRUPTIBILITY.blockingByMovSs) !== 0
   if (!byMovSs && !information.keepsPendingDebug) {
     registers[REGISTER.pendingDebug] = 0

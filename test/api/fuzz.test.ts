@@ -16,6 +16,7 @@ afterAll(() => server.app.close())
 /** A right value for every field of a body. */
 const GOOD: Readonly<Record<string, unknown>> = {
   topology: 'one-socket-82576',
+  nested: false,
   costs: 'nehalem',
   name: 'other',
   seed: 1,

@@ -77,7 +77,8 @@ const segments: [VmcsFieldName, number][] = (['Ss', 'Ds', 'Es', 'Fs', 'Gs'] as c
   ],
 )
 
-const FIELDS: readonly (readonly [VmcsFieldName, number | Word64])[] = [
+/** The VMCS of the ready guest. */
+export const READY_FIELDS: readonly (readonly [VmcsFieldName, number | Word64])[] = [
   ['pinBasedControls', PIN],
   ['primaryProcessorBasedControls', PRIMARY],
   ['secondaryProcessorBasedControls', SECONDARY],
@@ -119,6 +120,34 @@ const TABLE_ENTRY = 7
 const EPT_ALL = 7
 const EPT_PAGE = 0x37
 
+/** EPT of the ready guest, and in its memory page tables, IDT, GDT and TSS. */
+export function writeTables(writeDword: (address: number, word: number) => void): void {
+  writeDword(AT.pml5, AT.pml4 | EPT_ALL)
+  writeDword(AT.pml4, AT.pdpt | EPT_ALL)
+  writeDword(AT.pdpt, AT.pd | EPT_ALL)
+  writeDword(AT.pd, AT.pt | EPT_ALL)
+  for (let page = 0; page < 512; page++) {
+    writeDword(AT.pt + page * 8, (AT.guest + page * 0x1000) | EPT_PAGE)
+  }
+  const write = (address: number, ...words: readonly number[]) => {
+    for (const [i, word] of words.entries()) writeDword(AT.guest + address + i * 4, word)
+  }
+  write(GUEST.pml4, GUEST.pdpt | TABLE_ENTRY)
+  write(GUEST.pdpt, GUEST.pd | TABLE_ENTRY)
+  write(GUEST.pd, GUEST.pt | TABLE_ENTRY)
+  for (let page = 0; page < 512; page++) write(GUEST.pt + page * 8, (page * 0x1000) | TABLE_ENTRY)
+  // Interrupt gates of DPL 0, 16 bytes of handler for each vector.
+  for (let vector = 0; vector < 256; vector++) {
+    const handler = GUEST.handlers + vector * 16
+    const low = (SELECTOR.code << 16) | (handler & 0xffff)
+    write(GUEST.idt + vector * 16, low, (handler & 0xffff_0000) | 0x8e00, 0, 0)
+  }
+  // 64-bit code, data, and a busy TSS.
+  write(GUEST.gdt + SELECTOR.code, 0xffff, 0x00af_9b00, 0xffff, 0x00cf_9300)
+  write(GUEST.gdt + SELECTOR.task, (GUEST.tss << 16) | 0x67, 0x8b01, 0, 0)
+  write(GUEST.tss + 4, GUEST.stack + 0x800, 0)
+}
+
 const TIME_PASSES = 'time passes'
 
 export class VmxMachine {
@@ -141,39 +170,8 @@ export class VmxMachine {
     for (const region of [AT.vmxon, AT.vmcs, AT.otherVmcs]) this.map.writeDword(region, revision)
     this.run({ op: 'vmxon', address: AT.vmxon })
     this.run({ op: 'vmptrld', address: AT.vmcs })
-    for (const [name, value] of FIELDS) this.set(name, value)
-    this.#writeEpt()
-    this.#writeGuest()
-  }
-
-  #writeEpt(): void {
-    this.map.writeDword(AT.pml5, AT.pml4 | EPT_ALL)
-    this.map.writeDword(AT.pml4, AT.pdpt | EPT_ALL)
-    this.map.writeDword(AT.pdpt, AT.pd | EPT_ALL)
-    this.map.writeDword(AT.pd, AT.pt | EPT_ALL)
-    for (let page = 0; page < 512; page++) {
-      this.map.writeDword(AT.pt + page * 8, (AT.guest + page * 0x1000) | EPT_PAGE)
-    }
-  }
-
-  #writeGuest(): void {
-    const write = (address: number, ...words: readonly number[]) => {
-      for (const [i, word] of words.entries()) this.map.writeDword(AT.guest + address + i * 4, word)
-    }
-    write(GUEST.pml4, GUEST.pdpt | TABLE_ENTRY)
-    write(GUEST.pdpt, GUEST.pd | TABLE_ENTRY)
-    write(GUEST.pd, GUEST.pt | TABLE_ENTRY)
-    for (let page = 0; page < 512; page++) write(GUEST.pt + page * 8, (page * 0x1000) | TABLE_ENTRY)
-    // Interrupt gates of DPL 0, 16 bytes of handler for each vector.
-    for (let vector = 0; vector < 256; vector++) {
-      const handler = GUEST.handlers + vector * 16
-      const low = (SELECTOR.code << 16) | (handler & 0xffff)
-      write(GUEST.idt + vector * 16, low, (handler & 0xffff_0000) | 0x8e00, 0, 0)
-    }
-    // 64-bit code, data, and a busy TSS.
-    write(GUEST.gdt + SELECTOR.code, 0xffff, 0x00af_9b00, 0xffff, 0x00cf_9300)
-    write(GUEST.gdt + SELECTOR.task, (GUEST.tss << 16) | 0x67, 0x8b01, 0, 0)
-    write(GUEST.tss + 4, GUEST.stack + 0x800, 0)
+    for (const [name, value] of READY_FIELDS) this.set(name, value)
+    writeTables((address, word) => this.map.writeDword(address, word))
   }
 
   run(operation: Operation): OperationResult {

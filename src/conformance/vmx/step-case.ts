@@ -123,11 +123,17 @@ export const compile = (row: Row): ProcessorCase => ({
   id: row.id,
   source: `x86/${IN_VMX_C.includes(row.source) ? 'vmx.c' : 'vmx_tests.c'} ${row.source}`,
   states: row.states,
-  run: () => runRow(row),
+  run: () => runRow(row, new VmxMachine(row.capabilities)),
 })
 
-function runRow({ steps, capabilities }: Row): string | undefined {
-  const machine = new VmxMachine(capabilities)
+/** What a row needs of a machine. */
+export type RowMachine = Pick<VmxMachine, 'set' | 'get' | 'run' | 'enter' | 'send' | 'advance'> & {
+  readonly map: Pick<VmxMachine['map'], 'readDword' | 'writeDword'>
+  readonly cpu: Pick<VmxMachine['cpu'], 'takeInterrupt'>
+}
+
+/** Carries a row's steps out; what was different, or `undefined`. */
+export function runRow({ steps }: Row, machine: RowMachine): string | undefined {
   for (const [index, step] of steps.entries()) {
     const problem = carryOut(machine, step)
     if (problem !== undefined) return `step ${index + 1}: ${problem}`
@@ -143,7 +149,7 @@ const tell = (value: number | Word64): string =>
   typeof value === 'number' ? hex(value) : hex64(value[0], value[1])
 
 /** What was different, or `undefined`. */
-function carryOut(machine: VmxMachine, step: Step): string | undefined {
+function carryOut(machine: RowMachine, step: Step): string | undefined {
   if ('set' in step) machine.set(step.set, step.to)
   else if ('memory' in step) {
     for (const [i, word] of step.words.entries()) machine.map.writeDword(step.memory + i * 4, word)
@@ -170,7 +176,7 @@ function carryOut(machine: VmxMachine, step: Step): string | undefined {
 const RESULT_KEYS = ['error', 'vector', 'low', 'high', 'ecx'] as const
 
 function judge(
-  machine: VmxMachine,
+  machine: RowMachine,
   result: OperationResult,
   expected: Expectation,
   what: string,
@@ -206,7 +212,7 @@ const EXIT_FIELDS = {
   physical: 'guestPhysicalAddress',
 } as const satisfies Record<string, VmcsFieldName>
 
-function judgeExit(machine: VmxMachine, expected: ExpectedExit): string | undefined {
+function judgeExit(machine: RowMachine, expected: ExpectedExit): string | undefined {
   const reason = machine.get('exitReason')[0]
   const wanted = (EXIT_REASON[expected.exit] | (expected.entryFailure ? 0x8000_0000 : 0)) >>> 0
   if (reason !== wanted)

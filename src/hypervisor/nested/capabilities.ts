@@ -1,5 +1,5 @@
 /** What VMX the hypervisor shows to a guest: the processor's capability MSRs without what is not emulated for L2. */
-import { EXIT_CONTROLS, ENTRY_CONTROLS, PIN_BASED, PRIMARY, SECONDARY } from '../../vmx/formats/controls.ts'
+import { ENTRY_CONTROLS, EXIT_CONTROLS, PIN_BASED, PRIMARY, SECONDARY } from '../../vmx/formats/controls.ts'
 import { EPTP } from '../../vmx/formats/ept.ts'
 import { MSR } from '../../vmx/formats/msrs.ts'
 import type { Word64 } from '../../vmx/formats/operations.ts'
@@ -28,8 +28,8 @@ const HIDDEN = {
     ENTRY_CONTROLS.deactivateDualMonitorTreatment,
 } as const
 
-/** IA32_VMX_EPT_VPID_CAP: no 5-level walks, no accessed and dirty flags, no advanced information on violations. */
-const HIDDEN_EPT = (1 << 7) | (1 << 21) | (1 << 22)
+/** IA32_VMX_EPT_VPID_CAP: no 5-level walks, no accessed and dirty flags. */
+const HIDDEN_EPT = (1 << 7) | (1 << 21)
 /** IA32_VMX_MISC: no activity state but active. */
 const HIDDEN_MISC = (1 << 6) | (1 << 7) | (1 << 8)
 const REVISION_BITS = 0x7fff_ffff

@@ -1,6 +1,7 @@
 /** A walk of the EPT that L1 made for L2, in memory of L1: what the processor would have found there. */
-import { EPT_ENTRY, EPT_MEMORY_TYPE } from '../../vmx/formats/ept.ts'
+
 import type { PageNumber } from '../../core/index.ts'
+import { EPT_ENTRY, EPT_MEMORY_TYPE } from '../../vmx/formats/ept.ts'
 import type { GuestWords } from './guest-words.ts'
 
 const { R, W, X, LEAF, MT } = EPT_ENTRY
@@ -57,8 +58,15 @@ export function walkGuestEpt(
 }
 
 /** "EPT Misconfigurations", for an entry that is present. */
-function misconfigured(low: number, high: number, level: number, leaf: boolean, features: EptFeatures): boolean {
-  if ((low & R.mask) === 0 && ((low & W.mask) !== 0 || ((low & X.mask) !== 0 && !features.executeOnly))) return true
+function misconfigured(
+  low: number,
+  high: number,
+  level: number,
+  leaf: boolean,
+  features: EptFeatures,
+): boolean {
+  if ((low & R.mask) === 0 && ((low & W.mask) !== 0 || ((low & X.mask) !== 0 && !features.executeOnly)))
+    return true
   if ((high & 0xf_ffff) >= 2 ** (features.addressWidth - 32)) return true
   if (!leaf) return (low & (level === LEVELS ? RESERVED_TOP : RESERVED_TABLE)) !== 0
   if (!LEGAL_TYPES.includes((low & MT.mask) >>> MT.shift)) return true

@@ -89,7 +89,7 @@ export class Paravirtual extends PreparedKernel {
 
   #hypercall(name: string): void {
     this.ledger.count('hypercall', name)
-    this.callHypervisor(HYPERCALL_VECTOR)
+    if (this.inGuest) this.callHypervisor(HYPERCALL_VECTOR)
   }
 
   #request(call: ParavirtualCall, operation: Operation): OutcomeRecord | undefined {
@@ -179,7 +179,9 @@ export class Paravirtual extends PreparedKernel {
     this.reload()
   }
 
+  /** Whoever looks at the guest's tables finds them as the kernel meant them: it leaves its lazy mode first. */
   override readGuest(address: number): number {
+    this.#flushQueue()
     return this.space.read(address)
   }
 }

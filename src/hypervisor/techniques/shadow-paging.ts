@@ -30,6 +30,9 @@ export type ShadowFault =
   /** The linear address belongs to the hypervisor. `page` is where the guest maps it. */
   | { readonly kind: 'hole'; readonly address: number }
 
+/** Role of a shadow table that cuts a large page of the guest into small ones. */
+const LARGE = 4
+
 const TABLE_RIGHTS = ENTRY.P | ENTRY.W | ENTRY.U | ENTRY.A
 
 export class ShadowPaging {
@@ -73,6 +76,7 @@ export class ShadowPaging {
     const table = { page: this.#host.allocate(), guestTable, level }
     this.#tables.set(key, table)
     this.#ledger.count('shadowTableAllocated', `level${level}`)
+    if ((role & LARGE) !== 0) return table
     const siblings = this.#ofGuestTable.get(guestTable)
     if (siblings === undefined) {
       this.#ofGuestTable.set(guestTable, [table])
@@ -150,8 +154,9 @@ export class ShadowPaging {
     for (let level = format.levels; level > 1; level--) {
       const index = indexAt(format, level, low, high)
       const visited = walk.path[format.levels - level]
-      // Below a large page of the guest the shadow goes on with tables of its own, which nothing traces.
       const entry = visited?.entry ?? 0
+      // Below a large page of the guest the shadow goes on with a table of its own, which no table of the guest matches.
+      if (level === 2 && (entry & ENTRY.PS) !== 0) role |= LARGE
       if ((entry & ENTRY.W) === 0) role |= 1
       if ((entry & ENTRY.U) === 0) role |= 2
       const child = this.#table(Math.floor((entry >>> 0) / PAGE_SIZE), level - 1, role)
