@@ -243,7 +243,7 @@ export class Hypervisor {
     for (;;) {
       this.#context.host.serviceInterrupts()
       yield* this.#context.host.answerPageRequests()
-      const plugged = yield* this.#context.host.serveHotplug(address => this.#surrender(address))
+      const plugged = yield* this.#context.host.servePorts(address => this.#surrender(address))
       const woken = this.#vcpus.find(vcpu => vcpu.wakes)
       if (woken !== undefined) yield* woken.wake()
       else if (!plugged) return

@@ -49,7 +49,7 @@ export function bareHost(processorCount = 2, image: GuestImage = guestKernel) {
     memory: new PageAllocator([{ first: 4096, pages: PAGES - 4096 }]),
     interrupt,
     // biome-ignore lint/correctness/useYield: nothing is plugged here
-    *serveHotplug() {
+    *servePorts() {
       return false
     },
     // biome-ignore lint/correctness/useYield: nobody asks for pages here
