@@ -16,6 +16,7 @@ import { driverNamed } from './driver-table.ts'
 import { ErrorService } from './error-service.ts'
 import { allocatablePages, memoryPages, readFirmwareTables } from './firmware-tables.ts'
 import { Hotplug, type Surrender } from './hotplug.ts'
+import { InterruptPosting } from './interrupt-posting.ts'
 import { HostInterrupts } from './interrupts.ts'
 import { Iommu } from './iommu/iommu.ts'
 import { enableFaultInterrupt, enablePageRequestInterrupt } from './iommu/unit-interrupts.ts'
@@ -46,6 +47,8 @@ const DEFAULT_COMMAND_LINE = 'intel_iommu=on'
 
 export class HostKernel {
   readonly memory: PageAllocator
+  /** What the hypervisor needs for posted interrupts. */
+  readonly posting: InterruptPosting
   readonly vfio: { attach(address: string, owner: string): Software<AssignedFunction> }
   readonly #options: HostOptions
   readonly #parameters: KernelParameters
@@ -125,6 +128,7 @@ export class HostKernel {
     })
     this.#iommu = iommu
     this.#interrupts = interrupts
+    this.posting = new InterruptPosting(interrupts)
     this.#drivers = drivers
     this.#sriov = new SriovControl({
       scanner: this.#scanner,

@@ -12,11 +12,13 @@ import { errorLog, route } from './fabric.ts'
 import { functions, oneFunction, readConfig, resetFunction, setNumVfs } from './functions.ts'
 import { groups, oneGroup } from './groups.ts'
 import { exportPlatform, importTopology } from './interchange.ts'
+import { interruptVcpu, localApic, moveVcpu, traceInterrupt, virtualApic } from './interrupts.ts'
 import { judge } from './judge.ts'
 import type { Operation } from './operation.ts'
 import { createPlatform, deletePlatform, platformState, platforms, power } from './platforms.ts'
 import { injectError, insertCard, links, pressButton, pullCard, setLink } from './slots.ts'
 import { dma, interrupt } from './stimulus.ts'
+import { compareTechniques, workloads } from './techniques.ts'
 import {
   createTopology,
   deleteTopology,
@@ -28,6 +30,7 @@ import {
 import { caches, tables } from './unit-tables.ts'
 import { explain, faults, registers, units } from './units.ts'
 import { runVcpu, vcpu } from './vcpus.ts'
+import { runProcessor, vmcs, writeVmcs } from './vmcs.ts'
 import { attach, createVm, deleteVm, detach, readMemory, vm, vms, writeMemory } from './vms.ts'
 
 export const OPERATIONS = {
@@ -83,6 +86,16 @@ export const OPERATIONS = {
   writeMemory,
   vcpu,
   runVcpu,
+  vmcs,
+  writeVmcs,
+  runProcessor,
+  virtualApic,
+  interruptVcpu,
+  moveVcpu,
+  localApic,
+  traceInterrupt,
+  workloads,
+  compareTechniques,
   events,
 } as const
 

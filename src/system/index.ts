@@ -1,2 +1,9 @@
-export type { DmaPart, DmaReport, InterruptReport } from './reports.ts'
+export type { DmaPart, DmaReport, InterruptJourney, InterruptReport } from './reports.ts'
 export { type PowerAction, SimulatedPlatform, type SimulatedPlatformOptions } from './simulated-platform.ts'
+export {
+  type ComparisonOptions,
+  compareTechniques,
+  type TechniqueComparison,
+  type TechniqueReport,
+} from './technique-comparison.ts'
+export { tellComparison } from './technique-report.ts'
