@@ -1,5 +1,7 @@
 /** The files in `openapi/`, as they follow from the code. A test compares them with those that are checked in. */
 import { experimentJsonSchema } from '../experiments/index.ts'
+import { workloadJsonSchema } from '../guest/index.ts'
+import { costTableJsonSchema } from '../hypervisor/index.ts'
 import { installation } from '../operations/index.ts'
 import { topologyJsonSchema } from '../platform/index.ts'
 import { buildApp } from './app.ts'
@@ -14,5 +16,7 @@ export async function contractFiles(): Promise<readonly (readonly [name: string,
     ['openapi.json', text(JSON.parse(body))],
     ['topology.schema.json', text(topologyJsonSchema())],
     ['experiment.schema.json', text(experimentJsonSchema())],
+    ['workload.schema.json', text(workloadJsonSchema())],
+    ['costs.schema.json', text(costTableJsonSchema())],
   ]
 }

@@ -45,8 +45,6 @@ export class EventStream {
     }, options.heartbeatMs)
     response.on('drain', this.#drained)
     response.on('close', this.#stop)
-    // A client that knows more than there is resumes a stream of another life of the platform.
-    if (after > trace.last) this.#gap(trace.oldest)
     this.#schedule()
   }
 
@@ -64,9 +62,10 @@ export class EventStream {
 
   #pump = (): void => {
     this.#scheduled = false
-    if (this.#response.destroyed || this.#response.writableEnded) return
-    if (this.#sent + 1 < this.#trace.oldest) this.#gap(this.#trace.oldest)
-    let text = ''
+    if (this.#stall !== undefined || this.#response.destroyed || this.#response.writableEnded) return
+    // A client that knows more than there is resumes a stream of another life of the platform.
+    const lost = this.#sent + 1 < this.#trace.oldest || this.#sent > this.#trace.last
+    let text = lost ? this.#gap(this.#trace.oldest) : ''
     for (const event of this.#trace.since(this.#sent, BATCH)) {
       text += `id: ${event.sequence}\nevent: ${event.kind}\ndata: ${JSON.stringify(eventView(event))}\n\n`
       this.#sent = event.sequence
@@ -75,11 +74,11 @@ export class EventStream {
     if (this.#sent < this.#trace.last) this.#schedule()
   }
 
-  /** Tells that the events up to the one before `oldest` are lost to this client. */
-  #gap(oldest: number): void {
+  /** The event that tells: those up to the one before `oldest` are lost to this client. */
+  #gap(oldest: number): string {
     const detail = { lastEventId: this.#sent, resumesAt: oldest }
     this.#sent = oldest - 1
-    this.#write(`id: ${this.#sent}\nevent: gap\ndata: ${JSON.stringify(detail)}\n\n`)
+    return `id: ${this.#sent}\nevent: gap\ndata: ${JSON.stringify(detail)}\n\n`
   }
 
   #write(text: string): void {

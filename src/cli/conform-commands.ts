@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import {
   checkConfig,
   checkLinux,
+  checkProcessors,
   configReportOf,
   filesIn,
   judgePolicies,
@@ -12,7 +13,9 @@ import {
   readText,
   replay,
   reportOf,
+  tellCases,
   tellConfigReport,
+  tellProcessors,
   tellReport,
 } from '../conformance/index.ts'
 import { QUIRK_PRESETS, quirksByName } from '../vtd/index.ts'
@@ -24,6 +27,11 @@ const FAILED = 1
 
 interface ConformOptions {
   readonly quirks?: string
+  readonly json?: true
+}
+
+interface VmxOptions {
+  readonly list?: true
   readonly json?: true
 }
 
@@ -57,6 +65,21 @@ export function addConformCommands(root: Command, environment: CommandEnvironmen
     .option('--json', 'print JSON for programs')
     .action((files: readonly string[], { json }: ConformOptions) => {
       tell(judgePolicies(files), json, environment)
+    })
+  conform
+    .command('vmx')
+    .description("run the processors' conformance table, derived from kvm-unit-tests' VMX and APIC suites")
+    .argument('[text]', 'only cases whose identifier or source contains this')
+    .option('--list', 'list the cases instead of running them')
+    .option('--json', 'print JSON for programs')
+    .action((text: string | undefined, { list, json }: VmxOptions) => {
+      if (list) {
+        environment.print(tellCases(text))
+        return
+      }
+      const report = checkProcessors(text)
+      environment.print(json ? toJson(report) : tellProcessors(report, text))
+      if (report.failed > 0) environment.exit(FAILED)
     })
   conform
     .command('config')

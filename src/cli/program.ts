@@ -1,6 +1,7 @@
 /** The command line: parse, call, render. */
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../core/index.ts'
+import { addCompareCommands } from './compare-commands.ts'
 import { addConformCommands } from './conform-commands.ts'
 import { addDocumentCommands } from './document-commands.ts'
 import type { CommandEnvironment } from './environment.ts'
@@ -50,6 +51,7 @@ export function program(environment: CommandEnvironment): Command {
   addDocumentCommands(root, environment)
   addInterchangeCommands(root, environment)
   addConformCommands(root, environment)
+  addCompareCommands(root, environment)
   addGroupCommands(root, environment)
   addPolicyCommands(root, environment)
   addOperationCommands(root, environment)

@@ -3,7 +3,7 @@
  * offsets are `0x…` text, sizes carry their unit, and every block may name where its values are from.
  */
 import { z } from 'zod'
-import { enableTimeSchema, registerOverridesSchema } from './register-overrides.ts'
+import { enableTimeSchema, registerOverridesSchema, resetTimeSchema } from './register-overrides.ts'
 
 const hexText = (digits: number) =>
   z
@@ -203,6 +203,7 @@ const functionSchema = z.strictObject({
   wideWindows: z.boolean().default(true).describe('Bridges: 64-bit prefetchable window'),
   capabilities: z.array(capabilitySchema).default([]),
   overrides: registerOverridesSchema.optional(),
+  resetTimeNs: resetTimeSchema.optional(),
   vitalProductData: z
     .string()
     .regex(/^(?:[0-9a-f]{2})*$/i, 'must be an even number of hexadecimal digits')

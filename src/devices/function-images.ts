@@ -47,6 +47,7 @@ export function definitionFromDataSheet(sheet: DataSheet, number = 0): FunctionD
       } satisfies SriovDefinition,
     }),
     ...(fn.overrides && { overrides: registerOverrides(fn.overrides) }),
+    ...(fn.resetTimeNs !== undefined && { resetTimeNs: fn.resetTimeNs }),
     ...(fn.vitalProductData !== undefined && { vitalProductData: hexToBytes(fn.vitalProductData) }),
     ...(fn.deviceTlbEntries !== undefined && { deviceTlbEntries: fn.deviceTlbEntries }),
     ...(fn.internalPeerToPeer !== undefined && { internalPeerToPeer: fn.internalPeerToPeer }),

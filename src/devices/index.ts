@@ -16,4 +16,9 @@ export {
 export { definitionFromDataSheet, definitionsFromDataSheet } from './function-images.ts'
 export { ImageWriter } from './image-writer.ts'
 export { dataSheetNames, loadDataSheet } from './load-data-sheet.ts'
-export { enableTimeSchema, registerOverrides, registerOverridesSchema } from './register-overrides.ts'
+export {
+  enableTimeSchema,
+  registerOverrides,
+  registerOverridesSchema,
+  resetTimeSchema,
+} from './register-overrides.ts'

@@ -29,6 +29,13 @@ export const enableTimeSchema = z
   .max(1_000_000_000)
   .describe('Virtual time from VF Enable until VFs answer; default 100 ms')
 
+/** Virtual time after a reset in which a function asks to be tried again. */
+export const resetTimeSchema = z
+  .int()
+  .min(0)
+  .max(120_000_000_000)
+  .describe('Virtual time after a reset in which configuration requests end with Request Retry Status')
+
 export const registerOverrides = (
   documents: z.output<typeof registerOverridesSchema>,
 ): readonly RegisterOverride[] =>

@@ -30,7 +30,8 @@ import { ConfigSpace } from './config-space.ts'
 export interface FoundFunction {
   readonly config: ConfigSpace
   readonly classCode: number
-  readonly bars: readonly BaseAddress[]
+  /** Those of a resizable BAR change with the size that is chosen for it. */
+  bars: readonly BaseAddress[]
   /** Bytes of the expansion ROM, and where its register is. */
   readonly rom: { readonly size: number; readonly offset: number }
   /** VF BARs, and how many VFs they must have room for. */
@@ -46,6 +47,8 @@ export interface FoundBridge {
   /** Whether the window registers are there, and how wide they are. */
   readonly io: boolean
   readonly prefetchable: 'none' | '32 bits' | '64 bits'
+  /** Whether it has a slot that cards can be plugged into. */
+  readonly hotplug: boolean
 }
 
 export interface Enumeration {
@@ -210,7 +213,15 @@ function probeBridge(config: ConfigSpace): FoundBridge {
   const there = config.get(PREFETCHABLE_WINDOW.offset, PREFETCHABLE_WINDOW.f.BASE) !== 0
   const wide = config.get(PREFETCHABLE_WINDOW.offset, PREFETCHABLE_WINDOW.f.BASE_WIDTH) === 1
   const prefetchable = there ? (wide ? '64 bits' : '32 bits') : 'none'
-  return { secondary: 0, subordinate: 0, functions: [], io, prefetchable }
+  return { secondary: 0, subordinate: 0, functions: [], io, prefetchable, hotplug: hasHotplugSlot(config) }
+}
+
+/** "Slot Implemented" and "Hot-Plug Capable". */
+function hasHotplugSlot(config: ConfigSpace): boolean {
+  const express = findCapability(config.capabilities(), CAPABILITY.EXPRESS)
+  if (express === undefined || config.get(express, EXPRESS.CAPABILITIES.f.SLOT) === 0) return false
+  const { SLOT_CAPABILITIES } = EXPRESS
+  return config.get(express + SLOT_CAPABILITIES.offset, SLOT_CAPABILITIES.f.HPC) === 1
 }
 
 function sizeVirtualFunctions(config: ConfigSpace): FoundFunction['virtual'] {

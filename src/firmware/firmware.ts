@@ -30,7 +30,7 @@ const BRIDGE_CONTROL_REGISTER = 0xffff_0000
  */
 export function* runFirmware(machine: MachinePort): Software<FirmwareReport> {
   const { roots, functions, buses, notes } = yield* enumerate(machine)
-  const remarks = [...notes, ...(yield* assignAddresses(roots, machine.board.hostBridges))]
+  const remarks = [...notes, ...(yield* assignAddresses(roots, machine.board))]
   for (const one of roots.flat()) yield* enable(one, deviceOf(one) < FIRST_CHIPSET_DEVICE ? deviceOf(one) : 0)
   const tables = placeTables(machine)
   return { functions, buses, tables, notes: remarks }

@@ -4,30 +4,18 @@
  * kernel, which sets them together with VF Enable, but every window has room for the apertures of all VFs.
  *
  * A preset that cannot be kept (outside the host bridge's windows, or meeting another) is given up, with all that
- * depends on it, and reported.
+ * depends on it, and reported. Windows that are kept open for cards to come are given up next, all of them.
  */
 import { hex, NorthbridgeError } from '../core/index.ts'
 import { pause, type Software } from '../engine/index.ts'
-import {
-  IO_UPPER,
-  IO_WINDOW,
-  MEMORY_WINDOW,
-  PREFETCHABLE_BASE_UPPER,
-  PREFETCHABLE_LIMIT_UPPER,
-  PREFETCHABLE_WINDOW,
-} from '../pcie/formats/index.ts'
-import type { BoardHostBridge } from '../platform/board.ts'
+import type { Board, BoardHostBridge } from '../platform/board.ts'
 import { type BaseAddress, programBaseAddress } from './base-addresses.ts'
 import type { ConfigSpace } from './config-space.ts'
 import type { FoundBridge, FoundFunction } from './enumeration.ts'
 import { type Block, hull, misplaced, place, type Range } from './placement.ts'
+import { chooseSizes } from './resizable-bars.ts'
+import { closeWindow, GRANULARITY, openWindow, SPACES, type Space } from './window-registers.ts'
 
-/** The windows of a bridge. */
-type Space = 'io' | 'memory' | 'prefetchable'
-const SPACES: readonly Space[] = ['io', 'memory', 'prefetchable']
-
-/** "I/O Base and I/O Limit", "Memory Base and Memory Limit": granularity of bridge windows in bytes. */
-const GRANULARITY = { io: 0x1000, memory: 0x10_0000, prefetchable: 0x10_0000 } as const
 const ANYWHERE: Range = { base: 0, limit: Number.MAX_SAFE_INTEGER }
 
 /** Something that needs a block of addresses: a BAR, the VF apertures of a PF, or a bridge's window. */
@@ -47,12 +35,26 @@ interface Demand extends Block {
 const FIRST_FREE_PORT = 0x1000
 
 /**
+ * What a slot that cards can be plugged into gets where nothing asks for a window. SeaBIOS opens 2 MiB of each kind of
+ * memory below hot-plug ports (`PCI_BRIDGE_MEM_MIN`) and no I/O below those of PCI Express; Linux's `hpmemsize` and
+ * `hpmmioprefsize` begin with the same 2 MiB.
+ */
+const SLOT_WINDOW: Readonly<Record<Space, number>> = { io: 0, memory: 0x20_0000, prefetchable: 0x20_0000 }
+
+interface Choices {
+  /** Presets are kept. */
+  readonly honour: boolean
+  /** Windows are kept open for cards to come. */
+  readonly reserve: boolean
+}
+
+/**
  * Lays out everything below all host bridges. Host bridges either share their windows or have each its own.
  * Returns remarks for the report; throws `outOfResources`.
  */
 export function* assignAddresses(
   roots: readonly (readonly FoundFunction[])[],
-  hostBridges: readonly BoardHostBridge[],
+  { hostBridges, resizableBars }: Pick<Board, 'hostBridges' | 'resizableBars'>,
 ): Software<string[]> {
   const shared = new Map<string, { windows: BoardHostBridge['windows']; functions: FoundFunction[] }>()
   for (const [i, { windows }] of hostBridges.entries()) {
@@ -62,19 +64,47 @@ export function* assignAddresses(
     shared.set(key, group)
   }
   const notes: string[] = []
-  for (const { functions, windows } of shared.values())
-    notes.push(...(yield* assignWithin(functions, windows)))
+  for (const { functions, windows } of shared.values()) {
+    let reserve = true
+    let layout = yield* layOut(functions, windows, reserve)
+    if (layout.unplaced !== undefined) {
+      reserve = false
+      layout = yield* layOut(functions, windows, reserve)
+      if (layout.unplaced === undefined) notes.push('no room is left for windows of empty slots')
+    }
+    if (resizableBars === 'largestThatFits') {
+      yield* chooseSizes(functions, function* () {
+        return (yield* layOut(functions, windows, reserve)).unplaced === undefined
+      })
+      layout = yield* layOut(functions, windows, reserve)
+    }
+    if (layout.unplaced !== undefined) throw layout.unplaced
+    for (const { demand, address } of layout.placed) {
+      demand.assign(address)
+      yield* pause()
+    }
+    notes.push(...layout.notes)
+  }
   return notes
 }
 
-function* assignWithin(
+interface Layout {
+  readonly placed: readonly { readonly demand: Demand; readonly address: number | undefined }[]
+  readonly notes: readonly string[]
+  /** The first for which there is no memory; ports may run out, memory must not. */
+  readonly unplaced: NorthbridgeError | undefined
+}
+
+/** Where everything would go. Nothing but closing windows has been done to the functions yet. */
+function* layOut(
   functions: readonly FoundFunction[],
   windows: BoardHostBridge['windows'],
-): Software<string[]> {
+  reserve: boolean,
+): Software<Layout> {
   const notes: string[] = []
   const demands: Demand[] = []
   for (const one of functions) {
-    demands.push(...demandsOf(one, true))
+    demands.push(...demandsOf(one, { honour: true, reserve }))
     yield* pause()
   }
   const io = rangeOf(windows.io)
@@ -90,40 +120,41 @@ function* assignWithin(
   }
 
   const ports = settled(true, [io])
-  for (const [i, address] of place(ports, { ...io, base: Math.max(io.base, FIRST_FREE_PORT) }).entries()) {
-    if (address === undefined) notes.push(`${ports[i]!.owner.address}: no I/O ports are left`)
-    ports[i]!.assign(address)
-  }
-
   const memory = settled(false, [low, high])
   const inHigh = ({ fixed, prefetchable, below4G }: Demand): boolean =>
     fixed === undefined
       ? prefetchable && !below4G && windows.memory64.size > 0
       : fixed >= high.base && fixed <= high.limit
+  const placed: { demand: Demand; address: number | undefined }[] = []
+  let unplaced: NorthbridgeError | undefined
   for (const [range, chosen] of [
+    [{ ...io, base: Math.max(io.base, FIRST_FREE_PORT) }, ports],
     [low, memory.filter(demand => !inHigh(demand))],
     [high, memory.filter(inHigh)],
   ] as const) {
     for (const [i, address] of place(chosen, range).entries()) {
-      const { owner, size } = chosen[i]!
-      if (address === undefined) {
-        throw new NorthbridgeError(
+      const demand = chosen[i]!
+      const { owner, size } = demand
+      placed.push({ demand, address })
+      if (address !== undefined) continue
+      if (demand.io) notes.push(`${owner.address}: no I/O ports are left`)
+      else
+        unplaced ??= new NorthbridgeError(
           'outOfResources',
           `${owner.address}: no ${size} bytes are left between ${hex(range.base)} and ${hex(range.limit)}`,
           { function: owner.address, size },
         )
-      }
-      chosen[i]!.assign(address)
-      yield* pause()
     }
+    yield* pause()
   }
-  return notes
+  return { placed, notes, unplaced }
 }
 
 const rangeOf = ({ base, size }: { base: number; size: number }): Range => ({ base, limit: base + size - 1 })
 
 /** All that a function asks of the bus it is on. */
-function demandsOf(one: FoundFunction, honour: boolean): Demand[] {
+function demandsOf(one: FoundFunction, choices: Choices): Demand[] {
+  const { honour } = choices
   const { config, bars, rom, virtual, preset } = one
   const demands = bars.map(bar => {
     const fixed = honour ? preset?.bars?.find(({ index }) => index === bar.index)?.address : undefined
@@ -143,7 +174,7 @@ function demandsOf(one: FoundFunction, honour: boolean): Demand[] {
     // "VF BARs": the apertures of all VFs follow each other, so the block is only aligned to one of them.
     demands.push(barDemand(config, bar, bar.size * virtual.total, undefined, () => {}))
   }
-  if (one.bridge !== undefined) demands.push(...windowsOf(one, one.bridge, honour))
+  if (one.bridge !== undefined) demands.push(...windowsOf(one, one.bridge, choices))
   return demands
 }
 
@@ -176,12 +207,12 @@ function spaceOf({ io, prefetchable, below4G }: Demand, bridge: FoundBridge): Sp
 }
 
 /** The windows that a bridge needs. Those it does not need are closed, which is how enumeration left them. */
-function windowsOf(one: FoundFunction, bridge: FoundBridge, honour: boolean): Demand[] {
-  const behind = bridge.functions.flatMap(below => demandsOf(below, honour))
+function windowsOf(one: FoundFunction, bridge: FoundBridge, choices: Choices): Demand[] {
+  const behind = bridge.functions.flatMap(below => demandsOf(below, choices))
   for (const demand of behind) if (spaceOf(demand, bridge) === undefined) demand.assign(undefined)
   return SPACES.flatMap(space => {
     const demands = behind.filter(demand => spaceOf(demand, bridge) === space)
-    const window = windowDemand(one, bridge, space, demands, honour)
+    const window = windowDemand(one, bridge, space, demands, choices)
     return window === undefined ? [] : [window]
   })
 }
@@ -191,28 +222,31 @@ function windowDemand(
   bridge: FoundBridge,
   space: Space,
   wanted: readonly Demand[],
-  honour: boolean,
+  choices: Choices,
 ): Demand | undefined {
   closeWindow(one.config, space)
-  const preset = honour ? one.preset?.windows?.[space] : undefined
+  const preset = choices.honour ? one.preset?.windows?.[space] : undefined
   if (preset === null) {
     // What was told its address keeps it, out of reach as it is.
     for (const demand of wanted) demand.assign(demand.fixed)
     return undefined
   }
-  if (wanted.length === 0 && preset === undefined) return undefined
+  const least = choices.reserve ? reservedFor(one, bridge, space, wanted) : 0
+  if (wanted.length === 0 && preset === undefined && least === 0) return undefined
   const granularity = GRANULARITY[space]
   const unkept = new Set(misplaced(wanted, [preset ?? ANYWHERE]))
   const demands = wanted.map(demand => (unkept.has(demand) ? demand.afresh() : demand))
   const fixed = demands.filter(demand => demand.fixed !== undefined)
   const afresh = (): Demand =>
-    windowDemand(
-      one,
-      bridge,
-      space,
-      wanted.map(demand => demand.afresh()),
-      false,
-    ) as Demand
+    wanted.length === 0
+      ? { ...demand, fixed: undefined }
+      : windowDemand(
+          one,
+          bridge,
+          space,
+          wanted.map(demand => demand.afresh()),
+          { ...choices, honour: false },
+        )!
 
   const start =
     preset ??
@@ -228,15 +262,21 @@ function windowDemand(
     limit: preset?.limit ?? ANYWHERE.limit,
   })
   if (addresses.includes(undefined)) return afresh()
-  const range = preset ?? hull(demands, addresses, granularity)
-  return {
+  const range =
+    preset ??
+    (start === undefined
+      ? widened(demands, addresses, granularity, least)
+      : hull(demands, addresses, granularity))
+  const demand: Demand = {
     owner: one.config,
     io: space === 'io',
     prefetchable: space === 'prefetchable',
     below4G: space !== 'prefetchable' || bridge.prefetchable !== '64 bits',
     size: range.limit + 1 - range.base,
     alignment:
-      start === undefined ? Math.max(granularity, ...demands.map(demand => demand.alignment)) : granularity,
+      start === undefined
+        ? Math.max(granularity, powerOfTwoUpTo(least), ...demands.map(demand => demand.alignment))
+        : granularity,
     fixed: start === undefined ? undefined : range.base,
     assign: base => {
       for (const [i, demand] of demands.entries()) {
@@ -246,34 +286,34 @@ function windowDemand(
     },
     afresh,
   }
+  return demand
 }
 
-/** A window with its base above its limit decodes nothing. */
-function closeWindow(config: ConfigSpace, space: Space): void {
-  if (space === 'io') {
-    config.write(IO_WINDOW.offset, IO_WINDOW.f.BASE.mask, 0xffff)
-    config.write(IO_UPPER.offset, 0)
-  } else if (space === 'memory') {
-    config.write(MEMORY_WINDOW.offset, MEMORY_WINDOW.f.BASE.mask)
-  } else {
-    config.write(PREFETCHABLE_WINDOW.offset, PREFETCHABLE_WINDOW.f.BASE.mask)
-    config.write(PREFETCHABLE_BASE_UPPER.offset, 0)
-    config.write(PREFETCHABLE_LIMIT_UPPER.offset, 0)
-  }
+/** The smallest window for these blocks that has `least` bytes. */
+function widened(
+  blocks: readonly Block[],
+  addresses: readonly (number | undefined)[],
+  granularity: number,
+  least: number,
+): Range {
+  if (blocks.length === 0) return { base: 0, limit: least - 1 }
+  const { base, limit } = hull(blocks, addresses, granularity)
+  return { base, limit: Math.max(limit, base + least - 1) }
 }
 
-function openWindow(config: ConfigSpace, space: Space, base: number, limit: number): void {
-  if (space === 'io') {
-    config.write(IO_UPPER.offset, (base >>> 16) | (limit & 0xffff_0000))
-    config.write(IO_WINDOW.offset, ((base >>> 8) & 0xf0) | (limit & 0xf000), 0xffff)
-    return
-  }
-  const upper = (address: number): number => Math.floor(address / 2 ** 32)
-  const register = space === 'memory' ? MEMORY_WINDOW : PREFETCHABLE_WINDOW
-  if (space === 'prefetchable') {
-    config.write(PREFETCHABLE_BASE_UPPER.offset, upper(base))
-    config.write(PREFETCHABLE_LIMIT_UPPER.offset, upper(limit))
-  }
-  // The bits dropped here by `|` and `>>>` are the upper half.
-  config.write(register.offset, ((base >>> 16) & register.f.BASE.mask) | (limit & register.f.LIMIT.mask))
+/** Cards' largest BARs are aligned to their size, so a window for cards to come is aligned likewise. */
+const powerOfTwoUpTo = (size: number): number => (size === 0 ? 1 : 2 ** Math.floor(Math.log2(size)))
+
+/** Bytes that a window must have at least: as the board says, or else what an empty slot gets. */
+function reservedFor(
+  { preset }: FoundFunction,
+  bridge: FoundBridge,
+  space: Space,
+  wanted: readonly Demand[],
+): number {
+  if ((space === 'io' && !bridge.io) || (space === 'prefetchable' && bridge.prefetchable === 'none')) return 0
+  const told = preset?.reservedWindows?.[space]
+  if (told !== undefined) return Math.ceil(told / GRANULARITY[space]) * GRANULARITY[space]
+  const isOpen = wanted.length > 0 || preset?.windows !== undefined
+  return bridge.hotplug && !isOpen ? SLOT_WINDOW[space] : 0
 }

@@ -9,8 +9,8 @@ export interface GuestPort {
 
 /** How an operation ended. */
 export interface GuestResult {
-  /** `halted`: HLT, and no interrupt waits. */
-  readonly outcome: 'done' | 'halted' | 'exception'
+  /** `halted`: HLT, and no interrupt waits. `vmExit` and the failures: where the virtual processor has VMX. */
+  readonly outcome: 'done' | 'halted' | 'exception' | 'vmExit' | 'vmFailValid' | 'vmFailInvalid'
   /** Result value of IN, RDMSR, read and VMCALL, as two words. */
   readonly low: number
   readonly high: number

@@ -34,6 +34,8 @@ export interface KernelParameters {
   readonly ats: boolean
   /** False after `pci=noari`. */
   readonly ari: boolean
+  /** False after `pci=noaer`: errors of PCI Express are not reported to the kernel. */
+  readonly errorReporting: boolean
   /** `pci=pcie_scan_all`: look for devices above 0 behind a link, too. */
   readonly scanAllDevices: boolean
 }
@@ -76,6 +78,7 @@ export function parseCommandLine(text: string): KernelParameters {
     configureAcs: entries(CONFIG_ACS).map(acsSettingOf),
     ats: !pci.includes('noats'),
     ari: !pci.includes('noari'),
+    errorReporting: !pci.includes('noaer'),
     scanAllDevices: pci.includes('pcie_scan_all'),
   }
 }

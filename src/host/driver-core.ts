@@ -8,8 +8,14 @@ import { FunctionInterrupts } from './function-interrupts.ts'
 import { type HostInterrupts, VECTORS } from './interrupts.ts'
 import type { Iommu } from './iommu/iommu.ts'
 import type { KernelDma } from './kernel-dma.ts'
+import { enableContainment } from './pci/containment.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
-import { enableRootErrors, type PortServiceRules, portMessages } from './pci/port-services.ts'
+import {
+  enableRootErrors,
+  type PortServiceRules,
+  portMessages,
+  servesContainment,
+} from './pci/port-services.ts'
 
 const { IOSE, MSE, BME } = COMMAND_STATUS.f
 /** "Cache Line Size" counts dwords; lines have 64 bytes. */
@@ -79,7 +85,7 @@ export class DriverCore {
       function: fn.address,
       driver: driver.name,
     })
-    if (fn.bridge) {
+    if (fn.bridge || driver.portsOnly === true) {
       this.enable(fn)
       if (driver.portsOnly === true) yield* this.#servePort(fn, driver)
       return
@@ -155,9 +161,12 @@ export class DriverCore {
   /** The port driver: interrupts for what a port tells of, and error reporting. */
   *#servePort(fn: HostPciFunction, driver: DriverRow): Software {
     const { portServices, onPortInterrupt, servesHotplug } = this.#options
+    if (!fn.bridge) setBusMaster(fn, true)
     const wanted = portMessages(fn, portServices, servesHotplug(fn))
     if (wanted > 0) yield* this.#armWith(fn, driver, wanted, index => onPortInterrupt?.(fn, index))
+    if (portServices.errorReporting === false) return
     enableRootErrors(fn)
+    if (servesContainment(fn, portServices)) enableContainment(fn)
   }
 
   *#arm(fn: HostPciFunction, driver: DriverRow): Software {

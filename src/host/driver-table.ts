@@ -1,4 +1,5 @@
 /** The drivers of this kernel as data: what they bind to, and what about them other parts have to know. */
+import { PORT_TYPE } from '../pcie/formats/index.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 
 export interface DriverRow {
@@ -7,7 +8,7 @@ export interface DriverRow {
   readonly ids?: readonly (readonly [vendor: number, device: number])[]
   /** Base class and subclass (16 bits), or with programming interface (24 bits). */
   readonly class?: number
-  /** Only ports of PCI Express. */
+  /** Only ports of PCI Express, and event collectors. */
   readonly portsOnly?: true
   /** Whether it uses DMA through the kernel's interfaces, which keeps user space off its whole group. */
   readonly kernelDma: boolean
@@ -143,6 +144,8 @@ export const DRIVERS: readonly DriverRow[] = [
   { name: 'ehci_hcd', class: 0x0c0320, kernelDma: true, wantsWriteInvalidate: true, vectors: 0 },
   { name: 'uhci_hcd', class: 0x0c0300, kernelDma: true, vectors: 0 },
   { name: 'pcieport', class: 0x0604, portsOnly: true, kernelDma: false, vectors: 32 },
+  // Event collectors of the root complex.
+  { name: 'pcieport', class: 0x0807, portsOnly: true, kernelDma: false, vectors: 32 },
   // Bound by name only. The first is for physical functions that have no driver of their own to serve their VFs.
   { name: 'pci-pf-stub', kernelDma: false, vectors: 0, sriov: {} },
   { name: 'vfio-pci', kernelDma: false, vectors: 0 },
@@ -168,8 +171,11 @@ export function driverFor(fn: HostPciFunction, missing: readonly string[]): Driv
   )
 }
 
-const isPort = ({ kind }: HostPciFunction): boolean =>
-  kind === 'rootPort' || kind === 'upstreamPort' || kind === 'downstreamPort'
+const isPort = ({ kind, expressType }: HostPciFunction): boolean =>
+  kind === 'rootPort' ||
+  kind === 'upstreamPort' ||
+  kind === 'downstreamPort' ||
+  expressType === PORT_TYPE.eventCollector
 
 /** Devices that vfio-pci refuses because they do not isolate their users: QuickAssist, DSA and IAX generations. */
 export const VFIO_DENY_LIST: readonly (readonly [vendor: number, device: number])[] = intel(

@@ -1,11 +1,11 @@
 /** Host vectors and interrupt remapping entries behind the MSI-X or MSI of one function. */
-import { NorthbridgeError } from '../core/index.ts'
+import { assert, NorthbridgeError } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import { compatibilityAddress, remappableAddress } from '../interrupts/formats/message.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { dmaAliases } from './grouping/dma-aliases.ts'
 import type { HostInterrupts, HostVector } from './interrupts.ts'
-import type { InterruptSource, InterruptTable } from './iommu/interrupt-table.ts'
+import type { InterruptSource, InterruptTable, PostedTarget } from './iommu/interrupt-table.ts'
 import { isGone } from './pci/function-reset.ts'
 import {
   disableMessages,
@@ -30,6 +30,8 @@ export class FunctionInterrupts {
   /** Interrupt remapping table entries: first and number. */
   #firstEntry = -1
   #entries = 0
+  /** Messages that are posted: 1, by index. */
+  #posted: number[] = []
 
   constructor(
     machine: MachinePort,
@@ -99,6 +101,22 @@ export class FunctionInterrupts {
     }
   }
 
+  /** Whether a unit on the way can post. */
+  get postable(): boolean {
+    return this.#table?.posts ?? false
+  }
+
+  /** Posts an armed message to a descriptor; with `undefined`, its entry names the host vector again. */
+  *post(index: number, target: PostedTarget | undefined): Software {
+    const vector = this.#vectors[index]
+    assert(vector !== undefined && this.#table !== undefined, 'what is posted is armed and remapped')
+    if ((this.#posted[index] ?? 0) === 0 && target === undefined) return
+    this.#posted[index] = target === undefined ? 0 : 1
+    const source = sourceOf(this.#fn)
+    if (target === undefined) yield* this.#table.point(this.#firstEntry + index, source, vector)
+    else yield* this.#table.post(this.#firstEntry + index, source, target)
+  }
+
   *disable(): Software {
     if (this.#vectors.length === 0) return
     if (!isGone(this.#fn)) disableMessages(this.#machine, this.#fn)
@@ -111,12 +129,16 @@ export class FunctionInterrupts {
     for (const vector of this.#vectors) this.#interrupts.release(vector)
     if (this.#table !== undefined) yield* this.#table.free(this.#firstEntry, this.#entries)
     this.#vectors = []
+    this.#posted = []
     this.#firstEntry = -1
     this.#entries = 0
   }
 
   save(): readonly string[] {
-    return this.#vectors.map(({ processor, vector }, i) => `${processor}:${vector}:${this.#firstEntry + i}`)
+    return this.#vectors.map(
+      ({ processor, vector }, i) =>
+        `${processor}:${vector}:${this.#firstEntry + i}${this.#posted[i] === 1 ? ':posted' : ''}`,
+    )
   }
 
   #placed(bar: number): boolean {

@@ -13,8 +13,10 @@ import { ApertureDriver } from './aperture.ts'
 import { type KernelParameters, parseCommandLine } from './command-line.ts'
 import { DriverCore } from './driver-core.ts'
 import { driverNamed } from './driver-table.ts'
+import { ErrorService } from './error-service.ts'
 import { allocatablePages, memoryPages, readFirmwareTables } from './firmware-tables.ts'
 import { Hotplug, type Surrender } from './hotplug.ts'
+import { InterruptPosting } from './interrupt-posting.ts'
 import { HostInterrupts } from './interrupts.ts'
 import { Iommu } from './iommu/iommu.ts'
 import { enableFaultInterrupt, enablePageRequestInterrupt } from './iommu/unit-interrupts.ts'
@@ -49,6 +51,8 @@ export class HostKernel {
     attach(address: string, owner: string): Software<AssignedFunction>
     whyNot(address: string, owner: string): NorthbridgeError | undefined
   }
+  /** What the hypervisor needs for posted interrupts. */
+  readonly posting: InterruptPosting
   readonly #options: HostOptions
   readonly #parameters: KernelParameters
   readonly #hostBridges: readonly HostBridgeResources[]
@@ -63,6 +67,7 @@ export class HostKernel {
   readonly #drivers: DriverCore
   readonly #sriov: SriovControl
   readonly #hotplug: Hotplug
+  readonly #errors: ErrorService
   readonly #vfio: Vfio
 
   /**
@@ -111,8 +116,11 @@ export class HostKernel {
       trace,
       missingDrivers: options.missingDrivers ?? [],
       overrides: options.driverOverrides ?? {},
-      portServices: rules.portServices,
-      onPortInterrupt: port => this.#hotplug.interrupted(port),
+      portServices: { ...rules.portServices, errorReporting: this.#parameters.errorReporting },
+      onPortInterrupt: port => {
+        this.#hotplug.interrupted(port)
+        this.#errors.interrupted(port)
+      },
       servesHotplug: port => this.#hotplug.serves(port),
     })
     this.#accessControl = new AccessControl({
@@ -123,6 +131,7 @@ export class HostKernel {
     })
     this.#iommu = iommu
     this.#interrupts = interrupts
+    this.posting = new InterruptPosting(interrupts)
     this.#drivers = drivers
     this.#sriov = new SriovControl({
       scanner: this.#scanner,
@@ -144,10 +153,16 @@ export class HostKernel {
       functions: this.#functions,
       rootOf: fn => this.#rootOf(fn),
     })
+    this.#errors = new ErrorService({
+      drivers,
+      engine: options.engine,
+      functions: this.#functions,
+      forgetLinkEvents: port => this.#hotplug.forgetLinkEvents(port),
+    })
     this.#vfio = new Vfio({
       iommu,
       drivers,
-      trace,
+      engine: options.engine,
       rules: {
         allowUnsafeInterrupts: this.#parameters.allowUnsafeInterrupts,
         reservedMemoryErrno: rules.reservedMemoryErrno,
@@ -174,7 +189,7 @@ export class HostKernel {
     this.#accessControl.requested = this.#iommu.wantsAccessControl(functions)
     for (const fn of functions) {
       this.#accessControl.enable(fn)
-      enableErrorReporting(fn)
+      if (this.#parameters.errorReporting) enableErrorReporting(fn)
       yield* pause()
     }
     yield* this.#iommu.remapDma(functions)
@@ -185,12 +200,13 @@ export class HostKernel {
     }
     for (const fn of functions) this.#hotplug.start(fn)
     this.serviceInterrupts()
-    yield* this.serveHotplug(NOBODY_TO_ASK)
+    yield* this.servePorts(NOBODY_TO_ASK)
     for (const [address, count] of Object.entries(bootVfs)) {
       const fn = this.#find(address)
       yield* this.#lendDriver(fn)
       yield* this.#sriov.setNumVfs(fn, count)
     }
+    this.#errors.remember()
   }
 
   /** Virtual functions that are wanted from boot on need a driver of their PF: the stub, if there is no other. */
@@ -241,6 +257,7 @@ export class HostKernel {
    */
   *setNumVfs(address: string, count: number): Software {
     yield* this.#sriov.setNumVfs(this.#find(address), count)
+    this.#errors.remember()
   }
 
   /**
@@ -258,7 +275,10 @@ export class HostKernel {
       )
     }
     const method = bestReset(fn)
-    yield* resetAndRestore(fn, method)
+    if (!(yield* resetAndRestore(fn, method, this.#options.engine))) {
+      const message = `${address} does not answer after its reset (${method})`
+      throw new NorthbridgeError('resetUnavailable', message, { function: address, errno: 'ENOTTY' })
+    }
     // Virtual functions were enabled anew.
     if (fn.virtuals.length > 0) yield* sleep(this.#options.engine, VF_ENABLE_TIME)
     for (const one of [fn, ...fn.virtuals]) yield* this.#drivers.rearm(one)
@@ -276,13 +296,8 @@ export class HostKernel {
   *bind(address: string, driver: string | null): Software {
     const fn = this.#find(address)
     if (fn.owner.kind === 'vm') {
-      throw new NorthbridgeError(
-        'functionInUse',
-        `${address} is assigned to virtual machine "${fn.owner.name}"`,
-        {
-          errno: 'EBUSY',
-        },
-      )
+      const message = `${address} is assigned to virtual machine "${fn.owner.name}"`
+      throw new NorthbridgeError('functionInUse', message, { errno: 'EBUSY' })
     }
     if (driver === null) {
       if (fn.virtuals.length > 0) yield* this.#sriov.setNumVfs(fn, 0)
@@ -304,13 +319,16 @@ export class HostKernel {
   }
 
   /**
-   * Takes away what left a hot-plug slot and brings up what came. Returns whether there was anything to do.
+   * Reads, tells and clears the errors that ports were told of, and puts back what was reset for them. Takes away what
+   * left a hot-plug slot and brings up what came. Returns whether there was anything to do.
    *
    * @param surrender takes a function away from the virtual machine that has it.
    */
-  *serveHotplug(surrender: Surrender): Software<boolean> {
-    if (!this.#hotplug.hasWork) return false
+  *servePorts(surrender: Surrender): Software<boolean> {
+    const hadErrors = yield* this.#errors.serve(surrender)
+    if (!this.#hotplug.hasWork) return hadErrors
     yield* this.#hotplug.serve(surrender)
+    this.#errors.remember()
     return true
   }
 
@@ -364,6 +382,7 @@ export class HostKernel {
       interrupts: this.#interrupts.save(),
       drivers: this.#drivers.save(),
       hotplug: this.#hotplug.save(),
+      errors: this.#errors.save(),
       dma: this.#dma.save(),
       assigned: this.#vfio.save() as unknown as Saved,
     }

@@ -63,6 +63,14 @@ export class Hotplug {
     if (slot !== undefined) this.#pending.add(slot)
   }
 
+  /** What happened to the link of a port was containment, which is over. */
+  forgetLinkEvents(port: HostPciFunction): void {
+    const slot = this.#slots.get(port)
+    if (slot === undefined || !slot.linkActive) return
+    this.#pending.delete(slot)
+    slot.takeEvents()
+  }
+
   get hasWork(): boolean {
     return this.#pending.size > 0
   }

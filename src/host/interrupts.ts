@@ -21,7 +21,7 @@ export interface HostVector {
 
 interface Line {
   readonly name: string
-  readonly handler: () => void
+  readonly handler: (processor: number) => void
   count: number
 }
 
@@ -31,11 +31,14 @@ export class HostInterrupts {
   #apicIds: number[] = []
   /** By processor, then by vector. */
   readonly #lines: readonly Map<number, Line>[]
+  /** The same for vectors that are the kernel's own. */
+  readonly #own: readonly Map<number, Line>[]
   #unexpected = 0
 
   constructor(machine: MachinePort) {
     this.#machine = machine
     this.#lines = machine.processors.map(() => new Map())
+    this.#own = machine.processors.map(() => new Map())
   }
 
   /** Switches every local APIC on, to x2APIC mode if `x2apic`, and lets the processors be interrupted. */
@@ -54,8 +57,31 @@ export class HostInterrupts {
     })
   }
 
+  /** Whether the local APICs are in x2APIC mode. */
+  get x2apic(): boolean {
+    return this.#x2apic
+  }
+
   apicId(processor: number): number {
     return this.#apicIds[processor]!
+  }
+
+  /** Keeps a vector of the kernel's own on every processor; it is none of those that devices get. */
+  reserve(vector: number, name: string, handler: (processor: number) => void): void {
+    assert(vector > LAST_VECTOR && vector < SPURIOUS_VECTOR, 'the kernel has vectors above those of devices')
+    for (const lines of this.#own) lines.set(vector, { name, handler, count: 0 })
+  }
+
+  /** Sends a fixed interrupt from one processor, which is in root operation, to another. */
+  send(from: number, to: number, vector: number): void {
+    const destination = this.apicId(to)
+    if (this.#x2apic) {
+      const value = [vector, destination] as const
+      this.#execute(from, { op: 'wrmsr', msr: x2apicMsr(LOCAL_APIC.ICR_LOW), value })
+    } else {
+      this.#writeApic(from, LOCAL_APIC.ICR_HIGH, (destination << 24) >>> 0)
+      this.#writeApic(from, LOCAL_APIC.ICR_LOW, vector)
+    }
   }
 
   /** Vectors of a processor that are free. */
@@ -92,12 +118,12 @@ export class HostInterrupts {
 
   /** The interrupt entry: runs the handler and signals EOI. A vector without handler is counted and ended too. */
   dispatch(processor: number, vector: number): void {
-    const line = this.#lines[processor]?.get(vector)
+    const line = this.#lines[processor]?.get(vector) ?? this.#own[processor]?.get(vector)
     if (line === undefined) {
       this.#unexpected++
     } else {
       line.count++
-      line.handler()
+      line.handler(processor)
     }
     // "Spurious Interrupt": no bit of ISR was set, so none is to be cleared.
     if (vector !== SPURIOUS_VECTOR) this.#writeApic(processor, LOCAL_APIC.EOI, 0)
@@ -115,15 +141,12 @@ export class HostInterrupts {
     return taken
   }
 
-  save(): { readonly unexpected: number; readonly lines: readonly string[] } {
-    return {
-      unexpected: this.#unexpected,
-      lines: this.#lines.flatMap((lines, processor) =>
-        [...lines]
-          .sort(([a], [b]) => a - b)
-          .map(([vector, { name, count }]) => `${processor}:${vector}:${name}:${count}`),
-      ),
-    }
+  save(): {
+    readonly unexpected: number
+    readonly lines: readonly string[]
+    readonly own: readonly string[]
+  } {
+    return { unexpected: this.#unexpected, lines: listed(this.#lines), own: listed(this.#own) }
   }
 
   #readApic(processor: number, offset: number): number {
@@ -144,3 +167,10 @@ export class HostInterrupts {
     return result
   }
 }
+
+const listed = (all: readonly Map<number, Line>[]): string[] =>
+  all.flatMap((lines, processor) =>
+    [...lines]
+      .sort(([a], [b]) => a - b)
+      .map(([vector, { name, count }]) => `${processor}:${vector}:${name}:${count}`),
+  )

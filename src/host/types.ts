@@ -1,6 +1,9 @@
 /** What the host kernel shows of itself to hypervisor, policies and operations. */
 import type { PageNumber, RequesterId } from '../core/index.ts'
 import type { Engine, Software } from '../engine/index.ts'
+import type { PostedTarget } from './iommu/interrupt-table.ts'
+
+export type { PostedTarget } from './iommu/interrupt-table.ts'
 
 /** What a function is, by its header, its PCI Express capability and its SR-IOV role. */
 export type HostFunctionKind =
@@ -247,6 +250,13 @@ export interface AssignedFunction {
    */
   enableInterrupts(count: number, onInterrupt: (index: number) => void, processor: number): Software
   disableInterrupts(): Software
+  /** Whether armed vectors can be posted: the unit on the way has CAP.PI. */
+  readonly postsInterrupts: boolean
+  /**
+   * "Interrupt Posting": an armed vector is entered into a posted-interrupt descriptor from now on, without the host;
+   * with `undefined` it goes to the host vector again.
+   */
+  postInterrupt(index: number, target: PostedTarget | undefined): Software
   /** Gives the function back: reset, mappings of this handle gone, former driver bound again. */
   release(): Software
 }

@@ -6,7 +6,13 @@ import type { HostProcessor } from './host-processor.ts'
 import { type GuestResult, guestResult } from './types.ts'
 
 /** CPUID.1:ECX bits. */
-export const CPUID_1_ECX = { VMX: 1 << 5, x2APIC: 1 << 21, hypervisor: 0x8000_0000 } as const
+export const CPUID_1_ECX = {
+  VMX: 1 << 5,
+  x2APIC: 1 << 21,
+  /** The APIC timer has a TSC-deadline mode: a guest has no APIC timer. */
+  tscDeadline: 1 << 24,
+  hypervisor: 0x8000_0000,
+} as const
 
 /** Executed in root mode on the processor that exited. */
 export function virtualCpuid(
@@ -27,7 +33,11 @@ export function virtualCpuid(
         ...real,
         // Initial APIC ID and number of logical processors.
         ebx: ((real.ebx & 0xffff) | (vcpuCount << 16) | (apicId << 24)) >>> 0,
-        ecx: ((real.ecx & ~CPUID_1_ECX.VMX) | CPUID_1_ECX.x2APIC | CPUID_1_ECX.hypervisor) >>> 0,
+        ecx:
+          ((real.ecx & ~(CPUID_1_ECX.VMX | CPUID_1_ECX.tscDeadline)) |
+            CPUID_1_ECX.x2APIC |
+            CPUID_1_ECX.hypervisor) >>>
+          0,
       }
     case 0xb:
       // "Extended Topology Enumeration Leaf": EDX is the x2APIC ID.

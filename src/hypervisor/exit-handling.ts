@@ -36,6 +36,8 @@ export interface VcpuBoard {
   /** An aligned dword of guest-physical address space, emulated. */
   readDword(address: number): number
   writeDword(address: number, value: number, lanes: number): Software
+  /** Has another processor end the guest's turn on this one. Throws `unsupported` if there is none. */
+  reschedule(processor: number): void
   /** Hands a host interrupt that ended the guest's turn to the host kernel. */
   hostInterrupt(processor: number, vector: number): void
   /** Nanoseconds, for the time-stamp counter. */
@@ -48,6 +50,10 @@ export interface Answer {
   /** The operation's result: it is done with. Absent: offer it again after the next entry. */
   readonly result?: GuestResult
   readonly exception?: { readonly vector: number; readonly error: number | undefined }
+  /** Another VMCS is active now: the guest's guest was entered or left, and RIP is where it has to be. */
+  readonly switched?: true
+  /** The processor is in non-root mode already. */
+  readonly entered?: true
 }
 
 const AGAIN = (by: string): Answer => ({ by })
@@ -82,10 +88,16 @@ export function* handleExit(
       return AGAIN('interruptWindow')
     case EXIT_REASON.hlt:
       // It sleeps unless an interrupt waits that it may take.
+      vcpu.apic.collectPosted()
       return {
         by: 'halt',
         result: guestResult(vcpu.interruptsEnabled && vcpu.apic.deliverable >= 0 ? 'done' : 'halted'),
       }
+  }
+  if (exit.reason === EXIT_REASON.apicWrite) {
+    // Trap-like: the register is written already, and the operation that wrote it is over.
+    vcpu.apic.written(exit.qualification & 0xff0)
+    return AGAIN('virtualApic')
   }
   // The other reasons are caused by the operation itself.
   if (operation === undefined) return AGAIN('unhandled')
@@ -127,6 +139,7 @@ export function* handleExit(
     case 'vmread':
     case 'vmwrite':
     case 'invept':
+    case 'invvpid':
       return INVALID_OPCODE
     default:
       return { by: 'unhandled', result: guestResult('done') }
@@ -168,6 +181,7 @@ function hypercall(number: number, argument: number, vcpu: ExitedVcpu): Word64 {
 const inXapicPage = (address: number): boolean => address >= XAPIC_BASE && address < XAPIC_BASE + XAPIC_SIZE
 
 function memoryOwner(exit: Exit, vcpu: ExitedVcpu, board: VcpuBoard): string {
+  if (exit.reason === EXIT_REASON.apicAccess) return 'virtualApic'
   const address = exit.guestPhysicalAddress
   if (inXapicPage(address) && !vcpu.apic.x2apic) return 'virtualApic'
   return board.memoryOwner(address) ?? 'noDevice'

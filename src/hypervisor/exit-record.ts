@@ -1,17 +1,11 @@
 /** "Exit Qualification": the fields of a VM exit by name, for people and programs that follow what a guest does. */
 import { hex } from '../core/index.ts'
-import {
-  EPT_VIOLATION,
-  eventTypeOf,
-  eventVectorOf,
-  INTERRUPTION_VALID,
-  ioQualificationInput,
-  ioQualificationPort,
-  ioQualificationWidth,
-} from '../vmx/formats/events.ts'
+import { eventTypeOf, eventVectorOf, INTERRUPTION_VALID } from '../vmx/formats/events.ts'
+import { describeQualification } from '../vmx/formats/exit-qualification.ts'
 import { EXIT_REASON, exitReasonName } from '../vmx/formats/exit-reasons.ts'
 import type { Word64 } from '../vmx/formats/operations.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
+import type { ExitRecord } from './types.ts'
 import type { Vmcs } from './vmcs.ts'
 
 /** What the hypervisor reads of the VMCS after a VM exit. */
@@ -37,33 +31,28 @@ export function readExit(vmcs: Vmcs, reason: number): Exit {
 export const exitName = (reason: number): string => exitReasonName(reason) ?? `reason${reason}`
 
 export function decodeQualification(exit: Exit): Record<string, number | boolean | string> {
-  const { qualification } = exit
-  const bit = (mask: number): boolean => (qualification & mask) !== 0
-  switch (exit.reason) {
-    case EXIT_REASON.exceptionOrNmi:
-    case EXIT_REASON.externalInterrupt: {
-      const information = exit.interruptionInformation
-      if ((information & INTERRUPTION_VALID) === 0) return {}
-      return { type: eventTypeOf(information), vector: eventVectorOf(information) }
-    }
-    case EXIT_REASON.ioInstruction:
-      return {
-        port: hex(ioQualificationPort(qualification)),
-        width: ioQualificationWidth(qualification),
-        direction: ioQualificationInput(qualification) ? 'in' : 'out',
-      }
-    case EXIT_REASON.eptViolation:
-      return {
-        read: bit(EPT_VIOLATION.read),
-        write: bit(EPT_VIOLATION.write),
-        fetch: bit(EPT_VIOLATION.fetch),
-        readable: bit(EPT_VIOLATION.readable),
-        writable: bit(EPT_VIOLATION.writable),
-        executable: bit(EPT_VIOLATION.executable),
-      }
-    default:
-      return {}
+  if (exit.reason === EXIT_REASON.exceptionOrNmi || exit.reason === EXIT_REASON.externalInterrupt) {
+    const information = exit.interruptionInformation
+    if ((information & INTERRUPTION_VALID) === 0) return {}
+    return { type: eventTypeOf(information), vector: eventVectorOf(information) }
   }
+  return describeQualification(exit.reason, exit.qualification, 0)
 }
+
+/** @param level where guests find VMX. */
+export const recordOf = (
+  exit: Exit,
+  handledBy: string,
+  operation: number | null,
+  level: 1 | 2 | undefined,
+): ExitRecord => ({
+  reason: exitName(exit.reason),
+  code: exit.reason,
+  qualification: decodeQualification(exit),
+  ...(exit.reason === EXIT_REASON.eptViolation && { guestPhysicalAddress: hex(exit.guestPhysicalAddress) }),
+  handledBy,
+  operation,
+  ...(level && { level }),
+})
 
 const join = ([low, high]: Word64): number => high * 2 ** 32 + low

@@ -20,6 +20,11 @@ const DIRECTORY = PRESENT
 
 export type MemoryType = keyof typeof EPT_MEMORY_TYPE
 
+interface Leaf {
+  readonly type: MemoryType
+  readonly rights: number
+}
+
 export class ExtendedPageTable {
   /** Page of the level-4 table. */
   readonly root: PageNumber
@@ -34,20 +39,20 @@ export class ExtendedPageTable {
   }
 
   /**
-   * Lets the guest read, write and execute `pages` host pages from `guestPage` on. No page of the range may be mapped.
-   * Throws `outOfMemory`, with nothing mapped.
+   * Lets the guest reach `pages` host pages from `guestPage` on, with the rights of bits 2:0 of an entry (all unless
+   * given). No page of the range may be mapped. Throws `outOfMemory`, with nothing mapped.
    */
-  map(guestPage: PageNumber, hostPage: PageNumber, pages: number, type: MemoryType): void {
+  map(guestPage: PageNumber, hostPage: PageNumber, pages: number, type: MemoryType, rights = PRESENT): void {
     assert(guestPage + pages <= PAGE_LIMIT, 'guest-physical addresses fit a 4-level table')
     try {
-      this.#map(this.root, LEVELS, guestPage, guestPage + pages, hostPage - guestPage, type)
+      this.#map(this.root, LEVELS, guestPage, guestPage + pages, hostPage - guestPage, { type, rights })
     } catch (error) {
       this.unmap(guestPage, pages)
       throw error
     }
   }
 
-  #map(table: PageNumber, level: number, from: number, to: number, delta: number, type: MemoryType): void {
+  #map(table: PageNumber, level: number, from: number, to: number, delta: number, leaf: Leaf): void {
     const span = SPAN[level]!
     for (let page = from; page < to; ) {
       const end = Math.min(to, (Math.floor(page / span) + 1) * span)
@@ -56,8 +61,8 @@ export class ExtendedPageTable {
       const whole = end - page === span && (page + delta) % span === 0
       if (level === 1 || (level === 2 && whole && (low & PRESENT) === 0)) {
         assert((low & PRESENT) === 0, 'a guest page is mapped once')
-        const attributes =
-          PRESENT | (EPT_MEMORY_TYPE[type] << EPT_ENTRY.MT.shift) | (level > 1 ? LEAF.mask : 0)
+        const type = EPT_MEMORY_TYPE[leaf.type] << EPT_ENTRY.MT.shift
+        const attributes = leaf.rights | type | (level > 1 ? LEAF.mask : 0)
         this.#writeEntry(at, page + delta, attributes)
       } else {
         assert((low & PRESENT) === 0 || (low & LEAF.mask) === 0, 'a guest page is mapped once')
@@ -67,7 +72,7 @@ export class ExtendedPageTable {
           page,
           end,
           delta,
-          type,
+          leaf,
         )
       }
       page = end
@@ -108,9 +113,29 @@ export class ExtendedPageTable {
     }
   }
 
+  /** The host page that a guest page is mapped to, and whether as ordinary memory; undefined if it is not mapped. */
+  lookUp(page: PageNumber): { readonly page: PageNumber; readonly type: MemoryType } | undefined {
+    if (page >= PAGE_LIMIT) return undefined
+    let table = this.root
+    for (let level = LEVELS; ; level--) {
+      const at = entryAddress(table, level, page)
+      const low = this.#machine.readDword(at)
+      if ((low & PRESENT) === 0) return undefined
+      table = this.#frame(at)
+      if (level > 1 && (low & LEAF.mask) === 0) continue
+      const type = (low & EPT_ENTRY.MT.mask) >>> EPT_ENTRY.MT.shift === EPT_MEMORY_TYPE.WB ? 'WB' : 'UC'
+      return { page: table + (page % SPAN[level]!), type }
+    }
+  }
+
+  /** Removes everything that is mapped. Follow with INVEPT. */
+  clear(): void {
+    this.unmap(0, PAGE_LIMIT)
+  }
+
   /** Frees every table. */
   destroy(): void {
-    this.unmap(0, PAGE_LIMIT)
+    this.clear()
     this.#pages.free(this.root)
   }
 

@@ -6,20 +6,23 @@ import { NorthbridgeError, PAGE_SIZE, type Saved } from '../core/index.ts'
 import type { Engine, Software } from '../engine/index.ts'
 import type { AssignedFunction, HostKernel } from '../host/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
-import type { Operation } from '../vmx/formats/operations.ts'
+import type { Operation, Word64 } from '../vmx/formats/operations.ts'
 import { MAXIMUM_MEMORY_MIB, MAXIMUM_VCPUS } from './formats/virtual-board.ts'
 import type { MemoryRun } from './guest-memory.ts'
 import { HostPages } from './host-pages.ts'
 import { HostProcessor } from './host-processor.ts'
 import { checkOperations } from './operations-check.ts'
-import type {
-  AttachedDevice,
-  GuestImage,
-  InterruptRoute,
-  VcpuRun,
-  VcpuView,
-  VirtualMachine,
-  VmOptions,
+import {
+  type AttachedDevice,
+  type GuestImage,
+  INTERRUPT_DELIVERY,
+  type InterruptRoute,
+  type Meanwhile,
+  type VcpuRun,
+  type VcpuView,
+  type VirtualApicView,
+  type VirtualMachine,
+  type VmOptions,
 } from './types.ts'
 import type { Vcpu } from './vcpu.ts'
 import { VirtualFunction } from './virtual-function.ts'
@@ -51,6 +54,7 @@ export class Hypervisor {
     if (this.#machines.has(name)) {
       throw new NorthbridgeError('nameTaken', `a virtual machine named ${name} exists`)
     }
+    if (options.interrupts === 'posted') this.#listenForWakeups()
     const first = this.#nextProcessor
     const processors = Array.from(
       { length: vcpus },
@@ -67,6 +71,40 @@ export class Hypervisor {
     yield* machine.start(this.#image)
     yield* this.settle()
     return machine.view()
+  }
+
+  /** The wakeup vector says only at which processor: who sleeps there and was posted something is woken. */
+  #listenForWakeups(): void {
+    this.#context.host.posting.onWakeup(processor => {
+      for (const vcpu of this.#vcpus) if (vcpu.processor.number === processor) vcpu.wakeUp()
+    })
+  }
+
+  /**
+   * Pins a virtual processor to another logical processor. Throws `notFound`; `invalidArgument` or `unsupported`, with
+   * nothing changed.
+   */
+  *moveVcpu(vm: string, number: number, processor: number): Software<VcpuView> {
+    const vcpu = this.#findVcpu(vm, number)
+    const target = this.#processors[processor]
+    if (target === undefined) {
+      throw new NorthbridgeError('invalidArgument', `there is no logical processor ${processor}`, {
+        issues: [{ path: '/processor', message: `must be below ${this.#processors.length}` }],
+      })
+    }
+    this.#find(vm).move(vcpu, target)
+    yield* this.settle()
+    return vcpu.view()
+  }
+
+  /**
+   * Raises a vector in the local APIC of a virtual processor, as a device of the hypervisor's own would; returns whether
+   * it was accepted. Throws `notFound`.
+   */
+  *interruptVcpu(vm: string, number: number, vector: number): Software<boolean> {
+    const accepted = this.#find(vm).raise(this.#findVcpu(vm, number), vector)
+    yield* this.settle()
+    return accepted
   }
 
   /** Takes every device back, then frees everything. Throws `notFound`. */
@@ -154,10 +192,15 @@ export class Hypervisor {
    * Executes a stream in the guest; its kernel's idle loop follows. Throws `notFound`, and `invalidArgument` before
    * anything runs.
    */
-  *runVcpu(vm: string, vcpu: number, operations: readonly Operation[]): Software<VcpuRun> {
+  *runVcpu(
+    vm: string,
+    vcpu: number,
+    operations: readonly Operation[],
+    meanwhile?: Meanwhile,
+  ): Software<VcpuRun> {
     const target = this.#findVcpu(vm, vcpu)
     checkOperations(operations)
-    const run = yield* target.run(operations)
+    const run = yield* target.run(operations, meanwhile)
     yield* this.settle()
     return run
   }
@@ -177,9 +220,25 @@ export class Hypervisor {
     return this.#find(vm).memory.runs
   }
 
+  /** Where the VMCS of a virtual processor lies, and on which processor it is used. Throws `notFound`. */
+  vmcs(vm: string, number: number): { readonly processor: number; readonly page: number } {
+    const vcpu = this.#findVcpu(vm, number)
+    return { processor: vcpu.processor.number, page: vcpu.vmcsPage }
+  }
+
+  /** VMWRITE of a guest-state field, for a user who has checked that the guest can still be entered. Throws `notFound`. */
+  writeVmcs(vm: string, number: number, field: number, value: Word64): void {
+    this.#findVcpu(vm, number).writeVmcs(field, value)
+  }
+
   /** Throws `notFound`. */
   vcpu(vm: string, number: number): VcpuView {
     return this.#findVcpu(vm, number).view()
+  }
+
+  /** The local APIC of a virtual processor by name. Throws `notFound`. */
+  virtualApic(vm: string, number: number): VirtualApicView {
+    return this.#findVcpu(vm, number).apic.view()
   }
 
   /**
@@ -190,7 +249,7 @@ export class Hypervisor {
     for (;;) {
       this.#context.host.serviceInterrupts()
       yield* this.#context.host.answerPageRequests()
-      const plugged = yield* this.#context.host.serveHotplug(address => this.#surrender(address))
+      const plugged = yield* this.#context.host.servePorts(address => this.#surrender(address))
       const woken = this.#vcpus.find(vcpu => vcpu.wakes)
       if (woken !== undefined) yield* woken.wake()
       else if (!plugged) return
@@ -241,7 +300,7 @@ function* mapMemory(machine: Machine, assigned: AssignedFunction): Software {
   }
 }
 
-function checkOptions({ name, vcpus, memoryMiB }: VmOptions): void {
+function checkOptions({ name, vcpus, memoryMiB, interrupts, nested }: VmOptions): void {
   const refuse = (field: string, rule: string): never => {
     throw new NorthbridgeError('invalidArgument', `${field} must be ${rule}`, {
       issues: [{ path: `/${field}`, message: `must be ${rule}` }],
@@ -255,5 +314,11 @@ function checkOptions({ name, vcpus, memoryMiB }: VmOptions): void {
   }
   if (!Number.isInteger(memoryMiB) || memoryMiB < MINIMUM_MEMORY_MIB || memoryMiB > MAXIMUM_MEMORY_MIB) {
     refuse('memoryMiB', `a whole number from ${MINIMUM_MEMORY_MIB} to ${MAXIMUM_MEMORY_MIB}`)
+  }
+  if (interrupts !== undefined && !INTERRUPT_DELIVERY.includes(interrupts)) {
+    refuse('interrupts', `one of ${INTERRUPT_DELIVERY.join(', ')}`)
+  }
+  if (nested === true && (interrupts ?? 'emulated') !== 'emulated') {
+    refuse('interrupts', 'emulated where guests find VMX')
   }
 }

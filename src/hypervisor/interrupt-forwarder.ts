@@ -4,7 +4,7 @@
  */
 import type { Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
-import type { AssignedFunction } from '../host/index.ts'
+import type { AssignedFunction, PostedTarget } from '../host/index.ts'
 
 /** A virtual MSI or MSI-X capability as the guest programmed it. */
 export interface MessageSource {
@@ -22,6 +22,8 @@ export interface MessageSource {
 export interface ForwarderHost {
   /** A message of the guest's device. False if it addresses no virtual processor that takes it. */
   deliver(address: number, data: number): boolean
+  /** Where a message can be posted: it names one virtual processor that takes posted interrupts. */
+  postingTarget(address: number, data: number): PostedTarget | undefined
   /** The logical processor that should take the host interrupt of a message. */
   processorFor(address: number): number
 }
@@ -72,8 +74,20 @@ export class InterruptForwarder {
       yield* this.#assigned.enableInterrupts(wanted, index => this.arrive(index), processor)
       this.#armed = wanted
     }
+    yield* this.#post()
     for (let index = 0; index < wanted; index++) {
       if (this.#pending[index] !== 0 && !this.#source.masked(index)) this.#deliver(index)
+    }
+  }
+
+  /** What is masked comes to the host, which holds it back; the rest is posted where that can be. */
+  *#post(): Software {
+    if (!this.#assigned.postsInterrupts) return
+    for (let index = 0; index < this.#armed; index++) {
+      const target = this.#source.masked(index)
+        ? undefined
+        : this.#host.postingTarget(this.#source.address(index), this.#source.data(index))
+      yield* this.#assigned.postInterrupt(index, target)
     }
   }
 

@@ -50,6 +50,32 @@ const portValue: Rule = (value, operation) =>
 
 const interruptFlag: Rule = value => (typeof value === 'boolean' ? undefined : 'must be true or false')
 
+const flag: Rule = value => (typeof value === 'boolean' ? undefined : 'must be true or false')
+const register = whole(16, '16')
+const port = whole(2 ** 16, '2^16')
+const selector = whole(2 ** 16, '2^16')
+const width = oneOf(1, 2, 4, 8)
+const portWidth = oneOf(1, 2, 4)
+
+const operand: Rule = value =>
+  typeof value === 'object' && value !== null ? undefined : 'must be a memory operand'
+
+const named =
+  (...allowed: readonly string[]): Rule =>
+  value =>
+    allowed.includes(value as string) ? undefined : `must be ${allowed.join(', ')}`
+
+/** SS and RSP of an outer privilege level. */
+const stackOf: Rule = value => {
+  const { selector: ss, rsp } = (value ?? {}) as Readonly<Record<string, unknown>>
+  return selector(ss, {}) === undefined && pair(rsp, {}) === undefined
+    ? undefined
+    : 'must be { selector, rsp }'
+}
+
+/** Operands as VM-exit instruction information tells them. */
+const encoded = { operand: optional(operand), register: optional(register), register2: optional(register) }
+
 /** The fields of each operation besides `op`. */
 const FIELDS: Readonly<Record<Operation['op'], Readonly<Record<string, Rule>>>> = {
   cpuid: { leaf: dword, subleaf: optional(dword) },
@@ -59,24 +85,96 @@ const FIELDS: Readonly<Record<Operation['op'], Readonly<Record<string, Rule>>>> 
   cli: {},
   iret: { interruptFlag: optional(interruptFlag) },
   movSs: {},
-  in: { port: whole(2 ** 16, '2^16'), width: oneOf(1, 2, 4) },
-  out: { port: whole(2 ** 16, '2^16'), width: oneOf(1, 2, 4), value: portValue },
+  nop: {},
+  jumpFar: { bits: oneOf(16, 32, 64) },
+  in: { port, width: portWidth, immediate: optional(flag) },
+  out: { port, width: portWidth, value: portValue, immediate: optional(flag) },
+  ins: { port, width: portWidth, address: pair, rep: optional(flag), ...encoded },
+  outs: { port, width: portWidth, address: pair, rep: optional(flag), ...encoded },
   rdmsr: { msr: dword },
   wrmsr: { msr: dword, value: pair },
-  read: { address, width: oneOf(1, 2, 4, 8) },
-  write: { address, width: oneOf(1, 2, 4, 8), value: data },
+  read: { address, width },
+  write: { address, width, value: data },
   fetch: { address },
+  readLinear: { address: pair, width },
+  writeLinear: { address: pair, width, value: data },
+  fetchLinear: { address: pair },
+  movToCr: { cr: oneOf(0, 2, 3, 4, 8), value: pair, ...encoded },
+  movFromCr: { cr: oneOf(0, 2, 3, 4, 8), ...encoded },
+  clts: {},
+  smsw: {},
+  lmsw: { source: whole(2 ** 16, '2^16'), address: optional(pair), register: optional(register) },
+  movToDr: { dr: whole(8, '8'), value: pair, ...encoded },
+  movFromDr: { dr: whole(8, '8'), ...encoded },
+  rdtsc: {},
+  rdtscp: {},
+  rdpid: {},
+  rdpmc: { counter: dword },
+  invd: {},
+  wbinvd: {},
+  rsm: {},
+  getsec: { leaf: dword },
+  invlpg: { address: pair },
+  invpcid: { type: dword, pcid: dword, address: optional(pair), ...encoded },
+  xsetbv: { index: dword, value: pair },
+  xsaves: { mask: pair, ...encoded },
+  xrstors: { mask: pair, ...encoded },
+  monitor: { address: pair },
+  mwait: { extensions: optional(dword) },
+  umwait: { register: optional(register) },
+  tpause: { register: optional(register) },
+  lgdt: { base: pair, limit: selector, ...encoded },
+  lidt: { base: pair, limit: selector, ...encoded },
+  sgdt: encoded,
+  sidt: encoded,
+  sldt: encoded,
+  str: encoded,
+  lldt: { selector, ...encoded },
+  ltr: { selector, ...encoded },
+  pushf: {},
+  popf: { flags: dword },
+  sysenter: {},
+  sysexit: { rip: pair, rsp: pair },
+  loadSegment: { segment: named('es', 'ss', 'ds', 'fs', 'gs'), selector },
+  storeSegment: { segment: named('es', 'cs', 'ss', 'ds', 'fs', 'gs') },
+  lar: { selector },
+  lsl: { selector },
+  verr: { selector },
+  verw: { selector },
+  arpl: { selector, source: selector },
+  callFar: { selector },
+  retFar: { selector, stack: optional(stackOf) },
+  iretFrame: { pop: optional(whole(65, '65')) },
+  movToSp: { value: pair },
+  int: { vector: whole(256, '256') },
+  int3: {},
+  into: {},
+  int1: {},
+  ud2: {},
+  fault: { vector: whole(32, '32'), error: optional(dword) },
+  rdrand: { width: optional(oneOf(2, 4, 8)), register: optional(register) },
+  rdseed: { width: optional(oneOf(2, 4, 8)), register: optional(register) },
+  taskSwitch: { selector, source: oneOf(0, 1, 2, 3) },
   vmcall: { number: dword, argument: optional(dword) },
-  vmxon: { address },
-  vmclear: { address },
-  vmptrld: { address },
+  vmrun: { address },
+  vmload: { address },
+  vmsave: { address },
+  stgi: {},
+  clgi: {},
+  vmmcall: {},
+  invlpga: { address: pair, asid: dword },
+  vmfunc: { function: dword, index: dword },
+  vmxon: { address, ...encoded },
+  vmclear: { address, ...encoded },
+  vmptrld: { address, ...encoded },
   vmxoff: {},
   vmlaunch: {},
   vmresume: {},
-  vmptrst: {},
-  vmread: { field: dword },
-  vmwrite: { field: dword, value: pair },
-  invept: { type: dword, eptp: optional(pair) },
+  vmptrst: encoded,
+  vmread: { field: dword, ...encoded },
+  vmwrite: { field: dword, value: pair, ...encoded },
+  invept: { type: dword, eptp: optional(pair), ...encoded },
+  invvpid: { type: dword, vpid: optional(pair), address: optional(pair), ...encoded },
 }
 
 /** Throws `invalidArgument` with an issue for every wrong field. */

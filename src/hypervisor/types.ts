@@ -10,7 +10,19 @@ export interface VmOptions {
   readonly vcpus: number
   /** Guest memory, at least 2 MiB. */
   readonly memoryMiB: number
+  /** How interrupts reach the guest; default `emulated`. */
+  readonly interrupts?: InterruptDelivery
+  /** Guests find VMX, and may run guests of their own; with emulated interrupts only. Default false. */
+  readonly nested?: boolean
 }
+
+/**
+ * `emulated`: the hypervisor keeps the local APICs and injects at VM entries. `virtualized`: the processors do, by
+ * APIC-register virtualization and virtual-interrupt delivery; device interrupts still end in the host first. `posted`:
+ * device interrupts too go to the virtual processors, without the host.
+ */
+export const INTERRUPT_DELIVERY = ['emulated', 'virtualized', 'posted'] as const
+export type InterruptDelivery = (typeof INTERRUPT_DELIVERY)[number]
 
 /** A range of guest memory; bytes, guest-physical. */
 export interface GuestRange {
@@ -23,6 +35,9 @@ export interface VirtualMachine {
   readonly memoryMiB: number
   /** Guest memory, ascending. Between the ranges lies the hole for device memory. */
   readonly memory: readonly GuestRange[]
+  readonly interrupts: InterruptDelivery
+  /** Whether guests find VMX. */
+  readonly nested: boolean
   readonly vcpus: readonly VcpuView[]
   /** In the order of their slots. */
   readonly devices: readonly AttachedDevice[]
@@ -47,6 +62,58 @@ export interface VcpuView {
   readonly entries: number
   /** Interrupts injected since creation, by vector. */
   readonly injected: Readonly<Record<string, number>>
+  /** Virtual interrupts that the processor itself delivered since creation, without a VM exit, by vector. */
+  readonly delivered: Readonly<Record<string, number>>
+  /** The posted-interrupt descriptor, where interrupts are posted. */
+  readonly notification?: Notification
+  /** Where guests find VMX: who runs, and what the guest's own guest has cost. */
+  readonly nested?: NestedCounts & { readonly running: 'l1' | 'l2' }
+}
+
+/** What a guest of a guest (L2) has cost since the virtual processor was made. */
+export interface NestedCounts {
+  readonly entries: number
+  /** VM exits of L2 that its own hypervisor, L1, took, by reason. */
+  readonly reflected: Readonly<Record<string, number>>
+  /** VM exits of L2 that L1 did not learn of, by reason. */
+  readonly handled: Readonly<Record<string, number>>
+}
+
+/** A posted-interrupt descriptor by name. */
+export interface Notification {
+  /** Physical address. */
+  readonly descriptor: number
+  readonly vector: number
+  /** NDST as it stands. */
+  readonly destination: number
+  readonly outstanding: boolean
+  readonly suppressed: boolean
+}
+
+/** An access from outside in the middle of a stream: what the world does while the virtual processor runs, or waits. */
+export interface Meanwhile {
+  /** Index of the operation before which it happens. */
+  readonly before: number
+  /** `preempted`: the host has taken the processor away, and gives it back afterwards. */
+  readonly state: 'running' | 'preempted'
+  readonly act: () => void
+}
+
+/** The local APIC of a virtual processor by name; vectors ascending. */
+export interface VirtualApicView {
+  readonly apicId: number
+  readonly mode: 'disabled' | 'xAPIC' | 'x2APIC'
+  readonly enabled: boolean
+  readonly taskPriority: number
+  readonly processorPriority: number
+  readonly requested: readonly number[]
+  /** In the posted-interrupt descriptor, not taken yet. */
+  readonly posted: readonly number[]
+  readonly inService: readonly number[]
+  readonly logicalId: string
+  readonly spuriousVector: number
+  readonly errorStatus: string
+  readonly localVectors: Readonly<Record<string, { readonly entry: string; readonly masked: boolean }>>
 }
 
 /** A base address register as the guest placed it. */
@@ -95,7 +162,9 @@ export interface ExitRecord {
   readonly qualification: Readonly<Record<string, number | boolean | string>>
   /** EPT violations and misconfigurations: `0x…` */
   readonly guestPhysicalAddress?: string
-  /** What the hypervisor did. */
+  /** Where guests find VMX: the level that exited, 1 or 2. */
+  readonly level?: 1 | 2
+  /** What the hypervisor did; `l1`: it gave the exit to the guest's own hypervisor. */
   readonly handledBy: string
   /** Index of the operation of the given stream that was executing; null for guest kernel code (handlers, idle loop). */
   readonly operation: number | null
@@ -103,7 +172,8 @@ export interface ExitRecord {
 
 /** How one operation ended, as the guest saw it. */
 export interface GuestResult {
-  readonly outcome: 'done' | 'halted' | 'exception'
+  /** `vmExit`, `vmFailValid`, `vmFailInvalid`: only where the guest finds VMX; as a processor ends operations. */
+  readonly outcome: 'done' | 'halted' | 'exception' | 'vmExit' | 'vmFailValid' | 'vmFailInvalid'
   /** Result value of IN, RDMSR, read and VMCALL, as two words. */
   readonly low: number
   readonly high: number
@@ -111,9 +181,9 @@ export interface GuestResult {
   readonly ebx: number
   readonly ecx: number
   readonly edx: number
-  /** Exception vector, else -1. */
+  /** Exception vector, or vector that VMLAUNCH or VMRESUME of the guest injected; else -1. */
   readonly vector: number
-  /** Exception error code, else 0. */
+  /** Exception error code, or VM-instruction error; else 0. */
   readonly error: number
 }
 

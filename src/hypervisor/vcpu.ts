@@ -3,42 +3,49 @@
  * pending, and answers VM exits ("VM Entries", "Event Injection", "VM Exits").
  */
 import { assert, hex, type Saved } from '../core/index.ts'
-import { type Engine, pause, type Software } from '../engine/index.ts'
-import { PRIMARY } from '../vmx/formats/controls.ts'
-import { EVENT_TYPE, INTERRUPTIBILITY, interruptionInformation } from '../vmx/formats/events.ts'
-import { ENTRY_FAILURE, EXIT_REASON } from '../vmx/formats/exit-reasons.ts'
+import { pause, type Software, type TraceKind } from '../engine/index.ts'
+import { ENTRY_FAILURE } from '../vmx/formats/exit-reasons.ts'
 import { RFLAGS } from '../vmx/formats/msrs.ts'
-import type { Operation } from '../vmx/formats/operations.ts'
+import type { Operation, Word64 } from '../vmx/formats/operations.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
+import { BLOCKING, EventInjection } from './event-injection.ts'
 import { handleExit, type VcpuBoard } from './exit-handling.ts'
-import { decodeQualification, exitName, readExit } from './exit-record.ts'
+import { readExit, recordOf } from './exit-record.ts'
 import type { HostProcessor } from './host-processor.ts'
+import type { NestedExits } from './nested/nested-exits.ts'
 import {
   type ExitRecord,
   type GuestResult,
   type GuestSoftware,
   guestResult,
+  type Meanwhile,
   type VcpuPort,
   type VcpuRun,
   type VcpuView,
 } from './types.ts'
+import { VcpuCounters } from './vcpu-counters.ts'
+import type { VcpuOptions } from './vcpu-options.ts'
+import { VcpuTrace } from './vcpu-trace.ts'
 import type { VirtualApic } from './virtual-apic.ts'
+import type { VirtualizedInterrupts } from './virtualized-interrupts.ts'
 import type { Vmcs } from './vmcs.ts'
 
-const BLOCKING = INTERRUPTIBILITY.blockingBySti | INTERRUPTIBILITY.blockingByMovSs
 /** Operations of a stream between pauses. */
 const SLICE = 128
-/** Basic exit reasons are below this. */
-const REASONS = 128
+/** Any operation will do where only the event before it is of interest. */
+const NEXT: Operation = { op: 'pause' }
 
 export class Vcpu implements VcpuPort {
   readonly number: number
   readonly apic: VirtualApic
-  readonly processor: HostProcessor
-  readonly #name: string
-  readonly #vmcs: Vmcs
+  readonly #vmcs01: Vmcs
+  /** Where the guest finds VMX. */
+  #nested: NestedExits | undefined
   readonly #board: VcpuBoard
-  readonly #engine: Engine
+  readonly #trace: VcpuTrace
+  /** Where the processor itself delivers interrupts; else the hypervisor injects them. */
+  readonly #virtualized: VirtualizedInterrupts | undefined
+  #processor: HostProcessor
   #software: GuestSoftware | undefined
   /** Whether the processor is in non-root mode for this virtual processor. */
   #inGuest = false
@@ -46,32 +53,44 @@ export class Vcpu implements VcpuPort {
   // What the VMCS says of the guest, read after each VM exit.
   #rflags: number = RFLAGS.fixed1
   #interruptibility = 0
-  #windowExiting = false
-  /** An exception to deliver at the next VM entry. */
-  #exception: { readonly vector: number; readonly error: number | undefined } | undefined
+  readonly #events = new EventInjection()
   /** Index of the user's operation that is executing; null in guest kernel code. */
   #operation: number | null = null
   #exits: ExitRecord[] = []
-  #entries = 0
-  readonly #exitCounts = new Uint32Array(REASONS)
-  readonly #injected = new Uint32Array(256)
+  readonly #counters = new VcpuCounters()
 
-  constructor(options: {
-    name: string
-    number: number
-    apic: VirtualApic
-    processor: HostProcessor
-    vmcs: Vmcs
-    board: VcpuBoard
-    engine: Engine
-  }) {
-    this.#name = options.name
+  constructor(options: VcpuOptions) {
     this.number = options.number
     this.apic = options.apic
-    this.processor = options.processor
-    this.#vmcs = options.vmcs
+    this.#processor = options.processor
+    this.#virtualized = options.virtualized
+    this.#vmcs01 = options.vmcs
     this.#board = options.board
-    this.#engine = options.engine
+    this.#trace = new VcpuTrace(options.engine.trace, options.name, options.number)
+  }
+
+  /** Gives the guest VMX. */
+  nest(nested: NestedExits): void {
+    this.#nested = nested
+  }
+
+  /** A page left EPT01: L2 must not reach it either. */
+  dropShadow(): void {
+    this.#nested?.vmx.ept.drop(this.processor)
+  }
+
+  /** The VMCS of the guest that runs: the virtual machine's, or that guest's own. */
+  get #vmcs(): Vmcs {
+    return this.#nested?.vmx.active ?? this.#vmcs01
+  }
+
+  get #inL2(): boolean {
+    return this.#nested?.vmx.inL2 ?? false
+  }
+
+  /** The logical processor to which it is pinned. */
+  get processor(): HostProcessor {
+    return this.#processor
   }
 
   /** Runs the first code of the virtual processor until it is idle. */
@@ -83,13 +102,13 @@ export class Vcpu implements VcpuPort {
   }
 
   /** Executes a stream, then returns to the guest kernel's idle loop. */
-  *run(operations: readonly Operation[]): Software<VcpuRun> {
+  *run(operations: readonly Operation[], meanwhile?: Meanwhile): Software<VcpuRun> {
     assert(!this.#running, 'one stream at a time runs on a virtual processor')
     const results: GuestResult[] = []
-    this.#exits = []
-    this.#running = true
+    this.#begin()
     for (const [index, operation] of operations.entries()) {
       this.#operation = index
+      if (meanwhile?.before === index) yield* this.#interrupted(meanwhile)
       if (index % SLICE === SLICE - 1) yield* pause()
       const result = yield* this.execute(operation)
       results.push(result)
@@ -103,14 +122,72 @@ export class Vcpu implements VcpuPort {
 
   /** Whether an interrupt waits that a halted virtual processor would take. */
   get wakes(): boolean {
-    return !this.#running && this.interruptsEnabled && this.apic.deliverable >= 0
+    if (this.#running || !this.interruptsEnabled || this.#virtualized?.kicked === false) return false
+    return this.apic.deliverable >= 0
+  }
+
+  /** Something was requested of a virtual processor that may sleep: it is to be looked at. */
+  kick(): void {
+    if (this.#virtualized === undefined || this.#running) return
+    this.apic.collectPosted()
+    this.#virtualized.kicked = true
+  }
+
+  /** The wakeup vector arrived at its processor: kicked if it was meant. */
+  wakeUp(): void {
+    if (this.#running || !(this.#virtualized?.descriptor?.outstanding ?? false)) return
+    this.#tell('interrupt', 'was posted an interrupt while it slept: it is scheduled', { step: 'wakeup' })
+    this.kick()
   }
 
   /** Takes what {@link wakes} saw, then idles again. */
   *wake(): Software {
+    this.#begin()
+    yield* this.#idle()
+  }
+
+  #begin(): void {
     this.#running = true
     this.#exits = []
-    yield* this.#idle()
+    this.#virtualized?.run()
+  }
+
+  /** What happens outside while the guest runs, or while the host has taken its processor away. */
+  *#interrupted({ state, act }: Meanwhile): Software {
+    yield* this.#enter()
+    if (state === 'running') return act()
+    this.#board.reschedule(this.processor.number)
+    const { outcome } = this.processor.port.execute(NEXT)
+    assert(outcome === 'vmExit', 'a message of the host ends the guest’s turn')
+    yield* this.#exit(undefined)
+    this.#tell('interrupt', 'is preempted: notifications are suppressed', { step: 'preempted' })
+    this.#virtualized?.preempt(true)
+    act()
+    this.#virtualized?.preempt(false)
+    this.#tell('interrupt', 'has its processor again', { step: 'scheduled' })
+  }
+
+  /**
+   * Pins a sleeping virtual processor to another logical processor: its VMCS is cleared on the old one, notifications
+   * go to the new one. Throws `unsupported`, with nothing changed.
+   */
+  moveTo(processor: HostProcessor, invalidate: (processor: HostProcessor) => void): void {
+    assert(!this.#running, 'only a sleeping virtual processor moves')
+    processor.retain()
+    this.#vmcs01.moveTo(processor)
+    this.#nested?.vmx.moveTo(processor)
+    const { number } = this.#processor
+    this.#processor.release()
+    this.#processor = processor
+    // The new processor may remember translations of an earlier stay.
+    invalidate(processor)
+    this.#virtualized?.point(processor.number)
+    this.#tell('vm', `moves from processor ${number} to ${processor.number}`, {
+      step: 'migrated',
+      from: number,
+      to: processor.number,
+    })
+    if (this.#virtualized?.descriptor?.outstanding) this.kick()
   }
 
   /** The guest kernel's idle loop: HLT, handlers, HLT again, until nothing is left. */
@@ -123,6 +200,7 @@ export class Vcpu implements VcpuPort {
   #stop(): void {
     this.#running = false
     this.processor.run({ op: 'sti' })
+    if (this.#virtualized?.block()) this.kick()
   }
 
   get interruptsEnabled(): boolean {
@@ -131,14 +209,21 @@ export class Vcpu implements VcpuPort {
 
   /** Executes one operation as the guest would, with every VM exit and interrupt that comes with it. */
   *execute(operation: Operation): Software<GuestResult> {
+    const inL2 = this.#inL2
     for (;;) {
+      if (this.#nested?.vmx.shutdown) return guestResult('halted')
       yield* this.#enter()
+      // An interrupt of L1's ended the turn of L2, whose operation this is.
+      if (inL2 && !this.#inL2) return guestResult('vmExit')
       const result = this.processor.port.execute(operation)
       switch (result.outcome) {
         case 'done':
           return { ...guestResult('done', result), vector: -1 }
         case 'exception':
           return guestResult('exception', result)
+        case 'interrupted':
+          yield* this.#deliveredByProcessor(result.vector)
+          break
         case 'vmExit': {
           const answer = yield* this.#exit(operation)
           if (answer !== undefined) return answer
@@ -150,9 +235,23 @@ export class Vcpu implements VcpuPort {
     }
   }
 
+  /** "Virtual-Interrupt Delivery": the processor took the guest to its handler, and the operation waits. */
+  *#deliveredByProcessor(vector: number): Software {
+    this.#counters.delivered(vector)
+    const detail = { step: 'delivered', guestVector: hex(vector) }
+    this.#tell('interrupt', `takes vector ${hex(vector)}, delivered by the processor`, detail)
+    yield* this.#handle(vector, true)
+  }
+
+  *#handle(vector: number, interruptFlag: boolean): Software {
+    yield* this.#software!.interrupt(vector, interruptFlag)
+    this.#tell('interrupt', `has handled vector ${hex(vector)}`, { step: 'handled', vector })
+  }
+
   /** Enters the guest unless it is entered, and runs the handlers of what was injected. */
   *#enter(): Software {
     while (!this.#inGuest) {
+      this.#interruptL1()
       const image = this.interruptsEnabled
       this.#prepareEvent()
       const op = this.#vmcs.entryOperation()
@@ -160,42 +259,44 @@ export class Vcpu implements VcpuPort {
       assert(outcome === 'done' || outcome === 'vmExit', `${op} succeeds (${outcome}, error ${error})`)
       this.#inGuest = outcome === 'done'
       this.#vmcs.noteLaunched()
-      this.#entries++
-      this.#trace('vmEntry', `enters by ${op.toUpperCase()}`, vector < 0 ? {} : { injected: hex(vector) })
+      this.#counters.entries++
+      this.#tell('vmEntry', `enters by ${op.toUpperCase()}`, vector < 0 ? {} : { injected: hex(vector) })
       if (outcome === 'vmExit') yield* this.#exit(undefined)
-      if (vector >= 0) yield* this.#software!.interrupt(vector, image)
+      if (vector >= 0) yield* this.#handle(vector, image)
     }
   }
 
-  /** "Event Injection": an exception first, else the interrupt that may be taken; a window for one that may not. */
+  /** L1 may be interrupted instead of its guest. */
+  #interruptL1(): void {
+    const vector = this.apic.deliverable
+    if (!this.#inL2 || vector < 0 || this.#events.exception !== undefined) return
+    if (this.#nested?.interruptL1(vector, () => this.apic.acknowledge(vector))) this.#readState()
+  }
+
+  /** What is remembered of the guest that runs. */
+  #readState(): void {
+    this.#rflags = this.#vmcs.read(VMCS.guestRflags)
+    this.#interruptibility = this.#vmcs.read(VMCS.guestInterruptibilityState)
+  }
+
   #prepareEvent(): void {
-    const requested = this.apic.deliverable
-    let window = requested >= 0
-    if (this.#exception !== undefined) {
-      const { vector, error } = this.#exception
-      this.#exception = undefined
-      const information = interruptionInformation(EVENT_TYPE.hardwareException, vector, error !== undefined)
-      if (error !== undefined) this.#vmcs.write(VMCS.entryExceptionErrorCode, error)
-      this.#vmcs.write(VMCS.entryInterruptionInformation, information)
-    } else if (requested >= 0 && this.interruptsEnabled && (this.#interruptibility & BLOCKING) === 0) {
-      this.apic.acknowledge(requested)
-      this.#injected[requested]!++
-      this.#vmcs.write(
-        VMCS.entryInterruptionInformation,
-        interruptionInformation(EVENT_TYPE.externalInterrupt, requested),
-      )
-      this.#trace('interrupt', `vector ${hex(requested)} is injected`, { guestVector: hex(requested) })
-      window = this.apic.deliverable >= 0
-    }
-    if (window !== this.#windowExiting) {
-      this.#windowExiting = window
-      const controls = this.#vmcs.read(VMCS.primaryProcessorBasedControls)
-      const { interruptWindowExiting } = PRIMARY
-      this.#vmcs.write(
-        VMCS.primaryProcessorBasedControls,
-        window ? controls | interruptWindowExiting : controls & ~interruptWindowExiting,
-      )
-    }
+    this.#virtualized?.prepareEntry()
+    const window = this.#events.prepare({
+      vmcs: this.#vmcs,
+      mayInterrupt: this.interruptsEnabled && (this.#interruptibility & BLOCKING) === 0,
+      // Where the processor delivers, nothing but exceptions is injected.
+      requested: () => (this.#virtualized === undefined ? this.apic.deliverable : -1),
+      acknowledge: vector => this.#injectInterrupt(vector),
+    })
+    if (this.#inL2) this.#nested?.openWindow(window)
+    else this.#events.openWindow(this.#vmcs, window)
+  }
+
+  #injectInterrupt(vector: number): void {
+    this.apic.acknowledge(vector)
+    this.#counters.injected(vector)
+    const detail = { step: 'injected', guestVector: hex(vector) }
+    this.#tell('interrupt', `vector ${hex(vector)} is injected`, detail)
   }
 
   /** Answers a VM exit. Returns the result of the operation that caused it; undefined: it must be offered again. */
@@ -204,28 +305,25 @@ export class Vcpu implements VcpuPort {
     const reason = this.#vmcs.read(VMCS.exitReason)
     assert((reason & ENTRY_FAILURE) === 0, `guest state is valid (exit reason ${hex(reason)})`)
     const exit = readExit(this.#vmcs, reason & 0xffff)
-    this.#rflags = this.#vmcs.read(VMCS.guestRflags)
-    this.#interruptibility = this.#vmcs.read(VMCS.guestInterruptibilityState)
-    this.#exitCounts[exit.reason]!++
-    const answer = yield* handleExit(exit, operation, this, this.#board)
-    const record: ExitRecord = {
-      reason: exitName(exit.reason),
-      code: exit.reason,
-      qualification: decodeQualification(exit),
-      ...(exit.reason === EXIT_REASON.eptViolation && {
-        guestPhysicalAddress: hex(exit.guestPhysicalAddress),
-      }),
-      handledBy: answer.by,
-      operation: this.#operation,
-    }
+    this.#readState()
+    this.#counters.exit(exit.reason)
+    const level = this.#nested === undefined ? undefined : this.#inL2 ? 2 : 1
+    const answer =
+      this.#nested === undefined
+        ? yield* handleExit(exit, operation, this, this.#board)
+        : yield* this.#nested.handle(exit, operation)
+    const record = recordOf(exit, answer.by, this.#operation, level)
     this.#exits.push(record)
-    this.#trace('vmExit', `exits: ${record.reason}, answered by ${record.handledBy}`, { ...record })
+    const who = level === 2 ? 'exits from L2' : 'exits'
+    this.#tell('vmExit', `${who}: ${record.reason}, answered by ${record.handledBy}`, { ...record })
     if (answer.exception !== undefined) {
-      this.#exception = answer.exception
+      this.#events.exception = answer.exception
       yield* this.#enter()
       return guestResult('exception', { vector: answer.exception.vector, error: answer.exception.error ?? 0 })
     }
-    if (answer.result !== undefined) this.#skip()
+    this.#inGuest = answer.entered ?? false
+    if (answer.switched && !answer.entered) this.#readState()
+    else if (answer.result !== undefined && !answer.entered) this.#skip()
     return answer.result
   }
 
@@ -241,29 +339,31 @@ export class Vcpu implements VcpuPort {
     }
   }
 
-  #trace(
-    kind: 'vmEntry' | 'vmExit' | 'interrupt',
-    message: string,
-    detail: Readonly<Record<string, unknown>>,
-  ): void {
-    const { trace } = this.#engine
-    if (!trace.enabled) return
-    trace.emit(kind, `${this.#name} vCPU ${this.number} ${message}`, {
-      vm: this.#name,
-      vcpu: this.number,
-      processor: this.processor.number,
-      ...detail,
-    })
+  #tell(kind: TraceKind, message: string, detail: Readonly<Record<string, unknown>>): void {
+    if (this.#trace.enabled) this.#trace.emit(this.processor.number, kind, message, detail)
+  }
+
+  /** Host page of the VMCS. */
+  get vmcsPage(): number {
+    return this.#vmcs.page
+  }
+
+  /** VMWRITE of a guest-state field by a user; what is remembered of the guest's state follows. */
+  writeVmcs(field: number, [low, high]: Word64): void {
+    this.#vmcs.write(field, low, high)
+    this.#readState()
   }
 
   /** Leaves nothing behind on the processor. */
   free(): void {
     assert(!this.#inGuest, 'a virtual processor is freed in root mode')
-    this.#vmcs.free()
+    this.#nested?.vmx.free()
+    this.#vmcs01.free()
     this.processor.release()
   }
 
   view(): VcpuView {
+    const descriptor = this.#virtualized?.descriptor
     return {
       number: this.number,
       processor: this.processor.number,
@@ -273,31 +373,27 @@ export class Vcpu implements VcpuPort {
       inService: this.apic.inService,
       taskPriority: this.apic.taskPriority,
       processorPriority: this.apic.processorPriority,
-      exitsByReason: Object.fromEntries(
-        [...this.#exitCounts].flatMap((count, reason) => (count > 0 ? [[exitName(reason), count]] : [])),
-      ),
-      entries: this.#entries,
-      injected: Object.fromEntries(
-        [...this.#injected].flatMap((count, vector) => (count > 0 ? [[hex(vector), count]] : [])),
-      ),
+      ...this.#counters.view(),
+      ...(descriptor && { notification: descriptor.view() }),
+      ...(this.#nested && { nested: { running: this.#inL2 ? 'l2' : 'l1', ...this.#nested.counters.view() } }),
     }
   }
 
   save(): Saved {
     return {
-      version: 1,
+      version: 2,
       number: this.number,
       processor: this.processor.number,
-      vmcs: this.#vmcs.page,
+      vmcs: this.#vmcs01.page,
       running: this.#running,
       rflags: this.#rflags,
       interruptibility: this.#interruptibility,
-      windowExiting: this.#windowExiting,
-      entries: this.#entries,
-      exits: this.#exitCounts.slice(),
-      injected: this.#injected.slice(),
+      windowExiting: this.#events.windowExiting,
+      counters: this.#counters.save(),
+      kicked: this.#virtualized?.kicked ?? false,
       apic: this.apic.save(),
       software: this.#software?.save() ?? null,
+      nested: this.#nested?.save() ?? null,
     }
   }
 }

@@ -3,27 +3,35 @@
  * (so no INTx), no APIC timer, no firmware (every virtual processor starts in the guest kernel, INIT and start-up IPIs
  * do nothing), config space by mechanism #1 only (256 bytes), no I/O or ROM BARs. NMI and SMI messages are dropped.
  */
-import type { NorthbridgeError, PageNumber, Saved } from '../core/index.ts'
+import { NorthbridgeError, type PageNumber, pageOf, type Saved } from '../core/index.ts'
 import type { Engine, Software } from '../engine/index.ts'
-import type { HostKernel } from '../host/index.ts'
-import { ICR_SHORTHAND } from '../interrupts/formats/local-apic.ts'
+import type { HostKernel, PostedTarget } from '../host/index.ts'
+import { ICR_SHORTHAND, XAPIC_BASE } from '../interrupts/formats/local-apic.ts'
 import { DELIVERY_MODE, INTERRUPT_RANGE_BASE, INTERRUPT_RANGE_END } from '../interrupts/formats/message.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { INVEPT } from '../vmx/formats/ept.ts'
+import { ApicPages } from './apic-pages.ts'
+import { PageRegisters } from './apic-registers.ts'
 import type { VcpuBoard } from './exit-handling.ts'
 import { ExtendedPageTable } from './extended-page-table.ts'
 import { DEVICE_WINDOW_32, DEVICE_WINDOW_64, SLOT_EVENT_VECTOR } from './formats/virtual-board.ts'
 import { GuestMemory } from './guest-memory.ts'
 import type { HostPages } from './host-pages.ts'
 import type { HostProcessor } from './host-processor.ts'
-import type { GuestImage, VirtualMachine, VmOptions } from './types.ts'
+import { GuestWords } from './nested/guest-words.ts'
+import { NestedExits } from './nested/nested-exits.ts'
+import { NestedVmx } from './nested/nested-vmx.ts'
+import type { GuestImage, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
 import { Vcpu } from './vcpu.ts'
 import { type InterruptCommand, isVectored, VirtualApic } from './virtual-apic.ts'
 import { VirtualBus } from './virtual-bus.ts'
 import type { FunctionHost, VirtualFunction } from './virtual-function.ts'
+import { VirtualizedInterrupts } from './virtualized-interrupts.ts'
 import { eptPointer, Vmcs } from './vmcs.ts'
 
 const ALL_ONES = 0xffff_ffff
+/** Guest-physical page of the xAPIC registers. */
+const XAPIC_PAGE = pageOf(XAPIC_BASE)
 
 export interface MachineContext {
   readonly machine: MachinePort
@@ -38,8 +46,14 @@ export class Machine implements VcpuBoard, FunctionHost {
   readonly memory: GuestMemory
   readonly vcpus: Vcpu[] = []
   readonly bus: VirtualBus<VirtualFunction>
+  readonly interrupts: InterruptDelivery
+  /** Whether guests find VMX. */
+  readonly nested: boolean
   readonly #context: MachineContext
   readonly #ept: ExtendedPageTable
+  /** Unless the hypervisor emulates the local APICs. */
+  readonly #apicPages: ApicPages | undefined
+  #xapicMapped = false
   /** Guest-physical ranges in use by BARs. */
   #claims: readonly { readonly base: number; readonly size: number }[] = []
 
@@ -48,8 +62,10 @@ export class Machine implements VcpuBoard, FunctionHost {
     this.#context = context
     this.name = options.name
     this.memoryMiB = options.memoryMiB
+    this.interrupts = options.interrupts ?? 'emulated'
+    this.nested = options.nested ?? false
     this.memory = new GuestMemory(context.machine, context.host.memory, options.memoryMiB * 2 ** 20)
-    this.bus = new VirtualBus(() => this.vcpus[0]!.apic.accept(SLOT_EVENT_VECTOR))
+    this.bus = new VirtualBus(() => this.raise(this.vcpus[0]!, SLOT_EVENT_VECTOR))
     try {
       this.#ept = new ExtendedPageTable(context.machine, context.pages)
     } catch (error) {
@@ -59,6 +75,11 @@ export class Machine implements VcpuBoard, FunctionHost {
     try {
       for (const { guestPage, hostPage, pages } of this.memory.runs) {
         this.#ept.map(guestPage, hostPage, pages, 'WB')
+      }
+      if (this.interrupts !== 'emulated') {
+        this.#apicPages = new ApicPages(context.machine, context.pages)
+        this.#ept.map(XAPIC_PAGE, this.#apicPages.accessPage, 1, 'WB')
+        this.#xapicMapped = true
       }
       for (const [number, processor] of processors.entries()) this.#addVcpu(number, processor)
     } catch (error) {
@@ -70,26 +91,68 @@ export class Machine implements VcpuBoard, FunctionHost {
   #addVcpu(number: number, processor: HostProcessor): void {
     processor.retain()
     let vmcs: Vmcs | undefined
+    let vmx: NestedVmx | undefined
     try {
       vmcs = new Vmcs(processor, this.#context.pages)
       vmcs.initialize(this.#ept.root)
+      const { name } = this
+      const { engine } = this.#context
+      const interrupts = this.#localApic(number, processor, vmcs)
+      if (this.nested) {
+        const memory = new GuestWords(this.#context.machine, this.memory)
+        vmx = new NestedVmx(this.#context, { processor, number, vmcs01: vmcs, ept01: this.#ept, memory })
+      }
+      const vcpu = new Vcpu({ name, number, processor, vmcs, board: this, engine, ...interrupts })
+      if (vmx !== undefined) vcpu.nest(new NestedExits(vmx, vcpu, this))
+      this.vcpus.push(vcpu)
     } catch (error) {
+      vmx?.free()
       vmcs?.free()
       processor.release()
       throw error
     }
-    const apic = new VirtualApic(number, command => this.#interruptCommand(number, command))
-    this.vcpus.push(
-      new Vcpu({
-        name: this.name,
-        number,
-        apic,
-        processor,
+  }
+
+  /** The local APIC of a virtual processor, emulated or virtualized. */
+  #localApic(
+    number: number,
+    processor: HostProcessor,
+    vmcs: Vmcs,
+  ): { apic: VirtualApic; virtualized: VirtualizedInterrupts | undefined } {
+    const send = (command: InterruptCommand): void => this.#interruptCommand(number, command)
+    const pages = this.#apicPages
+    if (pages === undefined) return { apic: new VirtualApic(number, send), virtualized: undefined }
+    const { machine, host } = this.#context
+    const virtualApicPage = pages.virtualApicPage()
+    const descriptor = this.interrupts === 'posted' ? pages.descriptor(number) : undefined
+    const registers = new PageRegisters(machine, virtualApicPage)
+    const apic = new VirtualApic(number, send, { registers, descriptor })
+    const virtualized = new VirtualizedInterrupts(
+      {
         vmcs,
-        board: this,
-        engine: this.#context.engine,
-      }),
+        apic,
+        virtualApicPage,
+        accessPage: pages.accessPage,
+        msrBitmaps: pages.msrBitmaps,
+        ...(descriptor && { posted: { descriptor, host: host.posting } }),
+        leaveXapic: () => this.#leaveXapic(),
+      },
+      processor.number,
     )
+    return { apic, virtualized }
+  }
+
+  /** In x2APIC mode nothing answers at the xAPIC page. Who is in xAPIC mode still exits there, and is answered. */
+  #leaveXapic(): void {
+    if (!this.#xapicMapped) return
+    this.#xapicMapped = false
+    this.unmap(XAPIC_PAGE, 1)
+  }
+
+  /** Pins a virtual processor elsewhere. */
+  move(vcpu: Vcpu, processor: HostProcessor): void {
+    if (vcpu.processor === processor) return
+    vcpu.moveTo(processor, to => this.#invalidateEpt(to))
   }
 
   /** Clears memory and runs the first guest code of every virtual processor. */
@@ -102,6 +165,7 @@ export class Machine implements VcpuBoard, FunctionHost {
   free(): void {
     for (const vcpu of this.vcpus) vcpu.free()
     this.#ept.destroy()
+    this.#apicPages?.free()
     this.memory.free()
   }
 
@@ -110,8 +174,23 @@ export class Machine implements VcpuBoard, FunctionHost {
   #interruptCommand(from: number, command: InterruptCommand): void {
     if (!isVectored(command.deliveryMode)) return
     for (const vcpu of this.vcpus) {
-      if (addressed(command, from, vcpu)) vcpu.apic.accept(command.vector)
+      if (addressed(command, from, vcpu)) this.raise(vcpu, command.vector)
     }
+  }
+
+  /** An interrupt of the hypervisor's own making. False if the local APIC does not take it. */
+  raise(vcpu: Vcpu, vector: number): boolean {
+    const accepted = vcpu.apic.accept(vector)
+    if (accepted) vcpu.kick()
+    return accepted
+  }
+
+  postingTarget(address: number, data: number): PostedTarget | undefined {
+    if (!isVectored((data >>> 8) & 7)) return undefined
+    const targets = this.vcpus.filter(vcpu => reaches(address, vcpu))
+    const descriptor = targets[0]?.view().notification?.descriptor
+    if (targets.length !== 1 || descriptor === undefined) return undefined
+    return { descriptor, vector: data & 0xff, urgent: false }
   }
 
   deliver(address: number, data: number): boolean {
@@ -121,12 +200,17 @@ export class Machine implements VcpuBoard, FunctionHost {
     // Lowest priority: one of them, the first by number.
     let accepted = false
     for (const vcpu of lowest ? targets.slice(0, 1) : targets) {
-      if (!vcpu.apic.accept(data & 0xff)) continue
+      if (!this.raise(vcpu, data & 0xff)) continue
       accepted = true
       this.#context.engine.trace.emit(
         'interrupt',
         `vector 0x${(data & 0xff).toString(16)} is pending in ${this.name} vCPU ${vcpu.number}`,
-        { vm: this.name, vcpu: vcpu.number, guestVector: `0x${(data & 0xff).toString(16)}` },
+        {
+          step: 'pending',
+          vm: this.name,
+          vcpu: vcpu.number,
+          guestVector: `0x${(data & 0xff).toString(16)}`,
+        },
       )
     }
     return accepted
@@ -138,6 +222,18 @@ export class Machine implements VcpuBoard, FunctionHost {
 
   processorFor(address: number): number {
     return this.vcpus[this.vcpuFor(address) ?? 0]!.processor.number
+  }
+
+  reschedule(processor: number): void {
+    const { machine, host } = this.#context
+    const other = machine.processors.find(({ number }) => number !== processor)
+    if (other === undefined) {
+      throw new NorthbridgeError(
+        'unsupported',
+        'a guest is preempted by another processor, and there is one only',
+      )
+    }
+    host.posting.reschedule(other.number, processor)
   }
 
   hostInterrupt(processor: number, vector: number): void {
@@ -215,10 +311,12 @@ export class Machine implements VcpuBoard, FunctionHost {
   /** Returns when no processor holds a translation of the range any more. */
   unmap(guestPage: PageNumber, pages: number): void {
     this.#ept.unmap(guestPage, pages)
-    const eptp = eptPointer(this.#ept.root)
-    for (const processor of new Set(this.vcpus.map(vcpu => vcpu.processor))) {
-      processor.run({ op: 'invept', type: INVEPT.singleContext, eptp })
-    }
+    for (const processor of new Set(this.vcpus.map(vcpu => vcpu.processor))) this.#invalidateEpt(processor)
+    for (const vcpu of this.vcpus) vcpu.dropShadow()
+  }
+
+  #invalidateEpt(processor: HostProcessor): void {
+    processor.run({ op: 'invept', type: INVEPT.singleContext, eptp: eptPointer(this.#ept.root) })
   }
 
   report(problem: string, error: NorthbridgeError): void {
@@ -233,6 +331,8 @@ export class Machine implements VcpuBoard, FunctionHost {
       name: this.name,
       memoryMiB: this.memoryMiB,
       memory: this.memory.ranges,
+      interrupts: this.interrupts,
+      nested: this.nested,
       vcpus: this.vcpus.map(vcpu => vcpu.view()),
       devices: this.bus.devices.map(device => device.view()),
     }
@@ -242,6 +342,8 @@ export class Machine implements VcpuBoard, FunctionHost {
     return {
       version: 1,
       name: this.name,
+      interrupts: this.interrupts,
+      nested: this.nested,
       memory: this.memory.save(),
       ept: this.#ept.save(),
       bus: this.bus.save(),

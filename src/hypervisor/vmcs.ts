@@ -28,9 +28,15 @@ const TYPE = { dataReadWriteAccessed: 3, codeReadAccessed: 11, busyTss: 11 } as 
 const TSS_LIMIT = 0x67
 const TABLE_LIMIT = 0xffff
 
+const EXECUTION_CONTROLS = {
+  pin: { field: VMCS.pinBasedControls, capability: MSR.IA32_VMX_TRUE_PINBASED_CTLS },
+  primary: { field: VMCS.primaryProcessorBasedControls, capability: MSR.IA32_VMX_TRUE_PROCBASED_CTLS },
+  secondary: { field: VMCS.secondaryProcessorBasedControls, capability: MSR.IA32_VMX_PROCBASED_CTLS2 },
+} as const
+
 export class Vmcs {
   readonly page: PageNumber
-  readonly #processor: HostProcessor
+  #processor: HostProcessor
   readonly #pages: HostPages
   #launched = false
 
@@ -46,6 +52,13 @@ export class Vmcs {
   free(): void {
     this.#processor.clear(this.page)
     this.#pages.free(this.page)
+  }
+
+  /** VMCLEAR on the processor that had it; the next VM entry, on another one, is a launch again. */
+  moveTo(processor: HostProcessor): void {
+    this.#processor.clear(this.page)
+    this.#processor = processor
+    this.#launched = false
   }
 
   /** Low half of a field. */
@@ -83,17 +96,27 @@ export class Vmcs {
     this.#guestState()
   }
 
+  /** Switches execution controls on or off. Throws `unsupported` if the processor does not allow them. */
+  setControls(which: keyof typeof EXECUTION_CONTROLS, bits: number, on: boolean): void {
+    const { field, capability } = EXECUTION_CONTROLS[which]
+    if (on) this.#checkAllowed(capability, bits)
+    const now = this.read(field)
+    this.write(field, on ? now | bits : now & ~bits)
+  }
+
+  /** Returns which bits must be 1. */
+  #checkAllowed(capability: number, wanted: number): number {
+    const [mustBe1, mayBe1] = this.#processor.readMsr(capability)
+    if ((wanted & ~mayBe1) === 0) return mustBe1
+    throw new NorthbridgeError(
+      'unsupported',
+      `the processor does not allow VM control bits ${(wanted & ~mayBe1) >>> 0}`,
+    )
+  }
+
   #controls(eptRoot: PageNumber): void {
-    const control = (field: number, capability: number, wanted: number): void => {
-      const [mustBe1, mayBe1] = this.#processor.readMsr(capability)
-      if ((wanted & ~mayBe1) !== 0) {
-        throw new NorthbridgeError(
-          'unsupported',
-          `the processor does not allow VM control bits ${(wanted & ~mayBe1) >>> 0}`,
-        )
-      }
-      this.write(field, (wanted | mustBe1) & mayBe1)
-    }
+    const control = (field: number, capability: number, wanted: number): void =>
+      this.write(field, wanted | this.#checkAllowed(capability, wanted))
     control(
       VMCS.pinBasedControls,
       MSR.IA32_VMX_TRUE_PINBASED_CTLS,

@@ -127,14 +127,14 @@ function assumedUnits(
     return { reservedMemory: [], includeAll: () => undefined, unitOf: () => null, iommu: { kind: 'amd' } }
   }
   notes.push(`${why}: one remapping unit for each segment is assumed`)
+  const served = new Set(translated)
   const segments = [...new Set(translated.map(({ listed }) => listed.segment))].filter(
     segment => segment <= 0xffff,
   )
   const idOf = (segment: number): string => `dmar${segments.indexOf(segment)}`
   // A unit that serves everything is no choice where something is served by none.
   const all = (segment: number): boolean =>
-    segments.includes(segment) &&
-    functions.every(one => one.listed.segment !== segment || translated.includes(one))
+    segments.includes(segment) && functions.every(one => one.listed.segment !== segment || served.has(one))
   return {
     iommu: {
       kind: 'intel-vtd',
@@ -146,7 +146,7 @@ function assumedUnits(
     },
     reservedMemory: [],
     includeAll: segment => (all(segment) ? idOf(segment) : undefined),
-    unitOf: one => (translated.includes(one) ? idOf(one.listed.segment) : null),
+    unitOf: one => (served.has(one) ? idOf(one.listed.segment) : null),
   }
 }
 

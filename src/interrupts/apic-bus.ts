@@ -3,6 +3,7 @@
  * priority, and the EOI messages that go back to the I/O APICs.
  */
 import { DELIVERY_MODE } from './formats/message.ts'
+import type { MessageSender } from './interprocessor-bus.ts'
 import type { LocalApic } from './local-apic.ts'
 import type { InterruptMessage, InterruptSink } from './message.ts'
 
@@ -30,11 +31,12 @@ export class ApicBus implements InterruptSink {
 
   /** Delivers to every local APIC that the destination names; returns the first that accepted, or -1. */
   deliver(message: InterruptMessage): number {
-    return isArbitrated(message) ? this.#deliverLowest(message) : this.deliverExcept(message, undefined)
+    return this.deliverExcept(message, undefined)
   }
 
-  /** The same without arbitration, leaving one local APIC out. */
-  deliverExcept(message: InterruptMessage, excluded: LocalApic | undefined): number {
+  /** The same, leaving one local APIC out. */
+  deliverExcept(message: InterruptMessage, excluded: MessageSender | undefined): number {
+    if (isArbitrated(message)) return this.#deliverLowest(message, excluded)
     const apics = this.#apics
     let first = -1
     for (let i = 0; i < apics.length; i++) {
@@ -45,11 +47,14 @@ export class ApicBus implements InterruptSink {
     return first
   }
 
-  /** "Lowest Priority Delivery Mode": the enabled candidate with the lowest processor priority; of equals, the first. */
-  #deliverLowest(message: InterruptMessage): number {
+  /**
+   * "Lowest Priority Delivery Mode": the enabled candidate with the lowest processor priority. Which of equals is
+   * chosen is the chipset's choice; here the first by number, so that the same run gives the same trace.
+   */
+  #deliverLowest(message: InterruptMessage, excluded: MessageSender | undefined): number {
     let chosen: LocalApic | undefined
     for (const apic of this.#apics) {
-      if (!apic.enabled || !apic.matches(message)) continue
+      if (apic === excluded || !apic.enabled || !apic.matches(message)) continue
       if (chosen === undefined || apic.processorPriority < chosen.processorPriority) chosen = apic
     }
     return chosen?.accept(message) ? chosen.processor : -1

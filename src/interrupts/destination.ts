@@ -20,5 +20,19 @@ export function matchesLogical(destination: number, ldr: number, dfr: number): b
 export const matchesCluster = (destination: number, ldr: number): boolean =>
   destination >>> 16 === ldr >>> 16 && (destination & ldr & 0xffff) !== 0
 
+/** Whether a message names a local APIC in the mode given. */
+export function names(
+  message: InterruptMessage,
+  x2apic: boolean,
+  apicId: number,
+  ldr: number,
+  dfr: number,
+): boolean {
+  if (isBroadcast(message)) return true
+  const { destination } = message
+  if (!message.logical) return destination === (x2apic ? apicId : apicId & 0xff)
+  return x2apic ? matchesCluster(destination, ldr) : matchesLogical(destination, ldr, dfr)
+}
+
 /** The logical identifier that x2APIC mode derives. */
 export const x2apicLdr = (apicId: number): number => ((apicId >>> 4) << 16) | (1 << (apicId & 0xf))

@@ -23,3 +23,5 @@ export {
   type OutputOf,
   operationEntries,
 } from './table.ts'
+export { generations, shippedCosts, shippedWorkload } from './technique-catalogue.ts'
+export { DEFAULT_GENERATION } from './techniques.ts'

@@ -303,11 +303,18 @@ export const interrupt = operation({
     const report = yield* within(platform.engine, platform.fire(fn.address, input.vector))
     return interruptView(platform, report)
   },
-  tell: ({ outcome, hostVector, vm, vcpu, guestVector, fault, cause, irteIndex }, input) => {
+  tell: ({ outcome, posted, hostVector, vm, vcpu, guestVector, fault, cause, irteIndex }, input) => {
     const what = `${input.function} vector ${input.vector}`
     if (fault !== undefined)
       return `${what} was blocked by ${fault.unit}: reason ${fault.reason}, ${fault.name}.`
     if (outcome !== 'delivered') return `${what}: ${outcome}${cause === undefined ? '' : ` (${cause})`}.`
+    if (posted) {
+      const guest =
+        vm === undefined
+          ? ''
+          : `, and arrived in "${vm}" at virtual processor ${vcpu} as vector ${guestVector}`
+      return `${what} was posted through IRTE ${irteIndex}, notification vector ${hostVector}${guest}.`
+    }
     const host = `host vector ${hostVector}${irteIndex === undefined ? '' : ` through IRTE ${irteIndex}`}`
     return vm === undefined
       ? `${what} arrived as ${host}.`

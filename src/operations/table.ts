@@ -12,6 +12,7 @@ import { errorLog, route } from './fabric.ts'
 import { functions, oneFunction, readConfig, resetFunction, setNumVfs } from './functions.ts'
 import { groups, oneGroup } from './groups.ts'
 import { exportPlatform, importTopology } from './interchange.ts'
+import { interruptVcpu, localApic, moveVcpu, traceInterrupt, virtualApic } from './interrupts.ts'
 import { isolationDiff, isolationReport } from './isolation.ts'
 import { judge } from './judge.ts'
 import type { Operation } from './operation.ts'
@@ -20,6 +21,7 @@ import { applyPolicy, comparePolicies, driftPolicy, explainPolicy, planPolicy } 
 import { findings, sanitizer } from './sanitizer.ts'
 import { injectError, insertCard, links, pressButton, pullCard, setLink } from './slots.ts'
 import { dma, interrupt } from './stimulus.ts'
+import { compareTechniques, workloads } from './techniques.ts'
 import {
   createTopology,
   deleteTopology,
@@ -31,6 +33,7 @@ import {
 import { caches, tables } from './unit-tables.ts'
 import { explain, faults, registers, units } from './units.ts'
 import { runVcpu, vcpu } from './vcpus.ts'
+import { runProcessor, vmcs, writeVmcs } from './vmcs.ts'
 import { attach, createVm, deleteVm, detach, readMemory, vm, vms, writeMemory } from './vms.ts'
 
 export const OPERATIONS = {
@@ -90,6 +93,16 @@ export const OPERATIONS = {
   writeMemory,
   vcpu,
   runVcpu,
+  vmcs,
+  writeVmcs,
+  runProcessor,
+  virtualApic,
+  interruptVcpu,
+  moveVcpu,
+  localApic,
+  traceInterrupt,
+  workloads,
+  compareTechniques,
   planPolicy,
   applyPolicy,
   explainPolicy,

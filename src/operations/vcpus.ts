@@ -25,6 +25,35 @@ const VcpuView = Fields(
     injected: Type.Record(Type.String(), Type.Integer(), {
       description: 'Injected interrupts by vector, `0x…`',
     }),
+    delivered: Type.Record(Type.String(), Type.Integer(), {
+      description: 'Interrupts that the processor delivered without a VM exit, by vector, `0x…`',
+    }),
+    notification: Type.Optional(
+      Fields(
+        {
+          descriptor: Hex,
+          vector: Count(255),
+          destination: Hex,
+          outstanding: Type.Boolean(),
+          suppressed: Type.Boolean(),
+        },
+        { description: 'The posted-interrupt descriptor' },
+      ),
+    ),
+    nested: Type.Optional(
+      Fields(
+        {
+          running: Words('l1', 'l2'),
+          entries: Count(Number.MAX_SAFE_INTEGER),
+          reflected: Counts,
+          handled: Counts,
+        },
+        {
+          description:
+            'Where guests find VMX: who runs, entries of L2, and its VM exits by reason: those that L1 took, and those it did not learn of',
+        },
+      ),
+    ),
   },
   { $id: 'Vcpu' },
 )
@@ -41,6 +70,21 @@ const view = (vcpu: Vcpu): Static<typeof VcpuView> => ({
   exitsByReason: { ...vcpu.exitsByReason },
   entries: vcpu.entries,
   injected: { ...vcpu.injected },
+  delivered: { ...vcpu.delivered },
+  ...(vcpu.notification && {
+    notification: {
+      ...vcpu.notification,
+      descriptor: hex(vcpu.notification.descriptor),
+      destination: hex(vcpu.notification.destination),
+    },
+  }),
+  ...(vcpu.nested && {
+    nested: {
+      ...vcpu.nested,
+      reflected: { ...vcpu.nested.reflected },
+      handled: { ...vcpu.nested.handled },
+    },
+  }),
 })
 
 const path = '/v1/platforms/{platform}/vms/{vm}/vcpus/{vcpu}'
@@ -58,7 +102,7 @@ export const vcpu = operation({
       hypervisor.vm(input.vm)
       return view(hypervisor.vcpu(input.vm, input.vcpu))
     }),
-  tell: ({ number, state, pending, inService, injected, exitsByReason }, input) => {
+  tell: ({ number, state, pending, inService, injected, delivered, exitsByReason, nested }, input) => {
     const list = (counts: Readonly<Record<string, number>>) =>
       Object.entries(counts)
         .map(([name, count]) => `${name} ${count}×`)
@@ -66,13 +110,13 @@ export const vcpu = operation({
     const vectors = (of: readonly number[]) => of.map(vector => hex(vector, 2)).join(', ') || 'none'
     return (
       `Virtual processor ${number} of "${input.vm}" is ${state}; pending: ${vectors(pending)}; in service: ` +
-      `${vectors(inService)}; injected: ${list(injected)}; exits: ${list(exitsByReason)}.`
+      `${vectors(inService)}; injected: ${list(injected)}${Object.keys(delivered).length > 0 ? `; delivered by the processor: ${list(delivered)}` : ''}; exits: ${list(exitsByReason)}${nested ? `; entries of L2: ${nested.entries}, its exits to L1: ${list(nested.reflected)}, not to L1: ${list(nested.handled)}` : ''}.`
     )
   },
 })
 
 const ResultView = Fields({
-  outcome: Words('done', 'halted', 'exception'),
+  outcome: Words('done', 'halted', 'exception', 'vmExit', 'vmFailValid', 'vmFailInvalid'),
   value: Type.Optional(Hex),
   registers: Type.Optional(Fields({ eax: Hex, ebx: Hex, ecx: Hex, edx: Hex })),
   vector: Type.Optional(Count(255)),
@@ -84,11 +128,12 @@ const ExitView = Fields({
   code: Count(65_535),
   qualification: Facts,
   guestPhysicalAddress: Type.Optional(Hex),
+  level: Type.Optional(Count(2, 1)),
   handledBy: Type.String(),
   operation: Nullable(Type.Integer({ description: 'Index in the stream; null for the guest kernel' })),
 })
 
-const VALUED: readonly string[] = ['in', 'rdmsr', 'read', 'vmcall']
+const VALUED: readonly string[] = ['in', 'rdmsr', 'read', 'vmcall', 'vmread', 'vmptrst']
 
 function resultView(result: GuestResult, op: string | undefined): Static<typeof ResultView> {
   const { outcome, low, high, vector, error } = result
@@ -96,6 +141,7 @@ function resultView(result: GuestResult, op: string | undefined): Static<typeof 
   return {
     outcome,
     ...(outcome === 'exception' ? { vector, error: word(error) } : {}),
+    ...(outcome === 'vmFailValid' ? { error: word(error) } : {}),
     ...(outcome === 'done' && op !== undefined && VALUED.includes(op) ? { value: hex64(low, high) } : {}),
     ...(outcome === 'done' && op === 'cpuid'
       ? {

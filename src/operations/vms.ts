@@ -2,7 +2,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { bytesToHex, hex, hexToBytes, NorthbridgeError, parsePhysical } from '../core/index.ts'
 import { type Software, within } from '../engine/index.ts'
-import type { AttachedDevice, VirtualMachine } from '../hypervisor/index.ts'
+import { type AttachedDevice, INTERRUPT_DELIVERY, type VirtualMachine } from '../hypervisor/index.ts'
 import type { SimulatedPlatform } from '../system/index.ts'
 import type { OperationContext } from './context.ts'
 import { functionOf } from './functions.ts'
@@ -18,6 +18,7 @@ import {
   inPlatform,
   Name,
   Nullable,
+  Words,
 } from './schemas.ts'
 
 const DeviceView = Fields(
@@ -54,6 +55,8 @@ const VmView = Fields(
     name: Type.String(),
     vcpus: Count(64),
     memoryMiB: Count(2 ** 40),
+    interrupts: Words(...INTERRUPT_DELIVERY),
+    nested: Type.Boolean(),
     memory: Type.Array(Fields({ base: Hex, size: Count(Number.MAX_SAFE_INTEGER) }), {
       description: 'Ranges of guest memory, guest-physical',
     }),
@@ -82,6 +85,8 @@ const vmView = (vm: VirtualMachine): Static<typeof VmView> => ({
   name: vm.name,
   vcpus: vm.vcpus.length,
   memoryMiB: vm.memoryMiB,
+  interrupts: vm.interrupts,
+  nested: vm.nested,
   memory: vm.memory.map(({ base, size }) => ({ base: hex(base), size })),
   devices: vm.devices.map(deviceView),
 })
@@ -102,9 +107,17 @@ export const createVm = operation({
   summary: 'Creates a virtual machine and starts its virtual processors',
   rest: { method: 'POST', path, status: 201, location: `${path}/{name}` },
   words: 'vms create',
-  input: inPlatform({ name: Name, vcpus: Count(64, 1), memoryMiB: Count(2 ** 30, 2) }),
+  input: inPlatform({
+    name: Name,
+    vcpus: Count(64, 1),
+    memoryMiB: Count(2 ** 30, 2),
+    interrupts: Type.Optional(Words(...INTERRUPT_DELIVERY)),
+    nested: Type.Optional(
+      Type.Boolean({ description: 'The guest finds VMX, and may run guests of its own' }),
+    ),
+  }),
   output: VmView,
-  errors: ['notFound', 'poweredOff', 'nameTaken', 'outOfMemory', 'outOfResources'],
+  errors: ['notFound', 'poweredOff', 'nameTaken', 'outOfMemory', 'outOfResources', 'unsupported'],
   *run(context, { platform, ...options }) {
     return vmView(yield* command(context, platform, ({ hypervisor }) => hypervisor.createVm(options)))
   },

@@ -1,10 +1,7 @@
 /** Which function of a bus claims which addresses of one address space: a sorted map, remade after decoding changed. */
 import { PAGE_SIZE } from '../core/index.ts'
 import type { ClaimReceiver, FunctionNode } from './parts.ts'
-import { MemoryRequest } from './request.ts'
-
-/** Carries an address that belongs to no request. */
-const PROBE = new MemoryRequest()
+import type { MemoryRequest } from './request.ts'
 
 /** Addresses above are wider than any physical address and match nothing. */
 const ADDRESS_LIMIT = 2 ** 52
@@ -37,16 +34,18 @@ export class AddressDecoder<Member extends FunctionNode> {
 
   /** Index of the claim on an address, -1 if nobody claims it. Valid until decoding changes. */
   claim(address: number): number {
-    PROBE.page = Math.floor(address / PAGE_SIZE)
-    PROBE.offset = address % PAGE_SIZE
-    return this.claimOfRequest(PROBE)
+    return this.claimAt(Math.floor(address / PAGE_SIZE), address % PAGE_SIZE)
   }
 
-  /** The same for the address of a request: a number that wide would be boxed on its way through a call. */
   claimOfRequest(request: MemoryRequest): number {
+    return this.claimAt(request.page, request.offset)
+  }
+
+  /** The same in two parts: a number as wide as an address would be boxed on its way through a call. */
+  claimAt(page: number, offset: number): number {
     if (this.#stale) this.#remake()
     const bases = this.#bases
-    const address = request.page * PAGE_SIZE + request.offset
+    const address = page * PAGE_SIZE + offset
     let low = 0
     let high = bases.length - 1
     while (low <= high) {
@@ -68,6 +67,11 @@ export class AddressDecoder<Member extends FunctionNode> {
 
   claimBase(claim: number): number {
     return this.#bases[claim]!
+  }
+
+  /** How far into a claim an address lies: it fits a small integer where neither the base nor the address does. */
+  claimOffset(claim: number, page: number, offset: number): number {
+    return page * PAGE_SIZE + offset - this.#bases[claim]!
   }
 
   /** Every claim, ascending. */

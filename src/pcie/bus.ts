@@ -76,8 +76,8 @@ export class Bus<Member extends FunctionNode> implements BusNode {
     if (this.kind === 'root') this.host.rootDecodingChanged()
   }
 
-  claim(address: number): number {
-    return this.memory.claim(address)
+  claim(page: number, offset: number): number {
+    return this.memory.claimAt(page, offset)
   }
 
   claimOwner(claim: number): Member {
@@ -88,7 +88,7 @@ export class Bus<Member extends FunctionNode> implements BusNode {
     return this.memory.claimPart(claim)
   }
 
-  claimBase(claim: number): number {
-    return this.memory.claimBase(claim)
+  claimOffset(claim: number, page: number, offset: number): number {
+    return this.memory.claimOffset(claim, page, offset)
   }
 }

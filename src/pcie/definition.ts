@@ -74,6 +74,11 @@ export interface FunctionDefinition {
   readonly romSize: number
   /** Whether the function keeps its registers from D3hot to D0 though No_Soft_Reset is clear, as emulated ones do. */
   readonly keepsStateInD3?: boolean
+  /**
+   * Nanoseconds after a function level, hot or power-state reset during which configuration requests, to it or to one of
+   * its virtual functions that was reset, end with Request Retry Status; default 0.
+   */
+  readonly resetTimeNs?: number
   /** Working registers of a standard hot-plug controller, as the SHPC capability shows them. */
   readonly hotPlugRegisters?: readonly number[]
   /** What the VPD capability reads; default: erased storage. */

@@ -24,9 +24,15 @@ export class Location {
 const location = new Location()
 
 /** Takes a request from a claim on a bus down to the region that answers, and completes it there. */
-export function descend(bus: BusNode, claim: number, address: number, request: MemoryRequest): void {
+export function descend(
+  bus: BusNode,
+  claim: number,
+  page: number,
+  pageOffset: number,
+  request: MemoryRequest,
+): void {
   const { observer } = request
-  const found = locate(bus, claim, address, location, request)
+  const found = locate(bus, claim, page, pageOffset, location, request)
   const { function: fn, region, offset, size } = location
   request.hops += location.hops
   if (!found || offset + request.length > size) {
@@ -42,14 +48,15 @@ export function descend(bus: BusNode, claim: number, address: number, request: M
   if (observer === undefined) transfer(request, region!, offset)
   request.status = STATUS.successful
   request.target = TARGET.peer
-  request.physicalPage = Math.floor(address / 4096)
+  request.physicalPage = page
 }
 
 /** Follows a claim on memory through windows to a region. False if nobody answers. */
 export function locate(
   from: BusNode,
   firstClaim: number,
-  address: number,
+  page: number,
+  pageOffset: number,
   into: Location,
   request?: MemoryRequest,
 ): boolean {
@@ -63,8 +70,8 @@ export function locate(
     const part = bus.claimPart(claim)
     if (part !== CLAIM.window) {
       return part < CLAIM.virtualBar
-        ? own(owner, part, address - bus.claimBase(claim), into)
-        : ofVirtualFunction(owner, part - CLAIM.virtualBar, address - bus.claimBase(claim), into)
+        ? own(owner, part, bus.claimOffset(claim, page, pageOffset), into)
+        : ofVirtualFunction(owner, part - CLAIM.virtualBar, bus.claimOffset(claim, page, pageOffset), into)
     }
     if (!enter(owner, into)) {
       observer?.note(owner, 'linkDown')
@@ -72,11 +79,11 @@ export function locate(
     }
     observer?.note(owner, 'passedDown')
     bus = owner.secondary!
-    claim = bus.claim(address)
+    claim = bus.claim(page, pageOffset)
     for (let bridge = claim < 0 ? subtractiveOf(bus, MSE.mask) : undefined; bridge !== undefined; ) {
       observer?.note(bridge, 'passedDown')
       bus = bridge.secondary!
-      claim = bus.claim(address)
+      claim = bus.claim(page, pageOffset)
       bridge = claim < 0 ? subtractiveOf(bus, MSE.mask) : undefined
     }
   }

@@ -1,5 +1,5 @@
 /** All host bridges of a platform: configuration by bus number, memory by address, reset and state of the whole. */
-import { assert, type RequesterId, requesterId, type Saved } from '../core/index.ts'
+import { assert, PAGE_SIZE, type RequesterId, requesterId, type Saved } from '../core/index.ts'
 import { forwardsUpstream } from './access-control.ts'
 import type { Bus } from './bus.ts'
 import { descend, Location, locate, locateIo } from './descent.ts'
@@ -119,14 +119,16 @@ export class Fabric {
   }
 
   #at(address: number): Location | undefined {
-    const bus = this.#memory.busAt(address)
-    return bus !== undefined && locate(bus, bus.claim(address), address, this.#location)
+    const page = Math.floor(address / PAGE_SIZE)
+    const offset = address % PAGE_SIZE
+    const bus = this.#memory.busAt(page, offset)
+    return bus !== undefined && locate(bus, bus.claim(page, offset), page, offset, this.#location)
       ? this.#location
       : undefined
   }
 
   #ioAt(port: number): Location | undefined {
-    const bus = this.#io.busAt(port)
+    const bus = this.#io.busAt(0, port)
     return bus !== undefined && locateIo(bus, bus.io.claim(port), port, this.#location)
       ? this.#location
       : undefined
@@ -140,8 +142,8 @@ export class Fabric {
    * @param entry the function on the root bus through which the request came up.
    */
   request(request: MemoryRequest, entry?: PcieFunction): void {
-    const address = request.physicalPage * 4096 + request.offset
-    const bus = this.#memory.busAt(address)
+    const { physicalPage, offset } = request
+    const bus = this.#memory.busAt(physicalPage, offset)
     const from = entry?.bus
     const passes = from === undefined ? 'everywhere' : from.host.peerToPeer
     if (bus === undefined || passes === 'none' || (passes === 'withinHostBridge' && bus !== from)) {
@@ -149,13 +151,13 @@ export class Fabric {
       refuse(request, STATUS.unsupportedRequest, entry?.secondary && entry)
       return
     }
-    const claim = bus.claim(address)
+    const claim = bus.claim(physicalPage, offset)
     if (bus.claimOwner(claim) === entry && entry.secondary !== undefined && !forwardsUpstream(entry)) {
       request.observer?.note(entry, 'unsupported')
       refuse(request, STATUS.unsupportedRequest, entry)
       return
     }
-    descend(bus, claim, address, request)
+    descend(bus, claim, physicalPage, offset, request)
   }
 
   // Inspection, reset, state

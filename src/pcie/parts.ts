@@ -79,12 +79,12 @@ export interface BusNode {
   /** To be called whenever what a function on this bus decodes may have changed. */
   decodingChanged(): void
   /** Index of the claim on an address, -1 if nobody claims it. Valid until decoding changes. */
-  claim(address: number): number
+  claim(page: number, offset: number): number
   claimOwner(claim: number): FunctionNode
   /** A BAR index, or one of `CLAIM`. */
   claimPart(claim: number): number
-  /** First address of a claimed range. */
-  claimBase(claim: number): number
+  /** How far into a claim an address lies. */
+  claimOffset(claim: number, page: number, offset: number): number
   /** Claims on memory and on I/O addresses. */
   readonly memory: AddressDecoder
   readonly io: AddressDecoder

@@ -63,6 +63,8 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
   readonly #routingOffset: number
   #capturedBus: number
   #present = true
+  /** Virtual time from which on it answers again after a reset. */
+  #readyAt = 0
   /** {@link gate}, -1 while it has to be worked out again. */
   #gate = -1
   /** Routing id for requests, -1 while it may send none: valid for one value of the host bridge's `changes`. */
@@ -156,6 +158,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
   // What routing asks for
 
   get isReady(): boolean {
+    if (this.#readyAt > 0 && (this.bus.host.clock?.now ?? this.#readyAt) < this.#readyAt) return false
     return this.physicalFunction?.sriov?.functionsReady ?? true
   }
 
@@ -281,6 +284,10 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     this.#messageSignals?.reset()
     this.translation?.reset()
     for (const region of this.#regions) region?.reset()
+    // After power-on the board holds everything in reset until it is ready.
+    const { resetTimeNs } = (this.physicalFunction ?? this).definition
+    const now = this.bus.host.clock?.now ?? 0
+    this.#readyAt = resetTimeNs === undefined || kind === 'fundamental' ? 0 : now + resetTimeNs
     if (kind !== 'functionLevel') this.#capturedBus = this.bus.kind === 'root' ? this.bus.host.bus : 0
     this.bus.decodingChanged()
     this.port?.settle()
@@ -308,6 +315,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
       port: this.port?.save() ?? null,
       messages: this.#messageSignals?.save() ?? null,
       vitalProductData: this.#effects.save(),
+      readyAt: this.#readyAt,
       virtualFunctionsReady: this.sriov?.readyAt ?? 0,
       translation: this.translation?.save() ?? [],
       regions: this.definition.bars.map(({ index }) => this.#regions[index]?.save() ?? []),
@@ -322,6 +330,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
       port: Saved
       messages: Saved
       vitalProductData: Saved
+      readyAt: number
       virtualFunctionsReady: number
       translation: Saved
       regions: Saved[]
@@ -336,6 +345,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     const mayPend = state.messages !== null || this.layout.find(CAPABILITY.MSI) > 0
     if (mayPend || this.#messageSignals !== undefined) this.#messages.load(state.messages)
     this.#effects.load(state.vitalProductData)
+    this.#readyAt = state.readyAt
     this.translation?.load(state.translation)
     for (const [i, { index }] of this.definition.bars.entries()) this.#region(index).load(state.regions[i]!)
     this.sriov?.restoreFunctions(state.virtualFunctionsReady)

@@ -54,6 +54,8 @@ export class InterruptOutcome {
   posted = false
   /** Whether the posted interrupt was announced by a notification, whose destination and vector are below. */
   notified = false
+  /** Whether the descriptor alone forbade that (SN); else one was outstanding. */
+  suppressed = false
   /** Index of the IRTE used; -1 if none. */
   irteIndex = -1
   /** Where the message went, if it was not blocked. */

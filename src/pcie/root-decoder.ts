@@ -1,4 +1,6 @@
 /** Which host bridge an address belongs to: the claims on all root buses in one sorted map. */
+import { PAGE_SIZE } from '../core/index.ts'
+
 /** A root bus as far as address spaces are concerned. */
 interface RootBus {
   readonly memory: ClaimList
@@ -27,8 +29,9 @@ export class RootDecoder<Root extends RootBus> {
   }
 
   /** The root bus on which a function claims an address; of two, the one whose claim begins lower. */
-  busAt(address: number): Root | undefined {
+  busAt(page: number, offset: number): Root | undefined {
     if (this.#stale) this.#remake()
+    const address = page * PAGE_SIZE + offset
     const bases = this.#bases
     let low = 0
     let high = bases.length - 1

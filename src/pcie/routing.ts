@@ -4,7 +4,6 @@
  * way ends; where it ends unsuccessfully, the function that found out logs the error.
  */
 
-import { PAGE_SIZE } from '../core/index.ts'
 import {
   forwardsUpstream,
   isOutside,
@@ -130,7 +129,7 @@ function turnAt(
       return TURN.ended
     }
   } else request.observer?.note(fn, 'turned')
-  descend(bus, claim, request.page * PAGE_SIZE + request.offset, request)
+  descend(bus, claim, request.page, request.offset, request)
   if (request.status === STATUS.successful && !request.write) returnCompletion(owner, fn, request)
   return TURN.ended
 }

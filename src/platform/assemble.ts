@@ -49,7 +49,7 @@ export function* assemble(plan: PlatformPlan, engine: Engine): Software<Platform
   if (aperture !== undefined) map.add({ name: aperture.id, ...layout.aperture!, target: aperture })
 
   const fabric = new Fabric()
-  const rootComplex = new RootComplex({ memory, apics, fabric, aperture })
+  const rootComplex = new RootComplex({ memory, apics, fabric, aperture, trace: engine.trace })
   const units = unitsOf(topology).map(
     ({ id, segment, capabilities, completionLatencyNs }, index) =>
       new RemappingUnit(

@@ -93,6 +93,12 @@ export interface BoardPreset {
     readonly memory?: BoardWindow | undefined
     readonly prefetchable?: BoardWindow | undefined
   }
+  /** Bytes that the windows of this bridge must have at least, for cards to come. */
+  readonly reservedWindows?: {
+    readonly io?: number | undefined
+    readonly memory?: number | undefined
+    readonly prefetchable?: number | undefined
+  }
 }
 
 export interface Board {
@@ -133,4 +139,6 @@ export interface Board {
     readonly numaNode: number
   }[]
   readonly presets: readonly BoardPreset[]
+  /** Which size firmware gives resizable BARs: the one after reset, or the largest for which there is room. */
+  readonly resizableBars: 'asIs' | 'largestThatFits'
 }

@@ -29,6 +29,7 @@ export class ImportedDefinitions {
       romSize: romSizeBytes,
       ...(overrides && { overrides: registerOverrides(overrides) }),
       ...(imported.keepsStateInD3 && { keepsStateInD3: true }),
+      ...(imported.resetTimeNs !== undefined && { resetTimeNs: imported.resetTimeNs }),
       ...(imported.hotPlugRegisters && { hotPlugRegisters: imported.hotPlugRegisters.map(Number) }),
       ...(imported.internalPeerToPeer !== undefined && { internalPeerToPeer: imported.internalPeerToPeer }),
       ...(sriov && { sriov: this.#sriovOf(sriov, configSizeBytes) }),

@@ -1,6 +1,6 @@
 /** A function in a topology document whose configuration space was read from a real machine. */
 import { z } from 'zod'
-import { enableTimeSchema, registerOverridesSchema } from '../devices/index.ts'
+import { enableTimeSchema, registerOverridesSchema, resetTimeSchema } from '../devices/index.ts'
 
 const hexBytes = z
   .string()
@@ -38,6 +38,7 @@ export const importedSchema = z
       .boolean()
       .optional()
       .describe('Whether it keeps its registers from D3hot to D0 though No_Soft_Reset is clear'),
+    resetTimeNs: resetTimeSchema.optional(),
     hotPlugRegisters: z
       .array(word)
       .max(256)

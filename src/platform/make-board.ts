@@ -60,6 +60,7 @@ export function makeBoard(
     ...(topology.hpet && { hpet: { base: HPET_BASE, blockId: EVENT_TIMER_ID } }),
     memoryAffinity: layout.memoryAffinity,
     presets: functions.flatMap(({ placed }) => presetOf(placed)),
+    resizableBars: topology.firmware?.resizableBars ?? 'asIs',
   }
 }
 
@@ -162,8 +163,8 @@ function describedFunctions(
 }
 
 function presetOf(placed: PlacedNode): BoardPreset[] {
-  const { bus, reservedBuses, barAddresses, windows }: TopologyNode = placed.node
-  if (!bus && !reservedBuses && !barAddresses && !windows) return []
+  const { bus, reservedBuses, reservedWindows, barAddresses, windows }: TopologyNode = placed.node
+  if (!bus && !reservedBuses && !reservedWindows && !barAddresses && !windows) return []
   const { rom, ...bars } = barAddresses ?? {}
   const range = (window: { base: string; limit: string } | undefined) =>
     window && { base: Number(window.base), limit: Number(window.limit) }
@@ -172,6 +173,13 @@ function presetOf(placed: PlacedNode): BoardPreset[] {
       path: boardPathOf(placed),
       ...(bus && { secondaryBus: bus.secondary, subordinateBus: bus.subordinate }),
       ...(reservedBuses !== undefined && { reservedBuses }),
+      ...(reservedWindows !== undefined && {
+        reservedWindows: {
+          io: reservedWindows.ioBytes,
+          memory: reservedWindows.memoryBytes,
+          prefetchable: reservedWindows.prefetchableBytes,
+        },
+      }),
       ...(rom !== undefined && { rom: Number(rom) }),
       ...(barAddresses && {
         bars: Object.entries(bars).map(([index, text]) => ({

@@ -3,7 +3,8 @@
  * another root port, a peer. Which remapping unit a request passes is wiring.
  */
 
-import { copyBytes, copyWords, type RequesterId } from '../core/index.ts'
+import { copyBytes, copyWords, formatFunctionAddress, type RequesterId } from '../core/index.ts'
+import type { Trace } from '../engine/index.ts'
 import type { ApertureUnit } from '../gart/index.ts'
 import { INTERRUPT_FIRST_PAGE, INTERRUPT_LAST_PAGE } from '../interrupts/formats/message.ts'
 import { type ApicBus, decodeCompatibility, InterruptMessage } from '../interrupts/index.ts'
@@ -21,6 +22,7 @@ import {
   type UpstreamSink,
 } from '../pcie/index.ts'
 import type { DeviceTlbPort, RemappingUnit } from '../vtd/index.ts'
+import { traceMessage, traceRemapping } from './interrupt-trace.ts'
 
 /** What is behind the root complex. */
 export interface RootComplexEnvironment {
@@ -28,6 +30,8 @@ export interface RootComplexEnvironment {
   readonly apics: ApicBus
   /** Reached by peer-to-peer requests. */
   readonly fabric: Fabric
+  /** Told of every interrupt message. */
+  readonly trace?: Trace | undefined
   /** An address-range unit: on the way of every request that no remapping unit takes. */
   readonly aperture?: ApertureUnit | undefined
 }
@@ -52,6 +56,7 @@ export class RootComplex implements UpstreamSink {
   readonly #apics: ApicBus
   readonly #fabric: Fabric
   readonly #aperture: ApertureUnit | undefined
+  readonly #trace: Trace | undefined
   /** By `PcieFunction.soldered`. */
   readonly #units: RemappingUnit[] = []
   /** Reused per message. */
@@ -59,11 +64,12 @@ export class RootComplex implements UpstreamSink {
   readonly #ioApicOutcome = new InterruptOutcome()
   watcher: RequestWatcher | undefined = undefined
 
-  constructor({ memory, apics, fabric, aperture }: RootComplexEnvironment) {
+  constructor({ memory, apics, fabric, aperture, trace }: RootComplexEnvironment) {
     this.#memory = memory
     this.#apics = apics
     this.#fabric = fabric
     this.#aperture = aperture
+    this.#trace = trace
   }
 
   /** Solders a root-bus function to a remapping unit. */
@@ -162,6 +168,14 @@ export class RootComplex implements UpstreamSink {
         (data[dataStart + 3]! << 24)) >>>
       0
     const addressLow = ((request.page << 12) | request.offset) >>> 0
+    if (this.#trace?.enabled) {
+      traceMessage(
+        this.#trace,
+        formatFunctionAddress(request.segment, request.requesterId as RequesterId),
+        addressLow,
+        value,
+      )
+    }
     request.faultReason = this.#send(unit, request.requesterId, addressLow, value, request.interrupt)
     request.target = TARGET.interrupt
     if (request.faultReason !== 0) request.status = STATUS.remappingFault
@@ -169,6 +183,7 @@ export class RootComplex implements UpstreamSink {
 
   /** A message of the I/O APIC: remapped like a device's, under the I/O APIC's own source id. */
   ioApicMessage(unit: RemappingUnit | undefined, sourceId: number, addressLow: number, data: number): void {
+    if (this.#trace?.enabled) traceMessage(this.#trace, 'I/O APIC', addressLow, data)
     this.#send(unit, sourceId, addressLow, data, this.#ioApicOutcome)
   }
 
@@ -188,6 +203,7 @@ export class RootComplex implements UpstreamSink {
     if (unit === undefined) decodeCompatibility(addressLow, data, message)
     else {
       const reason = unit.remapInterrupt(sourceId, addressLow, 0, data, message, outcome)
+      if (this.#trace?.enabled) traceRemapping(this.#trace, unit.id, outcome, message, reason)
       if (reason !== 0) return reason
       // Posted to a processor that has been told already, or wishes not to be.
       if (outcome.posted && !outcome.notified) return 0

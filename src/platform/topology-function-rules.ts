@@ -21,10 +21,17 @@ export function checkFunction(
     checkImageLengths(node.imported, `${at}/imported`, report)
   }
   if (!isBridging(definition)) {
-    for (const field of ['devices', 'bus', 'reservedBuses', 'windows'] as const) {
+    for (const field of ['devices', 'bus', 'reservedBuses', 'reservedWindows', 'windows'] as const) {
       if (node[field] !== undefined)
         report(`${at}/${field}`, `is for bridges and ports, not for kind ${definition.kind}`)
     }
+  }
+  for (const space of ['io', 'memory', 'prefetchable'] as const) {
+    if (node.windows?.[space] !== undefined && node.reservedWindows?.[`${space}Bytes`] !== undefined)
+      report(
+        `${at}/reservedWindows/${space}Bytes`,
+        `has no effect: windows.${space} says where the window is`,
+      )
   }
   for (const [kind, window] of Object.entries(node.windows ?? {})) {
     const unit = kind === 'io' ? 2 ** 12 : 2 ** 20

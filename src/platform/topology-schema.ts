@@ -81,6 +81,24 @@ const nodeSchema = z.strictObject({
     .max(255)
     .optional()
     .describe('Bridges only: bus numbers to keep free below for hot-plug'),
+  reservedWindows: z
+    .strictObject({
+      ioBytes: z.int().min(0).max(0x1_0000).optional(),
+      memoryBytes: z
+        .int()
+        .min(0)
+        .max(2 ** 32)
+        .optional(),
+      prefetchableBytes: z
+        .int()
+        .min(0)
+        .max(2 ** 44)
+        .optional(),
+    })
+    .optional()
+    .describe(
+      'Bridges only: what each window must hold at least, for hot-plug; default: 2 MiB of each kind of memory below a hot-plug slot where nothing else needs a window',
+    ),
   windows: z
     .strictObject({
       io: addressRange.nullable().optional().describe('null: closed, whatever is below'),
@@ -275,6 +293,17 @@ export const topologySchema = z.strictObject({
   reservedMemory: z.array(reservedMemorySchema).max(64).default([]).describe('RMRRs'),
   hpet: z.boolean().optional().describe('Whether the board has a high precision event timer, at 0xfed00000'),
   hostBridges: z.array(hostBridgeSchema).min(1).max(TOPOLOGY_LIMITS.hostBridges),
+  firmware: z
+    .strictObject({
+      resizableBars: z
+        .enum(['asIs', 'largestThatFits'])
+        .default('asIs')
+        .describe(
+          'Size that resizable BARs get: the one after reset, or the largest for which there is room',
+        ),
+    })
+    .optional()
+    .describe('Choices of the firmware'),
   host: z
     .strictObject({
       commandLine: z.string().max(2048).default('intel_iommu=on'),

@@ -1,4 +1,5 @@
 /** What stimulus reports, as plain values that outlive the reused records of the hardware rooms. */
+import type { TraceEvent } from '../engine/index.ts'
 import type { MemoryRequest, Status, Target } from '../pcie/index.ts'
 
 /** One request of a DMA: it never crosses a page. */
@@ -54,6 +55,14 @@ export interface InterruptReport {
     /** Whether the guest's handler has not run yet: its interrupts are off, or a more urgent one is in service. */
     readonly pending: boolean
   }
+}
+
+/** One interrupt, followed to the handler of the guest. */
+export interface InterruptJourney extends Pick<InterruptReport, 'signal'> {
+  /** Where it was to go when it was sent, if a guest takes it. */
+  readonly route?: { readonly vm: string; readonly vcpu: number; readonly guestVector: number } | undefined
+  /** Everything that happened from the message on. */
+  readonly events: readonly TraceEvent[]
 }
 
 /** A part as it stands in the engine's record now. */

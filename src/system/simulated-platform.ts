@@ -1,5 +1,12 @@
 /** One machine with the software that runs on it, and the stimulus that the outside world gives it. */
-import { digest, NorthbridgeError, parseFunctionAddress, Random, type Saved } from '../core/index.ts'
+import {
+  digest,
+  NorthbridgeError,
+  PAGE_SIZE,
+  parseFunctionAddress,
+  Random,
+  type Saved,
+} from '../core/index.ts'
 import type { DmaOptions } from '../devices/index.ts'
 import { Engine, type Software, within } from '../engine/index.ts'
 import { describeReport, runFirmware } from '../firmware/index.ts'
@@ -8,8 +15,10 @@ import { HostKernel } from '../host/index.ts'
 import { Hypervisor } from '../hypervisor/index.ts'
 import type { PcieFunction } from '../pcie/index.ts'
 import { Platform, type Topology } from '../platform/index.ts'
+import type { Operation, Word64 } from '../vmx/formats/operations.ts'
+import { VMCS, type VmcsFieldName } from '../vmx/formats/vmcs.ts'
 import { bootVfs } from './boot-vfs.ts'
-import { type DmaReport, dmaPart, type InterruptReport } from './reports.ts'
+import { type DmaReport, dmaPart, type InterruptJourney, type InterruptReport } from './reports.ts'
 import { DmaSanitizer } from './sanitizer/dma-sanitizer.ts'
 
 export interface SimulatedPlatformOptions {
@@ -21,6 +30,9 @@ export interface SimulatedPlatformOptions {
 
 /** A function whose page request is answered but whose page is missing still gives up some time. */
 const MOST_PAGE_REQUEST_TRIES = 16
+
+/** A guest that has something to do, of which none causes a VM exit. */
+const BUSY: readonly Operation[] = [{ op: 'pause' }, { op: 'pause' }, { op: 'pause' }]
 
 export type PowerAction = 'on' | 'off' | 'reset'
 
@@ -158,6 +170,66 @@ export class SimulatedPlatform {
     if (route === undefined) return report
     const pending = this.hypervisor.vcpu(route.vm, route.vcpu).pending.includes(route.guestVector)
     return { ...report, route: { ...route, pending } }
+  }
+
+  /**
+   * Stimulus: the same, at a chosen moment of the guest that takes the vector: while it sleeps, while it runs, or while
+   * the host has preempted it. Returns what happened. Throws `notFound`, `poweredOff`; `invalidArgument` if no guest
+   * takes the vector and one is to run; `unsupported`.
+   */
+  *follow(
+    address: string,
+    vector: number,
+    guest: 'running' | 'blocked' | 'preempted',
+  ): Software<InterruptJourney> {
+    const dmaEngine = this.hardware.engineOf(this.functionAt(address))
+    const { hypervisor } = this
+    const { trace } = this.engine
+    const route = hypervisor.route(address, vector)
+    let first = trace.last
+    let signal: InterruptReport['signal'] = 'disabled'
+    const act = (): void => {
+      first = trace.last
+      ;({ signal } = dmaEngine.fire(vector))
+    }
+    if (guest === 'blocked') act()
+    else if (route === undefined) {
+      throw new NorthbridgeError(
+        'invalidArgument',
+        `no virtual machine takes vector ${vector} of ${address}, so none can be ${guest}`,
+        { issues: [{ path: '/guest', message: 'needs a virtual machine that takes the vector' }] },
+      )
+    } else {
+      yield* hypervisor.runVcpu(route.vm, route.vcpu, BUSY, { before: 1, state: guest, act })
+    }
+    yield* hypervisor.settle()
+    return { signal, route, events: trace.since(first) }
+  }
+
+  /** Every field of a virtual processor's VMCS by name. Throws `notFound`, `poweredOff`. */
+  vmcs(vm: string, number: number): Record<string, string> {
+    const { processor, page } = this.hypervisor.vmcs(vm, number)
+    return this.hardware.processors[processor]!.vmcsFieldsAt(page * PAGE_SIZE)
+  }
+
+  /**
+   * Writes a guest-state field of a virtual processor's VMCS, as the hypervisor would by VMWRITE. Throws `notFound`,
+   * `poweredOff`; `invalidArgument`, with nothing written, if the guest could not be entered any more.
+   */
+  writeVmcs(vm: string, number: number, name: VmcsFieldName, value: Word64): void {
+    const { processor, page } = this.hypervisor.vmcs(vm, number)
+    const [broken] = this.hardware.processors[processor]!.brokenEntryRulesWith(
+      page * PAGE_SIZE,
+      name,
+      ...value,
+    )
+    if (broken !== undefined) {
+      throw new NorthbridgeError(
+        'invalidArgument',
+        `${name}: VM entry would fail: ${broken.states} (${broken.id})`,
+      )
+    }
+    this.hypervisor.writeVmcs(vm, number, VMCS[name], value)
   }
 
   /**

@@ -9,7 +9,8 @@ const HIGHEST_EXTENDED = 0x8000_0008
 const SIGNATURE = 0x0005_0657
 const FEATURES_ECX =
   (1 << 5) | // VMX
-  (1 << 21) // x2APIC
+  (1 << 21) | // x2APIC
+  (1 << 24) // TSC deadline of the APIC timer
 const FEATURES_EDX =
   (1 << 4) | // TSC
   (1 << 5) | // MSR

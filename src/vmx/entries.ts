@@ -1,29 +1,37 @@
 /** "VM Entries": VMLAUNCH and VMRESUME, once the instruction itself was in order. */
 
+import { enterApicVirtualization } from './apic-virtualization.ts'
 import type { Core } from './core.ts'
 import { CONTROL_RULES } from './entry-controls.ts'
 import { GUEST_RULES } from './entry-guest-state.ts'
 import { HOST_RULES } from './entry-host-state.ts'
 import { type EntryRule, firstBroken } from './entry-rule.ts'
+import { arrived, deliverEvent, isSoftwareEvent } from './event-delivery.ts'
 import { CR0_KEPT, failEntry } from './exits.ts'
-import { ENTRY_CONTROLS } from './formats/controls.ts'
+import { ENTRY_CONTROLS, PRIMARY, SECONDARY } from './formats/controls.ts'
 import {
-  ACTIVITY,
   EVENT_TYPE,
   eventTypeOf,
   eventVectorOf,
   INTERRUPTIBILITY,
+  INTERRUPTION_DELIVERS_ERROR_CODE,
   INTERRUPTION_VALID,
 } from './formats/events.ts'
 import { EXIT_REASON } from './formats/exit-reasons.ts'
 import { INSTRUCTION_ERROR } from './formats/instruction-errors.ts'
 import { CR0, EFER, RFLAGS } from './formats/msrs.ts'
+import { setPerfGlobalCtrl } from './msr-access.ts'
 import { loadMsrArea } from './msr-areas.ts'
+import { loadPdptes, PDPTE_WORDS, usesPdptes } from './pdptes.ts'
+import { startPreemptionTimer } from './preemption-timer.ts'
 import { REGISTER } from './registers.ts'
 import { COPIED, GUEST_STATE, GUEST_STATE_WORDS, HEADER, LAUNCH_STATE, slot } from './vmcs-layout.ts'
 
 const ENTRY_FIELD = slot('entryControls')
 const INFORMATION = slot('entryInterruptionInformation')
+const ERROR_CODE = slot('entryExceptionErrorCode')
+const INSTRUCTION_LENGTH = slot('entryInstructionLength')
+const PERF_GLOBAL_CTRL = slot('guestPerfGlobalCtrl')
 const MSR_LOAD_ADDRESS = slot('entryMsrLoadAddress')
 const MSR_LOAD_COUNT = slot('entryMsrLoadCount')
 
@@ -51,9 +59,14 @@ export function enterGuest(core: Core): number {
   }
   core.vmcs[HEADER.launchState] = LAUNCH_STATE.launched
   core.nonRoot = true
+  core.monitorArmed = false
+  core.trapPending = false
+  if ((core.secondaryControls & SECONDARY.enableVpid) === 0) core.linear.invalidate(0, -1, false)
+  startPreemptionTimer(core)
+  enterApicVirtualization(core)
   const information = core.vmcs[INFORMATION]! | 0
-  if ((information & INTERRUPTION_VALID) !== 0) inject(core, information)
   trace(core, information)
+  if ((information & INTERRUPTION_VALID) !== 0) inject(core, information)
   return 0
 }
 
@@ -68,35 +81,52 @@ function loadGuest(core: Core): void {
     registers[REGISTER.dr7] = (vmcs[GUEST_STATE + REGISTER.dr7]! & 0xffff_2fff) | 0x400
     registers[REGISTER.debugctl] = vmcs[GUEST_STATE + REGISTER.debugctl]!
   }
+  if ((controls & ENTRY_CONTROLS.loadPerfGlobalCtrl) !== 0) {
+    setPerfGlobalCtrl(core, vmcs[PERF_GLOBAL_CTRL]!, vmcs[PERF_GLOBAL_CTRL + 1]!)
+  }
   if ((controls & ENTRY_CONTROLS.loadPat) !== 0) {
     registers[REGISTER.pat] = vmcs[GUEST_STATE + REGISTER.pat]!
     registers[REGISTER.pat + 1] = vmcs[GUEST_STATE + REGISTER.pat + 1]!
   }
   if ((controls & ENTRY_CONTROLS.loadEfer) !== 0) {
     registers[REGISTER.efer] = vmcs[GUEST_STATE + REGISTER.efer]!
-    return
+  } else {
+    const longMode = (controls & ENTRY_CONTROLS.ia32eModeGuest) !== 0
+    const paging = (registers[REGISTER.cr0]! & CR0.PG) !== 0
+    const changed = paging ? EFER.LMA | EFER.LME : EFER.LMA
+    registers[REGISTER.efer] = (registers[REGISTER.efer]! & ~changed) | (longMode ? changed : 0)
   }
-  const longMode = (controls & ENTRY_CONTROLS.ia32eModeGuest) !== 0
-  const paging = (registers[REGISTER.cr0]! & CR0.PG) !== 0
-  const changed = paging ? EFER.LMA | EFER.LME : EFER.LMA
-  registers[REGISTER.efer] = (registers[REGISTER.efer]! & ~changed) | (longMode ? changed : 0)
+  if (!usesPdptes(core)) return
+  if ((core.secondaryControls & SECONDARY.enableEpt) === 0) loadPdptes(core)
+  else {
+    for (let i = 0; i < PDPTE_WORDS; i++) {
+      registers[REGISTER.pdpte0 + i] = vmcs[GUEST_STATE + REGISTER.pdpte0 + i]!
+    }
+  }
 }
 
 /**
- * "Event Injection". The guest's handler is whatever the program does next: gates are interrupt gates, and the frame is
- * the program's own. So delivery touches flags and blocking, and no memory.
+ * "Event Injection". With events by the program, the guest's handler is whatever it does next: gates are interrupt gates,
+ * and the frame is the program's own, so delivery touches flags and blocking, and no memory.
  */
 function inject(core: Core, information: number): void {
-  const { registers } = core
-  registers[REGISTER.rflags]! &= ~CLEARED_BY_GATE
-  registers[REGISTER.activity] = ACTIVITY.active
-  registers[REGISTER.interruptibility]! &= ~(
-    INTERRUPTIBILITY.blockingBySti | INTERRUPTIBILITY.blockingByMovSs
-  )
-  if (eventTypeOf(information) === EVENT_TYPE.nmi) {
-    registers[REGISTER.interruptibility]! |= INTERRUPTIBILITY.blockingByNmi
+  const { registers, vmcs, result } = core
+  const type = eventTypeOf(information)
+  const vector = eventVectorOf(information)
+  if (type === EVENT_TYPE.other) {
+    core.trapPending = true
+    return
   }
-  core.result.vector = eventVectorOf(information)
+  result.vector = vector
+  if (core.eventsThroughIdt) {
+    const hasError = (information & INTERRUPTION_DELIVERS_ERROR_CODE) !== 0
+    const length = isSoftwareEvent(type) ? vmcs[INSTRUCTION_LENGTH]! : 0
+    if (!deliverEvent(core, type, vector, hasError ? vmcs[ERROR_CODE]! & 0xffff : -1, length)) return
+  } else {
+    registers[REGISTER.rflags]! &= ~CLEARED_BY_GATE
+    arrived(core, type)
+  }
+  if (core.guestHas(PRIMARY.monitorTrapFlag)) core.trapPending = true
 }
 
 /** Every rule that the current VMCS breaks, in the order of the checks: for display. */
@@ -106,7 +136,7 @@ export const brokenRules = (core: Core): EntryRule[] =>
 function trace(core: Core, information: number): void {
   const { trace } = core.engine
   if (!trace.enabled) return
-  const vector = core.result.vector
+  const vector = eventVectorOf(information)
   const injecting = (information & INTERRUPTION_VALID) !== 0
   trace.emit(
     'vmEntry',

@@ -2,16 +2,17 @@
  * "Checks on the Guest State Area", all but the segment registers: a broken rule makes the entry exit with reason 33.
  */
 import { pageOf } from '../core/index.ts'
-import { CR0_FIXED0, CR4_FIXED0, CR4_FIXED1, VMCS_REVISION } from './capabilities.ts'
+import { CR0_FIXED0, CR4_FIXED0, cr4Allowed, VMCS_REVISION } from './capabilities.ts'
 import type { Core } from './core.ts'
 import { DESCRIPTOR_TABLE_RULES, SEGMENT_RULES } from './entry-guest-segments.ts'
 import type { EntryRule } from './entry-rule.ts'
-import { ENTRY_CONTROLS, SECONDARY } from './formats/controls.ts'
+import { ENTRY_CONTROLS, PIN_BASED, SECONDARY } from './formats/controls.ts'
 import { ACTIVITY, EVENT_TYPE, INTERRUPTIBILITY, INTERRUPTION_VALID } from './formats/events.ts'
-import { CR0, CR4, EFER, RFLAGS } from './formats/msrs.ts'
-import { DEBUGCTL_BITS } from './msr-access.ts'
+import { CR0, CR4, EFER, EXCEPTION, RFLAGS } from './formats/msrs.ts'
+import { DEBUGCTL_BITS, isPerfGlobalReserved } from './msr-access.ts'
+import { isPdpteValid } from './pdptes.ts'
 import { isCanonical, isEferReserved, isPatHalfValid } from './values.ts'
-import { slot } from './vmcs-layout.ts'
+import { SHADOW_VMCS, slot } from './vmcs-layout.ts'
 
 const ENTRY_FIELD = slot('entryControls')
 const INFORMATION = slot('entryInterruptionInformation')
@@ -22,6 +23,8 @@ const DR7 = slot('guestDr7')
 const GUEST_DEBUGCTL = slot('guestDebugctl')
 const GUEST_PAT = slot('guestPat')
 const GUEST_EFER = slot('guestEfer')
+const GUEST_PERF_GLOBAL = slot('guestPerfGlobalCtrl')
+const PIN = slot('pinBasedControls')
 const RIP = slot('guestRip')
 const GUEST_RFLAGS = slot('guestRflags')
 const SYSENTER_ESP = slot('guestSysenterEsp')
@@ -53,23 +56,22 @@ const injectedType = (core: Core): number => {
   return (information & INTERRUPTION_VALID) === 0 ? -1 : (information >>> 8) & 7
 }
 
-/** Whether the event to inject may find the guest in HLT. */
-function mayWakeFromHlt(core: Core): boolean {
+/** Whether the event to inject may find the guest in its activity state. */
+function mayInject(core: Core): boolean {
+  const type = injectedType(core)
   const vector = core.vmcs[INFORMATION]! & 0xff
-  switch (injectedType(core)) {
-    case -1:
-    case EVENT_TYPE.externalInterrupt:
-    case EVENT_TYPE.nmi:
+  if (type === -1) return true
+  switch (core.vmcs[ACTIVITY_STATE]) {
+    case ACTIVITY.active:
       return true
-    case EVENT_TYPE.hardwareException:
-      return vector === 1 || vector === 18
+    case ACTIVITY.hlt:
+      if (type === EVENT_TYPE.hardwareException) return vector === EXCEPTION.DB || vector === EXCEPTION.MC
+      return type === EVENT_TYPE.externalInterrupt || type === EVENT_TYPE.nmi || type === EVENT_TYPE.other
+    case ACTIVITY.shutdown:
+      return type === EVENT_TYPE.nmi || (type === EVENT_TYPE.hardwareException && vector === EXCEPTION.MC)
   }
   return false
 }
-
-/** In a present PDPTE: bits 2:1, 8:5 and those beyond MAXPHYADDR. */
-const pdpteValid = (core: Core, low: number, high: number): boolean =>
-  (low & 1) === 0 || ((low & 0x1e6) === 0 && !core.beyondWidth(high))
 
 function pdptesValid(core: Core): boolean {
   const { vmcs } = core
@@ -81,7 +83,7 @@ function pdptesValid(core: Core): boolean {
   for (let i = 0; i < 4; i++) {
     const low = ept ? vmcs[PDPTES + i * 2]! : core.map.readDword(table + i * 8)
     const high = ept ? vmcs[PDPTES + i * 2 + 1]! : core.map.readDword(table + i * 8 + 4)
-    if (!pdpteValid(core, low, high)) return false
+    if (!isPdpteValid(core, low, high)) return false
   }
   return true
 }
@@ -93,7 +95,9 @@ function linkPointerValid(core: Core): boolean {
   if (low === 0xffff_ffff && high === 0xffff_ffff) return true
   if ((low & 0xfff) !== 0 || core.beyondWidth(high)) return false
   const address = high * 2 ** 32 + low
-  return address !== core.currentPointer && core.memory.page(pageOf(address))?.words[0] === VMCS_REVISION
+  if (address === core.currentPointer) return false
+  const shadowing = (core.secondaryControls & SECONDARY.vmcsShadowing) !== 0
+  return core.memory.words(pageOf(address))?.[0] === (VMCS_REVISION | (shadowing ? SHADOW_VMCS : 0)) >>> 0
 }
 
 const wideCanonical = (id: string, field: number): EntryRule => ({
@@ -142,9 +146,9 @@ const REGISTER_RULES: readonly EntryRule[] = [
   {
     id: 'guest.CR4.fixedBits',
     states: 'CR4 obeys the fixed bits',
-    holds: ({ vmcs }) =>
+    holds: ({ vmcs, capabilities }) =>
       (~vmcs[GUEST_CR4]! & CR4_FIXED0) === 0 &&
-      (vmcs[GUEST_CR4]! & ~CR4_FIXED1) === 0 &&
+      (vmcs[GUEST_CR4]! & ~cr4Allowed(capabilities)) === 0 &&
       vmcs[GUEST_CR4 + 1] === 0,
   },
   {
@@ -181,6 +185,13 @@ const MSR_RULES: readonly EntryRule[] = [
       (isPatHalfValid(core.vmcs[GUEST_PAT]! | 0) && isPatHalfValid(core.vmcs[GUEST_PAT + 1]! | 0)),
   },
   {
+    id: 'guest.PERF_GLOBAL_CTRL',
+    states: 'reserved bits of IA32_PERF_GLOBAL_CTRL, if loaded, are 0',
+    holds: core =>
+      !entry(core, ENTRY_CONTROLS.loadPerfGlobalCtrl) ||
+      !isPerfGlobalReserved(core.vmcs[GUEST_PERF_GLOBAL]!, core.vmcs[GUEST_PERF_GLOBAL + 1]!),
+  },
+  {
     id: 'guest.EFER',
     states:
       'IA32_EFER, if loaded: no reserved bit; LMA as IA-32e mode guest says; with paging, LMA equals LME',
@@ -211,7 +222,8 @@ const OTHER_RULES: readonly EntryRule[] = [
   },
   {
     id: 'guest.linkPointer',
-    states: 'the VMCS link pointer is all ones, or names another VMCS of this revision',
+    states:
+      'the VMCS link pointer is all ones, or names another VMCS of this revision, a shadow exactly with VMCS shadowing',
     holds: linkPointerValid,
     qualification: QUALIFICATION.linkPointer,
   },
@@ -233,8 +245,8 @@ const OTHER_RULES: readonly EntryRule[] = [
   },
   {
     id: 'guest.activity.supported',
-    states: 'the activity state is active or HLT',
-    holds: ({ vmcs }) => vmcs[ACTIVITY_STATE]! <= ACTIVITY.hlt,
+    states: 'the activity state is active, HLT, shutdown or wait-for-SIPI',
+    holds: ({ vmcs }) => vmcs[ACTIVITY_STATE]! <= ACTIVITY.waitForSipi,
   },
   {
     id: 'guest.activity.CPL',
@@ -248,8 +260,9 @@ const OTHER_RULES: readonly EntryRule[] = [
   },
   {
     id: 'guest.activity.injection',
-    states: 'into HLT only interrupts, NMIs, debug exceptions and machine checks are injected',
-    holds: core => core.vmcs[ACTIVITY_STATE] !== ACTIVITY.hlt || mayWakeFromHlt(core),
+    states:
+      'into HLT interrupts, NMIs, debug exceptions, machine checks and the monitor trap flag are injected; into shutdown NMIs and machine checks; into wait-for-SIPI nothing',
+    holds: mayInject,
   },
   {
     id: 'guest.interruptibility.reserved',
@@ -279,6 +292,14 @@ const OTHER_RULES: readonly EntryRule[] = [
     id: 'guest.interruptibility.NMI',
     states: 'an NMI is injected only where MOV SS does not block',
     holds: core => injectedType(core) !== EVENT_TYPE.nmi || !blocked(core, blockingByMovSs),
+  },
+  {
+    id: 'guest.interruptibility.virtualNMI',
+    states: 'with virtual NMIs, an NMI is injected only where NMIs are not blocked',
+    holds: core =>
+      injectedType(core) !== EVENT_TYPE.nmi ||
+      (core.vmcs[PIN]! & PIN_BASED.virtualNmis) === 0 ||
+      !blocked(core, INTERRUPTIBILITY.blockingByNmi),
   },
   {
     id: 'guest.PDPTE',

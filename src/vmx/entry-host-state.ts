@@ -1,9 +1,10 @@
 /** "Checks on Host Control Registers, MSRs, and SSP" and on host segments: a broken rule gives error 8. */
-import { CR0_FIXED0, CR4_FIXED0, CR4_FIXED1 } from './capabilities.ts'
+import { CR0_FIXED0, CR4_FIXED0, cr4Allowed } from './capabilities.ts'
 import type { Core } from './core.ts'
 import type { EntryRule } from './entry-rule.ts'
-import { EXIT_CONTROLS } from './formats/controls.ts'
+import { ENTRY_CONTROLS, EXIT_CONTROLS } from './formats/controls.ts'
 import { CR4, EFER } from './formats/msrs.ts'
+import { isPerfGlobalReserved } from './msr-access.ts'
 import { isCanonical, isEferReserved, isPatHalfValid } from './values.ts'
 import { slot } from './vmcs-layout.ts'
 
@@ -15,6 +16,10 @@ const HOST_CR3 = slot('hostCr3')
 const HOST_CR4 = slot('hostCr4')
 const HOST_PAT = slot('hostPat')
 const HOST_EFER = slot('hostEfer')
+const ENTRY_FIELD = slot('entryControls')
+const HOST_RIP = slot('hostRip')
+const HOST_SS = slot('hostSsSelector')
+const HOST_PERF_GLOBAL = slot('hostPerfGlobalCtrl')
 const HOST_CS = slot('hostCsSelector')
 const HOST_TR = slot('hostTrSelector')
 
@@ -29,7 +34,7 @@ const selectorRule = (name: 'Es' | 'Cs' | 'Ss' | 'Ds' | 'Fs' | 'Gs' | 'Tr'): Ent
 
 const canonicalRule = (
   id: string,
-  name: `host${'Fs' | 'Gs' | 'Tr' | 'Gdtr' | 'Idtr'}Base` | 'hostSysenterEsp' | 'hostSysenterEip' | 'hostRip',
+  name: `host${'Fs' | 'Gs' | 'Tr' | 'Gdtr' | 'Idtr'}Base` | 'hostSysenterEsp' | 'hostSysenterEip',
 ): EntryRule => {
   const field = slot(name)
   return {
@@ -39,18 +44,38 @@ const canonicalRule = (
   }
 }
 
+const long = (core: Core): boolean => has(core, EXIT_CONTROLS.hostAddressSpaceSize)
+const entersLong = (core: Core): boolean => (core.vmcs[ENTRY_FIELD]! & ENTRY_CONTROLS.ia32eModeGuest) !== 0
+
 export const HOST_RULES: readonly EntryRule[] = [
   {
     id: 'host.addressSpaceSize',
-    states: 'a processor in IA-32e mode returns to a 64-bit host',
-    holds: core => has(core, EXIT_CONTROLS.hostAddressSpaceSize),
+    states: 'a processor returns to a 64-bit host exactly if it is in IA-32e mode now',
+    holds: core => long(core) === core.ia32eMode,
+  },
+  {
+    id: 'host.ia32eModeGuest',
+    states: 'only a 64-bit host has IA-32e mode guests',
+    holds: core => long(core) || !entersLong(core),
+  },
+  {
+    id: 'host.CR4.PCIDE',
+    states: 'a host that is not 64-bit has CR4.PCIDE clear',
+    holds: core => long(core) || (core.vmcs[HOST_CR4]! & CR4.PCIDE) === 0,
   },
   {
     id: 'host.CR4.PAE',
     states: 'a 64-bit host has CR4.PAE set',
-    holds: core => (core.vmcs[HOST_CR4]! & CR4.PAE) !== 0,
+    holds: core => !long(core) || (core.vmcs[HOST_CR4]! & CR4.PAE) !== 0,
   },
-  canonicalRule('RIP', 'hostRip'),
+  {
+    id: 'host.RIP',
+    states: 'the host RIP is canonical, or below 2^32 if the host is not 64-bit',
+    holds: core => {
+      const high = core.vmcs[HOST_RIP + 1]! | 0
+      return long(core) ? isCanonical(high) : high === 0
+    },
+  },
   {
     id: 'host.CR0',
     states: 'host CR0 obeys the fixed bits',
@@ -59,9 +84,9 @@ export const HOST_RULES: readonly EntryRule[] = [
   {
     id: 'host.CR4',
     states: 'host CR4 obeys the fixed bits',
-    holds: ({ vmcs }) =>
+    holds: ({ vmcs, capabilities }) =>
       (~vmcs[HOST_CR4]! & CR4_FIXED0) === 0 &&
-      (vmcs[HOST_CR4]! & ~CR4_FIXED1) === 0 &&
+      (vmcs[HOST_CR4]! & ~cr4Allowed(capabilities)) === 0 &&
       vmcs[HOST_CR4 + 1] === 0,
   },
   {
@@ -80,6 +105,11 @@ export const HOST_RULES: readonly EntryRule[] = [
     states: 'the host TR selector is not 0',
     holds: core => core.vmcs[HOST_TR]! !== 0,
   },
+  {
+    id: 'host.SS.null',
+    states: 'the host SS selector is not 0 if the host is not 64-bit',
+    holds: core => long(core) || core.vmcs[HOST_SS]! !== 0,
+  },
   canonicalRule('FS.base', 'hostFsBase'),
   canonicalRule('GS.base', 'hostGsBase'),
   canonicalRule('TR.base', 'hostTrBase'),
@@ -95,6 +125,13 @@ export const HOST_RULES: readonly EntryRule[] = [
       (isPatHalfValid(core.vmcs[HOST_PAT]! | 0) && isPatHalfValid(core.vmcs[HOST_PAT + 1]! | 0)),
   },
   {
+    id: 'host.PERF_GLOBAL_CTRL',
+    states: 'reserved bits of host IA32_PERF_GLOBAL_CTRL, if loaded, are 0',
+    holds: core =>
+      !has(core, EXIT_CONTROLS.loadPerfGlobalCtrl) ||
+      !isPerfGlobalReserved(core.vmcs[HOST_PERF_GLOBAL]!, core.vmcs[HOST_PERF_GLOBAL + 1]!),
+  },
+  {
     id: 'host.EFER',
     states:
       'host IA32_EFER, if loaded, has no reserved bit set, and LMA and LME as the host address-space size',
@@ -102,7 +139,7 @@ export const HOST_RULES: readonly EntryRule[] = [
       if (!has(core, EXIT_CONTROLS.loadEfer)) return true
       const low = core.vmcs[HOST_EFER]!
       const mode = EFER.LMA | EFER.LME
-      return !isEferReserved(low, core.vmcs[HOST_EFER + 1]!) && (low & mode) === mode
+      return !isEferReserved(low, core.vmcs[HOST_EFER + 1]!) && (low & mode) === (long(core) ? mode : 0)
     },
   },
 ]

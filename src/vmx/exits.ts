@@ -1,11 +1,15 @@
 /** "VM Exits": recording why, saving the guest, loading the host. */
 import { hex, hex64 } from '../core/index.ts'
 import type { Core } from './core.ts'
-import { ENTRY_CONTROLS, EXIT_CONTROLS } from './formats/controls.ts'
+import type { ExitInformation } from './exit-information.ts'
+import { ENTRY_CONTROLS, EXIT_CONTROLS, PIN_BASED, SECONDARY } from './formats/controls.ts'
 import { ACTIVITY, INTERRUPTIBILITY, INTERRUPTION_VALID } from './formats/events.ts'
 import { ENTRY_FAILURE, exitReasonName } from './formats/exit-reasons.ts'
 import { CR0, CR4, EFER, RFLAGS } from './formats/msrs.ts'
+import { setPerfGlobalCtrl } from './msr-access.ts'
 import { loadMsrArea, storeMsrArea } from './msr-areas.ts'
+import { loadPdptes, PDPTE_WORDS, usesPdptes } from './pdptes.ts'
+import { preemptionTimerLeft } from './preemption-timer.ts'
 import { loadFlatSegments, REGISTER, SEGMENTS } from './registers.ts'
 import { COPIED, GUEST_STATE, GUEST_STATE_WORDS, HEADER, slot } from './vmcs-layout.ts'
 
@@ -14,6 +18,7 @@ const QUALIFICATION = slot('exitQualification')
 const INTERRUPTION = slot('exitInterruptionInformation')
 const INTERRUPTION_ERROR = slot('exitInterruptionErrorCode')
 const IDT_VECTORING = slot('idtVectoringInformation')
+const IDT_VECTORING_ERROR = slot('idtVectoringErrorCode')
 const INSTRUCTION_LENGTH = slot('exitInstructionLength')
 const INSTRUCTION_INFORMATION = slot('exitInstructionInformation')
 const GUEST_PHYSICAL = slot('guestPhysicalAddress')
@@ -25,6 +30,8 @@ const HOST_CR0 = slot('hostCr0')
 const HOST_CR4 = slot('hostCr4')
 const HOST_PAT = slot('hostPat')
 const HOST_EFER = slot('hostEfer')
+const HOST_PERF_GLOBAL_CTRL = slot('hostPerfGlobalCtrl')
+const TIMER_VALUE = slot('preemptionTimerValue')
 const HOST_SYSENTER_CS = slot('hostSysenterCs')
 
 const STORE_ADDRESS = slot('exitMsrStoreAddress')
@@ -61,7 +68,7 @@ const SAVED_ON_REQUEST: readonly (readonly [number, number])[] = [
 export const CR0_KEPT = (CR0.ET | CR0.NW | CR0.CD | 0x1ffa_ffc0) >>> 0
 
 /** VMX-abort indicators. */
-const ABORT = { savingGuestMsrs: 1, loadingHostMsrs: 4 } as const
+const ABORT = { savingGuestMsrs: 1, hostPdptes: 2, loadingHostMsrs: 4, longModeGuest: 6 } as const
 
 /** Leaves the guest for the host, with what `core.exit` holds. `nmi`: an NMI was the cause, so further ones are blocked. */
 export function vmExit(core: Core, reason: number, nmi = false): void {
@@ -71,22 +78,26 @@ export function vmExit(core: Core, reason: number, nmi = false): void {
   vmcs[QUALIFICATION + 1] = information.qualification[1]!
   vmcs[INTERRUPTION] = information.interruption
   vmcs[INTERRUPTION_ERROR] = information.errorCode
-  vmcs[IDT_VECTORING] = 0 // Events reach the guest without touching its memory, so none is ever cut short.
+  vmcs[IDT_VECTORING] = information.vectoring
+  vmcs[IDT_VECTORING_ERROR] = information.vectoringErrorCode
   vmcs[INSTRUCTION_LENGTH] = information.instructionLength
-  vmcs[INSTRUCTION_INFORMATION] = 0
+  vmcs[INSTRUCTION_INFORMATION] = information.instructionInformation
   if (information.hasAddress) {
-    const low = information.address[0]!
-    const high = information.address[1]!
-    vmcs[GUEST_PHYSICAL] = low
-    vmcs[GUEST_PHYSICAL + 1] = high
-    vmcs[GUEST_LINEAR] = low
-    vmcs[GUEST_LINEAR + 1] = high
+    vmcs[GUEST_PHYSICAL] = information.address[0]!
+    vmcs[GUEST_PHYSICAL + 1] = information.address[1]!
+  }
+  if (information.hasLinear) {
+    vmcs[GUEST_LINEAR] = information.linear[0]!
+    vmcs[GUEST_LINEAR + 1] = information.linear[1]!
   }
   vmcs[ENTRY_INTERRUPTION]! &= ~INTERRUPTION_VALID
-  saveGuest(core, information.resume)
+  saveGuest(core, information)
   information.clear()
   core.result.outcome = 'vmExit'
-  if (storeMsrArea(core, STORE_ADDRESS, STORE_COUNT)) loadHost(core, nmi)
+  // Without virtual NMIs, what the guest's state calls blocking by NMI is the processor's own, which an exit leaves.
+  const blocked = (core.registers[REGISTER.interruptibility]! & INTERRUPTIBILITY.blockingByNmi) !== 0
+  const kept = blocked && (core.pinControls & PIN_BASED.virtualNmis) === 0
+  if (storeMsrArea(core, STORE_ADDRESS, STORE_COUNT)) loadHost(core, nmi || kept)
   else abort(core, ABORT.savingGuestMsrs)
   trace(core, reason)
 }
@@ -104,11 +115,13 @@ export function failEntry(core: Core, basicReason: number, qualification: number
 }
 
 /** "Saving Guest State". */
-function saveGuest(core: Core, resume: boolean): void {
+function saveGuest(core: Core, information: ExitInformation): void {
   const { vmcs, registers } = core
-  if (resume) registers[REGISTER.rflags]! |= RFLAGS.RF
-  else registers[REGISTER.rflags]! &= ~RFLAGS.RF
-  if ((registers[REGISTER.interruptibility]! & INTERRUPTIBILITY.blockingByMovSs) === 0) {
+  if (information.resume) registers[REGISTER.rflags]! |= RFLAGS.RF
+  // Between two operations RF stays what it was: a fault's handler may just have returned.
+  else if (!information.keepsPendingDebug) registers[REGISTER.rflags]! &= ~RFLAGS.RF
+  const byMovSs = (registers[REGISTER.interruptibility]! & INTERRUPTIBILITY.blockingByMovSs) !== 0
+  if (!byMovSs && !information.keepsPendingDebug) {
     registers[REGISTER.pendingDebug] = 0
     registers[REGISTER.pendingDebug + 1] = 0
   }
@@ -122,7 +135,13 @@ function saveGuest(core: Core, resume: boolean): void {
     vmcs[GUEST_STATE + register] = registers[register]!
     vmcs[GUEST_STATE + register + 1] = registers[register + 1]!
   }
-  if ((registers[REGISTER.efer]! & EFER.LMA) !== 0) vmcs[ENTRY_FIELD]! |= ENTRY_CONTROLS.ia32eModeGuest
+  if ((controls & EXIT_CONTROLS.savePreemptionTimer) !== 0) vmcs[TIMER_VALUE] = preemptionTimerLeft(core)
+  if (usesPdptes(core) && (core.secondaryControls & SECONDARY.enableEpt) !== 0) {
+    for (let i = 0; i < PDPTE_WORDS; i++) {
+      vmcs[GUEST_STATE + REGISTER.pdpte0 + i] = registers[REGISTER.pdpte0 + i]!
+    }
+  }
+  if (core.ia32eMode) vmcs[ENTRY_FIELD]! |= ENTRY_CONTROLS.ia32eModeGuest
   else vmcs[ENTRY_FIELD]! &= ~ENTRY_CONTROLS.ia32eModeGuest
 }
 
@@ -130,8 +149,14 @@ function saveGuest(core: Core, resume: boolean): void {
 function loadHost(core: Core, nmiBlocked: boolean): void {
   const { vmcs, registers } = core
   const controls = vmcs[EXIT_FIELD]!
+  const long = (controls & EXIT_CONTROLS.hostAddressSpaceSize) !== 0
+  if (long === false && core.ia32eMode) {
+    // The controls were changed behind the processor's back: a guest in IA-32e mode cannot leave to a 32-bit host.
+    abort(core, ABORT.longModeGuest)
+    return
+  }
   registers[REGISTER.cr0] = (registers[REGISTER.cr0]! & CR0_KEPT) | (vmcs[HOST_CR0]! & ~CR0_KEPT)
-  registers[REGISTER.cr4] = vmcs[HOST_CR4]! | CR4.PAE
+  registers[REGISTER.cr4] = long ? vmcs[HOST_CR4]! | CR4.PAE : vmcs[HOST_CR4]! & ~CR4.PCIDE
   for (let i = 0; i < HOST_WIDE.length; i++) {
     const register = HOST_WIDE[i]![0]
     const field = HOST_WIDE[i]![1]
@@ -140,18 +165,23 @@ function loadHost(core: Core, nmiBlocked: boolean): void {
   }
   registers[REGISTER.sysenterCs] = vmcs[HOST_SYSENTER_CS]!
   registers[REGISTER.dr7] = 0x400
+  registers[REGISTER.dr7 + 1] = 0
   registers[REGISTER.debugctl] = 0
   registers[REGISTER.debugctl + 1] = 0
   if ((controls & EXIT_CONTROLS.loadPat) !== 0) {
     registers[REGISTER.pat] = vmcs[HOST_PAT]!
     registers[REGISTER.pat + 1] = vmcs[HOST_PAT + 1]!
   }
+  if ((controls & EXIT_CONTROLS.loadPerfGlobalCtrl) !== 0) {
+    setPerfGlobalCtrl(core, vmcs[HOST_PERF_GLOBAL_CTRL]!, vmcs[HOST_PERF_GLOBAL_CTRL + 1]!)
+  }
   if ((controls & EXIT_CONTROLS.loadEfer) !== 0) registers[REGISTER.efer] = vmcs[HOST_EFER]!
-  registers[REGISTER.efer]! |= EFER.LMA | EFER.LME
+  if (long) registers[REGISTER.efer]! |= EFER.LMA | EFER.LME
+  else registers[REGISTER.efer]! &= ~(EFER.LMA | EFER.LME)
   for (let i = 0; i < HOST_SELECTORS.length; i++) {
     registers[HOST_SELECTORS[i]![0]] = vmcs[HOST_SELECTORS[i]![1]]!
   }
-  loadFlatSegments(registers)
+  loadFlatSegments(registers, long)
   registers[REGISTER.gdtrLimit] = 0xffff
   registers[REGISTER.idtrLimit] = 0xffff
   registers[REGISTER.rflags] = RFLAGS.fixed1
@@ -160,8 +190,13 @@ function loadHost(core: Core, nmiBlocked: boolean): void {
   registers[REGISTER.interruptibility] = nmiBlocked ? INTERRUPTIBILITY.blockingByNmi : 0
   registers[REGISTER.pendingDebug] = 0
   registers[REGISTER.pendingDebug + 1] = 0
+  if ((core.secondaryControls & SECONDARY.enableVpid) === 0) core.linear.invalidate(0, -1, false)
   core.nonRoot = false
-  if (loadMsrArea(core, LOAD_ADDRESS, LOAD_COUNT) !== 0) abort(core, ABORT.loadingHostMsrs)
+  core.monitorArmed = false
+  core.trapPending = false
+  core.timerRuns = false
+  if (usesPdptes(core) && !loadPdptes(core)) abort(core, ABORT.hostPdptes)
+  else if (loadMsrArea(core, LOAD_ADDRESS, LOAD_COUNT) !== 0) abort(core, ABORT.loadingHostMsrs)
 }
 
 /** "VMX Aborts": the processor shuts down; the indicator in the VMCS region says why. */

@@ -6,3 +6,4 @@ export {
   type LogicalProcessorOptions,
   type ProcessorView,
 } from './logical-processor.ts'
+export type { WalkCounts } from './walk-counters.ts'

@@ -15,7 +15,7 @@ const HIGH_MAP = 0x400
 const WRITE_MAPS = 0x800
 
 /** A bit of a bitmap page whose address is in a VMCS field. Where there is no RAM it reads 1. */
-function bit(core: Core, field: number, index: number): boolean {
+export function bitmapBit(core: Core, field: number, index: number): boolean {
   const page = core.vmcs[field + 1]! * 2 ** 20 + (core.vmcs[field]! >>> 12)
   const words = core.memory.page(page)?.words
   return words === undefined || (words[index >>> 5]! & (1 << (index & 31))) !== 0
@@ -26,7 +26,7 @@ export function ioExits(core: Core, port: number, width: number): boolean {
   if ((controls & PRIMARY.useIoBitmaps) === 0) return (controls & PRIMARY.unconditionalIoExiting) !== 0
   if (port + width > 0x1_0000) return true
   for (let accessed = port; accessed < port + width; accessed++) {
-    if (bit(core, accessed < 0x8000 ? BITMAP_A : BITMAP_B, accessed & 0x7fff)) return true
+    if (bitmapBit(core, accessed < 0x8000 ? BITMAP_A : BITMAP_B, accessed & 0x7fff)) return true
   }
   return false
 }
@@ -36,5 +36,5 @@ export function msrExits(core: Core, msr: number, write: boolean): boolean {
   const high = msr >= HIGH_MSRS
   const index = high ? msr - HIGH_MSRS : msr
   if (index >= MSRS_PER_MAP) return true
-  return bit(core, MSR_BITMAPS, ((write ? WRITE_MAPS : 0) + (high ? HIGH_MAP : 0)) * 8 + index)
+  return bitmapBit(core, MSR_BITMAPS, ((write ? WRITE_MAPS : 0) + (high ? HIGH_MAP : 0)) * 8 + index)
 }

@@ -28,7 +28,20 @@ export const REGISTER = {
   idtrBase: registerIndex('guestIdtrBase'),
   idtrLimit: registerIndex('guestIdtrLimit'),
   trBase: registerIndex('guestTrBase'),
+  csSelector: registerIndex('guestCsSelector'),
+  csBase: registerIndex('guestCsBase'),
+  csAccessRights: registerIndex('guestCsAccessRights'),
+  ssSelector: registerIndex('guestSsSelector'),
+  ssBase: registerIndex('guestSsBase'),
   ssAccessRights: registerIndex('guestSsAccessRights'),
+  ldtrSelector: registerIndex('guestLdtrSelector'),
+  ldtrBase: registerIndex('guestLdtrBase'),
+  ldtrLimit: registerIndex('guestLdtrLimit'),
+  ldtrAccessRights: registerIndex('guestLdtrAccessRights'),
+  trSelector: registerIndex('guestTrSelector'),
+  trLimit: registerIndex('guestTrLimit'),
+  trAccessRights: registerIndex('guestTrAccessRights'),
+  pdpte0: registerIndex('guestPdpte0'),
   interruptibility: registerIndex('guestInterruptibilityState'),
   activity: registerIndex('guestActivityState'),
   pendingDebug: registerIndex('guestPendingDebugExceptions'),
@@ -56,16 +69,25 @@ export const SEGMENTS: readonly SegmentIndices[] = SEGMENT_NAMES.map(name => ({
 const { S, P, L, DB, G, unusable } = ACCESS_RIGHTS
 /** Flat segments of 64-bit code, data, and a busy TSS. */
 const CODE_64 = 11 | S | P | L | G
+const CODE_32 = 11 | S | P | DB | G
 const DATA = 3 | S | P | DB | G
 const BUSY_TSS = 11 | P
 
 /** Sets the hidden parts of the segments as a 64-bit kernel, or a VM exit to one, leaves them. Bases of FS, GS, TR are kept. */
-export function loadFlatSegments(registers: Uint32Array): void {
+export function loadFlatSegments(registers: Uint32Array, code64 = true): void {
   for (const { name, selector, limit, accessRights, base } of SEGMENTS) {
     const isTask = name === 'Tr'
     const isNull = name === 'Ldtr' || (registers[selector] === 0 && name !== 'Cs' && !isTask)
     registers[limit] = isTask ? 0x67 : 0xffff_ffff
-    registers[accessRights] = isNull ? unusable | DB : isTask ? BUSY_TSS : name === 'Cs' ? CODE_64 : DATA
+    registers[accessRights] = isNull
+      ? unusable | DB
+      : isTask
+        ? BUSY_TSS
+        : name === 'Cs'
+          ? code64
+            ? CODE_64
+            : CODE_32
+          : DATA
     if (name === 'Ldtr') registers[selector] = 0
     if (name === 'Fs' || name === 'Gs' || isTask) continue
     registers[base] = 0
@@ -94,3 +116,7 @@ export function bootRegisters(): Uint32Array {
   registers[REGISTER.idtrLimit] = 0xffff
   return registers
 }
+
+/** The privilege level that a stack segment's access rights stand for. */
+export const withPrivilegeLevel = (accessRights: number, level: number): number =>
+  (accessRights & ~ACCESS_RIGHTS.DPL) | (level << 5)

@@ -4,11 +4,13 @@
  */
 import { assert } from '../core/index.ts'
 import { ALLOWED } from './capabilities.ts'
-import { ENTRY_CONTROLS, EXIT_CONTROLS, PIN_BASED, PRIMARY, SECONDARY } from './formats/controls.ts'
+import { ENTRY_CONTROLS, EXIT_CONTROLS, PIN_BASED, PRIMARY, SECONDARY, TERTIARY } from './formats/controls.ts'
 import { VMCS, VMCS_FIELDS, type VmcsField, type VmcsFieldName } from './formats/vmcs.ts'
 
 /** Words of the header: revision identifier, VMX-abort indicator, launch state. */
 export const HEADER = { revision: 0, abort: 1, launchState: 2 } as const
+/** Bit 31 of the first word: a shadow VMCS. */
+export const SHADOW_VMCS = 0x8000_0000
 export const LAUNCH_STATE = { clear: 0, launched: 1 } as const
 
 const FIRST_FIELD = 16
@@ -25,13 +27,12 @@ const CONDITIONAL: readonly (readonly [number, ...VmcsFieldName[]])[] = [
   [ALLOWED.primary.mayBeOne & PRIMARY.useIoBitmaps, 'ioBitmapA', 'ioBitmapB'],
   [ALLOWED.primary.mayBeOne & PRIMARY.useMsrBitmaps, 'msrBitmaps'],
   [ALLOWED.primary.mayBeOne & PRIMARY.activateSecondaryControls, 'secondaryProcessorBasedControls'],
+  [ALLOWED.primary.mayBeOne & PRIMARY.activateTertiaryControls, 'tertiaryProcessorBasedControls'],
+  [ALLOWED.tertiary.mayBeOne & TERTIARY.ipiVirtualization, 'lastPidPointerIndex', 'pidPointerTableAddress'],
   [
-    ALLOWED.primary.mayBeOne & PRIMARY.activateTertiaryControls,
-    'tertiaryProcessorBasedControls',
+    ALLOWED.tertiary.mayBeOne & ~TERTIARY.ipiVirtualization,
     'hlatPrefixSize',
     'hlatPointer',
-    'lastPidPointerIndex',
-    'pidPointerTableAddress',
     'virtualTimerVector',
     'guestDeadlineShadow',
     'guestDeadline',
@@ -167,6 +168,10 @@ const CONTROLLED: readonly VmcsFieldName[] = [
   'guestDebugctl',
   'guestPat',
   'guestEfer',
+  'guestPerfGlobalCtrl',
+  'guestInterruptStatus',
+  'pmlIndex',
+  'preemptionTimerValue',
 ]
 
 place(EXISTING_FIELDS.filter(({ type }) => type !== 'guestState'))

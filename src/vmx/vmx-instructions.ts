@@ -4,20 +4,19 @@ import { VMCS_REVISION } from './capabilities.ts'
 import { type Core, NO_POINTER } from './core.ts'
 import { enterGuest } from './entries.ts'
 import { eptRoot, isEptPointerValid } from './ept-pointer.ts'
-import { INVEPT } from './formats/ept.ts'
+import { INVEPT, INVVPID } from './formats/ept.ts'
 import { INTERRUPTIBILITY } from './formats/events.ts'
 import { INSTRUCTION_ERROR } from './formats/instruction-errors.ts'
-import type { Operation } from './formats/operations.ts'
+import type { OperationOf } from './formats/operations.ts'
 import { vmcsFieldType, vmcsFieldWidth } from './formats/vmcs.ts'
 import { REGISTER } from './registers.ts'
-import { HEADER, LAUNCH_STATE, slotOf } from './vmcs-layout.ts'
+import { isCanonical } from './values.ts'
+import { HEADER, LAUNCH_STATE, SHADOW_VMCS, slotOf } from './vmcs-layout.ts'
 
 /** VMsucceed. */
 export const SUCCEED = 0
 /** VMfailInvalid whether or not there is a current VMCS. */
 export const FAIL_INVALID = -1
-
-type Of<Name extends Operation['op']> = Extract<Operation, { op: Name }>
 
 /** 4-KiB aligned and within MAXPHYADDR. */
 const isRegionAddress = (core: Core, address: number): boolean =>
@@ -33,6 +32,7 @@ export function vmxon(core: Core, address: number): number {
   core.vmxOn = true
   core.vmxonPointer = address
   core.setCurrentPointer(NO_POINTER)
+  core.monitorArmed = false
   return SUCCEED
 }
 
@@ -55,7 +55,9 @@ export function vmclear(core: Core, address: number): number {
 export function vmptrld(core: Core, address: number): number {
   if (!isRegionAddress(core, address)) return INSTRUCTION_ERROR.vmptrldInvalidAddress
   if (address === core.vmxonPointer) return INSTRUCTION_ERROR.vmptrldVmxonPointer
-  if (revisionAt(core, address) !== VMCS_REVISION) return INSTRUCTION_ERROR.vmptrldIncorrectRevision
+  if ((revisionAt(core, address) & ~SHADOW_VMCS) !== VMCS_REVISION) {
+    return INSTRUCTION_ERROR.vmptrldIncorrectRevision
+  }
   core.setCurrentPointer(address)
   return SUCCEED
 }
@@ -70,30 +72,38 @@ export function vmptrst(core: Core): number {
 /** Whether an encoding names bits 63:32 of a field only. */
 const isHighHalf = (encoding: number): boolean => (encoding & 1) !== 0
 
-export function vmread(core: Core, { field }: Of<'vmread'>): number {
-  if (core.currentPointer === NO_POINTER) return FAIL_INVALID
+/** `words`: the VMCS, or in a guest with VMCS shadowing the shadow; undefined if there is none. */
+export function vmread(core: Core, { field }: OperationOf<'vmread'>, words: Uint32Array | undefined): number {
+  if (words === undefined) return FAIL_INVALID
   const at = slotOf(field)
   if (at === 0) return INSTRUCTION_ERROR.unsupportedComponent
-  const width = vmcsFieldWidth(field)
-  const wide = (width === 64 || width === 'natural') && !isHighHalf(field)
-  core.result.setValue(core.vmcs[at]! | 0, wide ? core.vmcs[at + 1]! | 0 : 0)
+  core.result.setValue(words[at]! | 0, core.code64 && hasHighWord(field) ? words[at + 1]! | 0 : 0)
   return SUCCEED
 }
 
-export function vmwrite(core: Core, { field, value }: Of<'vmwrite'>): number {
-  if (core.currentPointer === NO_POINTER) return FAIL_INVALID
+export function vmwrite(
+  core: Core,
+  { field, value }: OperationOf<'vmwrite'>,
+  words: Uint32Array | undefined,
+): number {
+  if (words === undefined) return FAIL_INVALID
   const at = slotOf(field)
   if (at === 0) return INSTRUCTION_ERROR.unsupportedComponent
   if (vmcsFieldType(field) === 'exitInformation') return INSTRUCTION_ERROR.vmwriteReadOnly
-  const { vmcs } = core
-  const width = vmcsFieldWidth(field)
-  vmcs[at] = width === 16 ? value[0] & 0xffff : value[0]
-  if ((width === 64 || width === 'natural') && !isHighHalf(field)) vmcs[at + 1] = value[1]
+  words[at] = vmcsFieldWidth(field) === 16 ? value[0] & 0xffff : value[0]
+  // Outside 64-bit mode the operand has 32 bits; the others become 0.
+  if (hasHighWord(field)) words[at + 1] = core.code64 ? value[1] : 0
   return SUCCEED
 }
 
+function hasHighWord(field: number): boolean {
+  const width = vmcsFieldWidth(field)
+  return (width === 64 || width === 'natural') && !isHighHalf(field)
+}
+
 export function vmlaunchOrResume(core: Core, launch: boolean): number {
-  if (core.currentPointer === NO_POINTER) return FAIL_INVALID
+  if (core.currentPointer === NO_POINTER || (core.vmcs[HEADER.revision]! & SHADOW_VMCS) !== 0)
+    return FAIL_INVALID
   if ((core.registers[REGISTER.interruptibility]! & INTERRUPTIBILITY.blockingByMovSs) !== 0) {
     return INSTRUCTION_ERROR.entryBlockedByMovSs
   }
@@ -103,9 +113,10 @@ export function vmlaunchOrResume(core: Core, launch: boolean): number {
   return enterGuest(core)
 }
 
-export function invept(core: Core, { type, eptp }: Of<'invept'>): number {
+export function invept(core: Core, { type, eptp }: OperationOf<'invept'>): number {
   if (type === INVEPT.allContexts) {
     core.ept.invalidateAll()
+    core.linear.invalidateAll()
     return SUCCEED
   }
   if (type !== INVEPT.singleContext) return INSTRUCTION_ERROR.invalidInvalidationOperand
@@ -113,5 +124,30 @@ export function invept(core: Core, { type, eptp }: Of<'invept'>): number {
   const high = eptp?.[1] ?? 0
   if (!isEptPointerValid(core, low, high)) return INSTRUCTION_ERROR.invalidInvalidationOperand
   core.ept.invalidate(eptRoot(low, high))
+  core.linear.invalidateRoot(eptRoot(low, high))
   return SUCCEED
 }
+
+export function invvpid(core: Core, { type, vpid = ZERO, address = ZERO }: OperationOf<'invvpid'>): number {
+  const illegal = INSTRUCTION_ERROR.invalidInvalidationOperand
+  const number = vpid[0]
+  if (type > INVVPID.singleContextRetainingGlobals || number > 0xffff || vpid[1] !== 0) return illegal
+  if (number === 0 && type !== INVVPID.allContexts) return illegal
+  switch (type) {
+    case INVVPID.individualAddress:
+      if (!isCanonical(address[1] | 0)) return illegal
+      core.linear.invalidatePage((address[1] >>> 0) * 2 ** 20 + (address[0] >>> 12), number)
+      break
+    case INVVPID.singleContext:
+      core.linear.invalidate(number, -1, false)
+      break
+    case INVVPID.allContexts:
+      core.linear.invalidateGuests()
+      break
+    default:
+      core.linear.invalidate(number, -1, true)
+  }
+  return SUCCEED
+}
+
+const ZERO = [0, 0] as const

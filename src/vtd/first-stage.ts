@@ -10,7 +10,20 @@ import type { UnitCapabilities } from './capabilities.ts'
 import { FAULT } from './formats/fault-reasons.ts'
 import { FIRST_STAGE_ENTRY } from './formats/structures.ts'
 import type { GuestTables } from './guest-tables.ts'
-import { LARGEST_LEAF, MAX_LEVELS, PAGES_WITHIN, pageWithin, wordOf } from './paging-geometry.ts'
+import {
+  ADDRESS_HIGH,
+  frameIn,
+  highOfPage,
+  LARGEST_LEAF,
+  lowerBits,
+  lowOfPage,
+  MAX_LEVELS,
+  PAGES_WITHIN,
+  pageWithin,
+  upperBits,
+  wordIn,
+  wordOf,
+} from './paging-geometry.ts'
 import type { PagingStructureCaches } from './paging-structure-caches.ts'
 import { PASID_FLAG } from './pasid-entry.ts'
 import type { Quirks } from './quirks.ts'
@@ -32,7 +45,8 @@ const XD = 1 << 31
 const { user: USER, firstWrite: WRITE, firstExecute: EXECUTE } = GRANT
 const ALL_GRANTS = FIRST_STAGE_GRANTS
 const HIGHEST_LEAF = LARGEST_LEAF
-const NXE = PASID_FLAG.NXE
+const { NXE, EAFE } = PASID_FLAG
+const IN_ADDRESS = ADDRESS_HIGH
 
 export class FirstStageWalker {
   readonly #memory: PhysicalMemory
@@ -53,6 +67,9 @@ export class FirstStageWalker {
   reads = 0
   /** Highest level read: below the levels that a cache knew. */
   top = 0
+  /** Low word of the leaf, and which of A and EA every entry read has. */
+  #leafLow = 0
+  #flagsSet = 0
   /** With host frames of the tables, and rights as first-stage bits of GRANT. */
   readonly #path = new WalkPath()
   /** Whether a paging-structure cache told where the top table read is, and how the second stage maps it. */
@@ -102,43 +119,53 @@ export class FirstStageWalker {
     useCaches: boolean,
   ): number {
     const caches = this.#caches
+    const memory = this.#memory
     const path = this.#path
+    const lower = lowerBits(page)
+    const upper = upperBits(page)
     const reservedHigh = this.#reservedHigh | (flags & NXE ? 0 : XD)
     const cached = useCaches && caches.lookup(space, pasid, page, levels)
     let grants = ALL_GRANTS
+    let flagsSet = A | EA
     let table = root
-    let level = levels
+    let level = levels | 0
     this.reads = 0
     this.#page = page
     this.#cached = cached
     if (cached) {
-      level = caches.level - 1
+      level = (caches.level - 1) | 0
       table = caches.table
       this.#cachedGrants = caches.attributes
       grants = this.#cachedGrants & ALL_GRANTS
       this.journal?.skip({ stage: 'first', level: caches.level, table })
     }
-    this.top = level
+    const top = level
+    this.top = top
+    let tableLow = lowOfPage(table)
+    let tableHigh = highOfPage(table)
     for (; ; level--) {
       this.level = level
-      if (guest !== undefined && (!cached || level < this.top)) {
-        const reason = guest.map(table, level, level === levels)
+      if (guest !== undefined && (!cached || level < top)) {
+        const reason = guest.map(tableLow, tableHigh, level, level === levels)
         this.reads += guest.reads
         if (reason !== 0) return reason
-        table = guest.frame
+        tableLow = guest.low
+        tableHigh = guest.high
       }
-      const words = this.#memory.words(table)
-      const at = wordOf(page, level)
+      const words = memory.wordsAt(tableLow, tableHigh)
+      const at = wordIn(lower, upper, level)
+      path.tableIs(level, tableLow, tableHigh)
       if (words === undefined) {
-        this.journal?.add({ stage: 'first', level, table, index: at / 2 })
+        this.journal?.add({ stage: 'first', level, table: path.tableOf(level), index: at / 2 })
         return level === levels ? FAULT.firstStageTopAccess : FAULT.firstStageAccess
       }
       const low = words[at]! | 0
       const high = words[at + 1]! | 0
       this.reads++
+      flagsSet &= low
       grants &= (low & US ? USER : 0) | (low & RW ? WRITE : 0) | (high & XD ? 0 : EXECUTE)
-      path.record(level, table, low, grants)
-      if (this.journal !== undefined) this.#note(level, table, at, low, high)
+      path.record(level, low, grants)
+      if (this.journal !== undefined) this.#note(level, at, low, high)
       if ((low & P) === 0) return FAULT.firstStageNotPresent
       if (this.#deniesAtOnce) {
         const denied = permissionOf(low, access)
@@ -147,15 +174,22 @@ export class FirstStageWalker {
       const isLeaf = level === 1 || (level <= HIGHEST_LEAF && (low & PS) !== 0)
       const reserved = isLeaf ? this.#reservedInLeaf[level]! : level > HIGHEST_LEAF ? PS : 0
       if ((low & reserved) | (high & reservedHigh)) return FAULT.firstStageReserved
-      table = (high & 0xf_ffff) * 0x10_0000 + (low >>> 12)
-      if (!isLeaf) continue
-      this.leafFrame = table - pageWithin(table, level)
+      if (!isLeaf) {
+        tableLow = low
+        tableHigh = high & IN_ADDRESS
+        continue
+      }
+      const frame = frameIn(low, high)
+      this.leafFrame = frame - pageWithin(frame, level)
       this.grants = grants
+      this.#leafLow = low
+      this.#flagsSet = flagsSet
       return 0
     }
   }
 
-  #note(level: number, table: PageNumber, at: number, low: number, high: number): void {
+  #note(level: number, at: number, low: number, high: number): void {
+    const table = this.#path.tableOf(level)
     this.journal!.add({ stage: 'first', level, table, index: at / 2, low: low >>> 0, high: high >>> 0 })
   }
 
@@ -169,7 +203,8 @@ export class FirstStageWalker {
     flags: number,
     guest: GuestTables | undefined,
   ): boolean {
-    const accessed = A | (flags & PASID_FLAG.EAFE ? EA : 0)
+    const accessed = A | (flags & EAFE ? EA : 0)
+    if ((this.#flagsSet & accessed) === accessed && (!write || this.dirty)) return false
     const path = this.#path
     const before = updates.count
     for (let level = this.top; level >= this.level; level--) {
@@ -204,15 +239,16 @@ export class FirstStageWalker {
 
   /** Whether D of the leaf is set. */
   get dirty(): boolean {
-    return (this.#path.lowOf(this.level) & D) !== 0
+    return (this.#leafLow & D) !== 0
   }
 
   get global(): number {
-    return this.#path.lowOf(this.level) & G ? GRANT.global : 0
+    return this.#leafLow & G ? GRANT.global : 0
   }
 
   /** Keeps the entries above the leaf that the last walk, which was done, read. */
   fillCaches(space: number, pasid: number, guest: GuestTables | undefined): void {
+    if (!this.#caches.inUse) return
     const path = this.#path
     for (let level = this.top; level > this.level; level--) {
       const attributes = path.rightsOf(level) | (guest === undefined ? 0 : guest.grantsOf(level - 1))

@@ -6,13 +6,14 @@ import type { PageNumber } from '../core/index.ts'
 import { GRANT } from './access.ts'
 import type { AccessedDirtyUpdates } from './accessed-dirty.ts'
 import { FAULT } from './formats/fault-reasons.ts'
-import { MAX_LEVELS } from './paging-geometry.ts'
+import { ADDRESS_HIGH, lowerBitsAt, MAX_LEVELS, pageAt, pageWithin, upperBitsAt } from './paging-geometry.ts'
 import { PASID_FLAG } from './pasid-entry.ts'
 import { PRESENT, READ, type SecondStageWalker, WALK, WRITE } from './second-stage.ts'
 
 // Imported bindings are looked up at each use; a module's own constants are not.
 const DONE = WALK.done
 const SSADE = PASID_FLAG.SSADE
+const IN_ADDRESS = ADDRESS_HIGH
 const MAY_READ = READ
 const MAY_WRITE = WRITE
 const RIGHTS = PRESENT
@@ -31,8 +32,9 @@ export class GuestTables {
   #levels = 0
   #limit: PageNumber = 0
   #flags = 0
-  /** Host frame of the table mapped last, and entries read for that. */
-  frame: PageNumber = 0
+  /** Of the table mapped last: its host address in two words, and entries read for finding it. */
+  low = 0
+  high = 0
   reads = 0
   /** Bit n: an entry of the table of level n is to be written. */
   written = 0
@@ -52,13 +54,24 @@ export class GuestTables {
     this.written = 0
   }
 
-  /** Finds the host frame of a first-stage table at a guest page. Returns 0 or a reason code. */
-  map(guestPage: PageNumber, level: number, isTop: boolean): number {
+  /** Finds the first-stage table at a guest address, given in two words. Returns 0 or a reason code. */
+  map(low: number, high: number, level: number, isTop: boolean): number {
     const walker = this.#walker
+    const guestPage = pageAt(low, high)
+    const lower = lowerBitsAt(low, high)
     this.reads = 0
     if (guestPage >= this.#limit) return FAULT.nestedAddressBeyondWidth
     if (walker.journal !== undefined) walker.journal.guestPage = guestPage
-    const result = walker.walk(this.#space, this.#root, this.#levels, guestPage, 0, RIGHTS)
+    const result = walker.walkBits(
+      this.#space,
+      this.#root,
+      this.#levels,
+      guestPage,
+      lower,
+      upperBitsAt(high),
+      0,
+      RIGHTS,
+    )
     if (walker.journal !== undefined) walker.journal.guestPage = undefined
     this.reads = walker.reads
     if (result !== DONE && result !== WALK.permission) {
@@ -67,13 +80,17 @@ export class GuestTables {
     if (result !== DONE || (walker.rights & MAY_READ) === 0) {
       return isTop ? FAULT.nestedTopReadPermission : FAULT.nestedReadPermission
     }
-    const tracks = (this.#flags & SSADE) !== 0
-    if (tracks && walker.gather(this.#updates, false) && (this.#flags & PASID_FLAG.PWSNP) === 0) {
+    this.low = walker.leafLow | (pageWithin(lower, walker.level) << 12)
+    this.high = walker.leafHigh & IN_ADDRESS
+    const writable = walker.rights & MAY_WRITE ? WRITABLE : 0
+    if ((this.#flags & SSADE) === 0) {
+      this.#grants[level] = writable | DIRTY
+      return 0
+    }
+    if (walker.gather(this.#updates, false) && (this.#flags & PASID_FLAG.PWSNP) === 0) {
       return FAULT.secondStageUpdateNotSnooped
     }
-    this.frame = walker.frameOf(guestPage)
-    this.#grants[level] =
-      ((walker.rights & MAY_WRITE) !== 0 ? WRITABLE : 0) | (!tracks || walker.dirty ? DIRTY : 0)
+    this.#grants[level] = writable | (walker.dirty ? DIRTY : 0)
     this.#dirtyTable[level] = walker.leafTable
     this.#dirtyWord[level] = walker.leafWord
     return 0

@@ -9,8 +9,9 @@ import type { MemoryRequest } from '../pcie/index.ts'
 import { ACCESS } from './access.ts'
 import type { InterruptRange } from './interrupt-range.ts'
 import type { Iotlb } from './iotlb.ts'
+import { frameIn } from './paging-geometry.ts'
 import { recentKey } from './recent-translations.ts'
-import { frameIn, type SecondStageWalker } from './second-stage.ts'
+import type { SecondStageWalker } from './second-stage.ts'
 import { tagOf } from './tagged-cache.ts'
 
 const ENTRIES = 1024

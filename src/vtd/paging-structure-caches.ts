@@ -13,7 +13,7 @@ export class PagingStructureCaches {
   /** By level, 2 to 5. */
   readonly #levels: readonly (TaggedCache | undefined)[]
   /** Whether any level is cached. */
-  readonly #inUse: boolean
+  readonly inUse: boolean
   // What the last lookup found: level of the entry, frame of the table that it points to, and rights of the way there.
   level = 0
   table: PageNumber = 0
@@ -25,12 +25,12 @@ export class PagingStructureCaches {
       const count = sets[level - LOWEST] ?? 0
       return count === 0 ? undefined : new TaggedCache(count, ways, replacement)
     })
-    this.#inUse = this.#levels.some(cache => cache !== undefined)
+    this.inUse = this.#levels.some(cache => cache !== undefined)
   }
 
   /** Whether there is an entry of a level up to `levels` on the way to a page: the lowest one is described above. */
   lookup(space: number, pasid: number, page: PageNumber, levels: number): boolean {
-    if (!this.#inUse) return false
+    if (!this.inUse) return false
     for (let level = LOWEST; level <= levels; level++) {
       const cache = this.#levels[level]
       if (cache === undefined) continue

@@ -23,6 +23,8 @@ export class PostedInterrupts {
   readonly #memory: PhysicalMemory
   /** Whether the last interrupt posted was to be announced. */
   notify = false
+  /** Whether SN alone kept it from being announced. */
+  suppressed = false
 
   constructor(memory: PhysicalMemory) {
     this.#memory = memory
@@ -47,6 +49,7 @@ export class PostedInterrupts {
    */
   post(entry: Uint32Array, at: number, extended: boolean, message: InterruptMessage): number {
     this.notify = false
+    this.suppressed = false
     const reason = this.check(entry, at, extended)
     if (reason !== 0) return reason
     const words = this.#memory.pageForWrite(frameOf(entry, at))!.words
@@ -55,7 +58,9 @@ export class PostedInterrupts {
     words[base + (vector >>> 5)]! |= 1 << (vector & 31)
     const status = words[base + STATUS_WORD]!
     const urgent = (entry[at]! & POSTED_IRTE.URG.mask) !== 0
-    if ((status & ON.mask) !== 0 || (!urgent && (status & SN.mask) !== 0)) return 0
+    if ((status & ON.mask) !== 0) return 0
+    this.suppressed = !urgent && (status & SN.mask) !== 0
+    if (this.suppressed) return 0
     words[base + STATUS_WORD] = status | ON.mask
     this.notify = true
     const destination = words[base + DESTINATION_WORD]!

@@ -172,6 +172,7 @@ export class RemappingUnit implements MmioTarget {
     outcome.remapped = false
     outcome.posted = false
     outcome.notified = false
+    outcome.suppressed = false
     outcome.irteIndex = -1
     outcome.processor = -1
     if ((status & IRES) === 0) {
@@ -186,6 +187,7 @@ export class RemappingUnit implements MmioTarget {
         reason = interrupts.post(message)
         outcome.posted = reason === 0
         outcome.notified = interrupts.posting.notify
+        outcome.suppressed = interrupts.posting.suppressed
       } else if (interrupts.remapped && reason === 0) interrupts.compose(message)
       if (reason !== 0) {
         if (isRecorded(reason, interrupts.faultProcessingDisable)) {

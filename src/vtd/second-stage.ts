@@ -5,7 +5,21 @@ import { FIRST_STAGE_GRANTS, GRANT } from './access.ts'
 import type { AccessedDirtyUpdates } from './accessed-dirty.ts'
 import type { UnitCapabilities } from './capabilities.ts'
 import { SECOND_STAGE_ENTRY } from './formats/structures.ts'
-import { LARGEST_LEAF, MAX_LEVELS, PAGES_WITHIN, pageWithin, wordOf } from './paging-geometry.ts'
+import {
+  ADDRESS_HIGH,
+  frameIn,
+  highOfPage,
+  LARGEST_LEAF,
+  lowerBits,
+  lowOfPage,
+  MAX_LEVELS,
+  PAGES_WITHIN,
+  pageAt,
+  pageWithin,
+  upperBits,
+  wordIn,
+  wordOf,
+} from './paging-geometry.ts'
 import type { PagingStructureCaches } from './paging-structure-caches.ts'
 import type { Quirks } from './quirks.ts'
 import type { WalkJournal } from './walk-journal.ts'
@@ -38,18 +52,16 @@ const ALL_RIGHTS = READ | WRITE | EXECUTE
 const HIGHEST_LEAF = LARGEST_LEAF
 const DIRTY = GRANT.dirty
 const LEGACY_RIGHTS = READ | WRITE
+/** Reserved bits of entries that point to a table, at levels too high for a leaf; below it is SNP. */
+const RESERVED_ABOVE = SNP | PS
+const IN_ADDRESS = ADDRESS_HIGH
 const NOT_IN_LEGACY = GRANT.execute | FIRST_STAGE_GRANTS
-
-/** Frame that an entry points to. */
-/** The frame that an entry points to. */
-export const frameIn = (low: number, high: number): PageNumber => (high & 0xf_ffff) * 0x10_0000 + (low >>> 12)
 
 /** One walker per unit, with its last walk: the result and each entry read. */
 export class SecondStageWalker {
   readonly #memory: PhysicalMemory
   readonly #caches: PagingStructureCaches
-  /** Reserved bits of the low word, by level: entries that point to a table, and leaves. */
-  readonly #reservedInTable = new Int32Array(MAX_LEVELS + 1)
+  /** Reserved bits of the low word of leaves, by level. */
   readonly #reservedInLeaf = new Int32Array(MAX_LEVELS + 1)
   /** Of leaves of level 1 again, at hand. */
   readonly #reservedInPage: number
@@ -60,8 +72,9 @@ export class SecondStageWalker {
 
   /** Level of the last entry read: the leaf, or where the walk failed. */
   level = 0
-  /** First frame of the leaf. */
-  leafFrame: PageNumber = 0
+  /** The two words of the leaf. */
+  leafLow = 0
+  leafHigh = 0
   /** GRANT bits that the leaf itself tells: dirty and snoop. */
   leafGrants = 0
   /** Rights of the whole path: READ, WRITE, and X, which counts with SLEE only. */
@@ -71,6 +84,8 @@ export class SecondStageWalker {
   rightsAbove = 0
   /** Highest level read: below the levels that a cache knew. */
   top = 0
+  /** Whether anything is ever done with the entries of a walk: caches filled, flags set. */
+  readonly #recordsPath: boolean
   readonly #path = new WalkPath()
   #page: PageNumber = 0
   journal: WalkJournal | undefined = undefined
@@ -84,12 +99,12 @@ export class SecondStageWalker {
   ) {
     this.#memory = memory
     this.#caches = caches
+    this.#recordsPath = caches.inUse || capabilities.SSADS !== 0
     this.#reservedHigh = ((0xf_ffff << (hostAddressWidth - 32)) & 0xf_ffff) | (1 << 30)
     const acceptsSnoop =
       capabilities.SC !== 0 || (quirks.snoopBitAcceptedWithoutSc && capabilities.SMTS !== 0)
     this.#snoopGrant = capabilities.SC ? GRANT.snoop : 0
     for (let level = 1; level <= MAX_LEVELS; level++) {
-      this.#reservedInTable[level] = level > LARGEST_LEAF ? SNP | PS : SNP
       const addressInLeaf = level > 1 && level <= LARGEST_LEAF ? PAGES_WITHIN[level]! << 12 : 0
       const supported = level === 1 || (capabilities.SSLPS >>> (level - 2)) & 1
       this.#reservedInLeaf[level] = (acceptsSnoop ? 0 : SNP) | addressInLeaf | (supported ? 0 : PS)
@@ -99,7 +114,7 @@ export class SecondStageWalker {
 
   /** Host page of `page` by the last walk, which was done. */
   frameOf(page: PageNumber): PageNumber {
-    return this.leafFrame + pageWithin(page, this.level)
+    return frameIn(this.leafLow, this.leafHigh) + pageWithin(page, this.level)
   }
 
   /**
@@ -115,46 +130,73 @@ export class SecondStageWalker {
     demanded: number,
     present: number,
   ): number {
+    return this.walkBits(space, root, levels, page, lowerBits(page), upperBits(page), demanded, present)
+  }
+
+  /** {@link walk} for a page of which {@link lowerBits} and {@link upperBits} are known. */
+  walkBits(
+    space: number,
+    root: PageNumber,
+    levels: number,
+    page: PageNumber,
+    lower: number,
+    upper: number,
+    demanded: number,
+    present: number,
+  ): number {
     const caches = this.#caches
+    const memory = this.#memory
     const path = this.#path
+    const records = this.#recordsPath || this.journal !== undefined
+    const wanted = present | 0
+    const required = demanded | 0
+    const reservedHigh = this.#reservedHigh
     let table = root
     let rights = ALL_RIGHTS
-    let level = levels
+    let level = levels | 0
     if (caches.lookup(space, 0, page, levels)) {
-      level = caches.level - 1
+      level = (caches.level - 1) | 0
       table = caches.table
       rights = caches.attributes
       this.journal?.skip({ stage: 'second', level: caches.level, table })
     }
+    // Tables are found by their addresses as entries hold them, which need not become frame numbers on the way.
+    let tableLow = lowOfPage(table)
+    let tableHigh = highOfPage(table)
     this.top = level
     this.rightsAbove = rights
     this.#page = page
     let result: number = ACCESS
     for (; ; level--) {
-      const words = this.#memory.words(table)
-      const at = wordOf(page, level)
+      const words = memory.wordsAt(tableLow, tableHigh)
+      const at = wordIn(lower, upper, level)
+      if (records) path.tableIs(level, tableLow, tableHigh)
       if (words === undefined) {
-        this.journal?.add({ stage: 'second', level, table, index: at / 2 })
+        this.journal?.add({ stage: 'second', level, table: pageAt(tableLow, tableHigh), index: at / 2 })
         break
       }
       const low = words[at]! | 0
       const high = words[at + 1]! | 0
       rights &= low
-      path.record(level, table, low, rights)
-      if (this.journal !== undefined) this.#note(level, table, at, low, high)
-      if ((rights & present) === 0 || (demanded & ~rights) !== 0) {
+      if (records) path.record(level, low, rights)
+      if (this.journal !== undefined) this.#note(level, at, low, high)
+      if ((rights & wanted) === 0 || (required & ~rights) !== 0) {
         result = PERMISSION
         break
       }
       const isLeaf = level === 1 || (level <= HIGHEST_LEAF && (low & PS) !== 0)
-      const reserved = isLeaf ? this.#reservedInLeaf[level]! : this.#reservedInTable[level]!
-      if ((low & reserved) | (high & this.#reservedHigh)) {
+      const reserved = isLeaf ? this.#reservedInLeaf[level]! : level > HIGHEST_LEAF ? RESERVED_ABOVE : SNP
+      if ((low & reserved) | (high & reservedHigh)) {
         result = RESERVED
         break
       }
-      table = frameIn(low, high)
-      if (!isLeaf) continue
-      this.leafFrame = table
+      if (!isLeaf) {
+        tableLow = low
+        tableHigh = high & IN_ADDRESS
+        continue
+      }
+      this.leafLow = low
+      this.leafHigh = high
       this.leafGrants = this.#grantsOf(low)
       result = DONE
       break
@@ -179,7 +221,8 @@ export class SecondStageWalker {
     return (leaf & D ? DIRTY : 0) | (leaf & SNP ? this.#snoopGrant : 0)
   }
 
-  #note(level: number, table: PageNumber, at: number, low: number, high: number): void {
+  #note(level: number, at: number, low: number, high: number): void {
+    const table = this.#path.tableOf(level)
     this.journal!.add({ stage: 'second', level, table, index: at / 2, low: low >>> 0, high: high >>> 0 })
   }
 
@@ -219,6 +262,7 @@ export class SecondStageWalker {
 
   /** Keeps the entries above the leaf that the last walk, which was done, read. */
   fillCaches(space: number): void {
+    if (!this.#caches.inUse) return
     const path = this.#path
     for (let level = this.top; level > this.level; level--) {
       this.#caches.fill(space, 0, level, this.#page, path.tableOf(level - 1), path.rightsOf(level))

@@ -1,34 +1,44 @@
 /** The entries that a walk read, by level: what flags and paging-structure caches are filled from when it is done. */
 import type { PageNumber } from '../core/index.ts'
-import { MAX_LEVELS } from './paging-geometry.ts'
+import { MAX_LEVELS, pageAt } from './paging-geometry.ts'
 
-/** Numbers of a level, side by side. */
+/** Integers of a level, side by side. */
 const LEVEL_SHIFT = 2
-const TABLE = 0
-const LOW = 1
-const RIGHTS = 2
+const TABLE_LOW = 0
+const TABLE_HIGH = 1
+const LOW = 2
+const RIGHTS = 3
 
 export class WalkPath {
-  readonly #numbers = new Float64Array((MAX_LEVELS + 1) << LEVEL_SHIFT)
+  readonly #integers = new Int32Array((MAX_LEVELS + 1) << LEVEL_SHIFT)
 
-  /** An entry read: frame of its table, its low word, and the rights of the path down to it. */
-  record(level: number, table: PageNumber, low: number, rights: number): void {
-    const numbers = this.#numbers
+  /** The entry of a level is read from the table at an address, given in two words. */
+  tableIs(level: number, low: number, high: number): void {
+    const integers = this.#integers
     const at = level << LEVEL_SHIFT
-    numbers[at + TABLE] = table
-    numbers[at + LOW] = low
-    numbers[at + RIGHTS] = rights
+    integers[at | TABLE_LOW] = low
+    integers[at | TABLE_HIGH] = high
   }
 
+  /** An entry read: its low word, and the rights of the path down to it and with it. */
+  record(level: number, low: number, rights: number): void {
+    const integers = this.#integers
+    const at = level << LEVEL_SHIFT
+    integers[at | LOW] = low
+    integers[at | RIGHTS] = rights
+  }
+
+  /** Frame of the table that the entry of a level was read from. */
   tableOf(level: number): PageNumber {
-    return this.#numbers[(level << LEVEL_SHIFT) + TABLE]!
+    const at = level << LEVEL_SHIFT
+    return pageAt(this.#integers[at | TABLE_LOW]!, this.#integers[at | TABLE_HIGH]!)
   }
 
   lowOf(level: number): number {
-    return this.#numbers[(level << LEVEL_SHIFT) + LOW]! | 0
+    return this.#integers[(level << LEVEL_SHIFT) | LOW]!
   }
 
   rightsOf(level: number): number {
-    return this.#numbers[(level << LEVEL_SHIFT) + RIGHTS]! | 0
+    return this.#integers[(level << LEVEL_SHIFT) | RIGHTS]!
   }
 }

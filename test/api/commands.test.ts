@@ -4,10 +4,16 @@ import { CommandRunner } from '../../src/api/commands.ts'
 import type { Software } from '../../src/engine/index.ts'
 import { testServer } from './server.ts'
 
-/** Software that works for about `ms` milliseconds, pausing often. */
-function* busy(ms: number, log?: string[], name = ''): Software<string> {
+/** Longer than a slice, in milliseconds. */
+const A_SLICE = 6
+
+/** Software that needs more than `slices` slices, however fast or slow the machine is: each step outlasts one. */
+function* busy(slices: number, log?: string[], name = ''): Software<string> {
   log?.push(`${name} begins`)
-  for (const end = performance.now() + ms; performance.now() < end; ) yield undefined
+  for (let slice = 0; slice < slices; slice++) {
+    for (const end = performance.now() + A_SLICE; performance.now() < end; );
+    yield undefined
+  }
   log?.push(`${name} ends`)
   return name
 }
@@ -17,7 +23,7 @@ describe('commands', () => {
     const runner = new CommandRunner()
     const log: string[] = []
     const names = ['a', 'b', 'c']
-    const results = await Promise.all(names.map(name => runner.run(['p'], () => busy(12, log, name))))
+    const results = await Promise.all(names.map(name => runner.run(['p'], () => busy(2, log, name))))
     expect(results).toEqual(names)
     expect(log).toEqual(names.flatMap(name => [`${name} begins`, `${name} ends`]))
   })
@@ -25,7 +31,7 @@ describe('commands', () => {
   it('on different platforms take turns', async () => {
     const runner = new CommandRunner()
     const log: string[] = []
-    await Promise.all(['a', 'b'].map(name => runner.run([name], () => busy(30, log, name))))
+    await Promise.all(['a', 'b'].map(name => runner.run([name], () => busy(5, log, name))))
     expect(log.slice(0, 2)).toEqual(['a begins', 'b begins'])
   })
 
@@ -43,7 +49,7 @@ describe('commands', () => {
   it('let the event loop turn between their slices, however many run', async () => {
     const runner = new CommandRunner()
     let working = true
-    const work = Promise.all(Array.from({ length: 20 }, (_, i) => runner.run([String(i)], () => busy(20))))
+    const work = Promise.all(Array.from({ length: 20 }, (_, i) => runner.run([String(i)], () => busy(3))))
     const ended = work.then(() => {
       working = false
     })
@@ -53,8 +59,7 @@ describe('commands', () => {
       turns++
     }
     await ended
-    // Each of them needs several slices; on a machine so slow that one slice sees it through there is a turn for each.
-    expect(turns).toBeGreaterThanOrEqual(20)
+    expect(turns).toBeGreaterThanOrEqual(20 * 2)
   })
 })
 

@@ -16,6 +16,8 @@ afterAll(() => server.app.close())
 /** A right value for every field of a body. */
 const GOOD: Readonly<Record<string, unknown>> = {
   topology: 'one-socket-82576',
+  nested: false,
+  costs: 'nehalem',
   name: 'other',
   seed: 1,
   action: 'reset',
@@ -56,6 +58,14 @@ const GOOD: Readonly<Record<string, unknown>> = {
   order: 'pack',
   tenants: { vm: 'red' },
   create: { vcpus: 1, memoryMiB: 4 },
+  interrupts: 'emulated',
+  processor: 1,
+  guest: 'blocked',
+  field: 'guestSysenterCs',
+  value: '0x10',
+  fields: { guestSysenterCs: '0x10' },
+  memory: [{ address: '0x5000', words: ['0x1'] }],
+  throughIdt: false,
 }
 const PATHS: Readonly<Record<string, string>> = {
   platform: 'p',

@@ -91,6 +91,41 @@ describe('northbridge groups', () => {
       expect(said).toMatch(/^\{"groups":\[\["0000:00:00\.0"/)
     },
   )
+
+  it('explains each joint, with what would split the group, for people and for programs', async () => {
+    const { status, said } = await cli('groups', '--why', join(CAPTURES, 'acs-redir-off'))
+    expect(status).toBe(0)
+    expect(said).toContain('0000:06:00.0 is below 0000:00:03.0, which has ACS RR, CR off [unisolatedPath]')
+    expect(said).toContain('kernel parameter no pci=disable_acs_redir that names 0000:00:03.0')
+    const json = JSON.parse((await cli('groups', '--why', '--json', 'legacy-bridge')).said)
+    expect(json).toContainEqual(
+      expect.objectContaining({
+        functions: ['0000:00:1e.0', '0000:05:01.0', '0000:05:02.0', '0000:06:01.0'],
+        why: expect.arrayContaining([expect.objectContaining({ rule: 'alias', joined: '0000:00:1e.0' })]),
+        repairs: [],
+        whyNot: expect.stringContaining('requester id'),
+      }),
+    )
+  })
+
+  it('groups by the rules of another kernel', async () => {
+    const groups = async (kernel: string) =>
+      JSON.parse((await cli('groups', '--kernel', kernel, 'gpu-box')).said).groups.length
+    expect(await groups('7.2+bus-isolation')).toBeLessThan(await groups('7.2'))
+    expect((await cli('groups', '--kernel', '5', 'gpu-box')).status).toBe(2)
+  })
+})
+
+describe('northbridge devices', () => {
+  it('lists and shows the catalogue of this installation', async () => {
+    expect((await cli('devices', 'list')).said).toMatch(/^intel-x710 +0x8086 +0x1572 /m)
+    const { said } = await cli('devices', 'get', 'intel-x710', '--json')
+    expect(JSON.parse(said)).toMatchObject({
+      name: 'intel-x710',
+      functions: [{ deviceId: '0x1572' }, {}, {}, {}],
+    })
+    expect((await cli('devices', 'get', 'no-such-device')).status).not.toBe(0)
+  })
 })
 
 describe('northbridge show', () => {

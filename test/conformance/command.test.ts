@@ -77,3 +77,17 @@ describe('northbridge conform linux', () => {
     ])
   })
 })
+
+describe('northbridge conform vmx', () => {
+  it('counts the cases of each source, and ends with the sums', async () => {
+    const { status, lines } = await cli('conform', 'vmx', 'ept_access_test')
+    expect(status).toBe(0)
+    expect(lines[0]).toMatch(/^x86\/vmx_tests\.c: \d+ cases$/)
+    expect(lines.at(-1)).toMatch(/^\d+ passed, 0 failed$/)
+  })
+
+  it('lists the cases: identifier, source, what must hold', async () => {
+    const { lines } = await cli('conform', 'vmx', '--list', 'vmx.on.VMXE')
+    expect(lines).toEqual(['vmx.on.VMXE  [x86/vmx.c test_vmxon_bad_cr]  VMXON without CR4.VMXE raises #UD'])
+  })
+})

@@ -13,11 +13,12 @@ export interface Range {
 
 const isBridge = (fn: PcieFunction): boolean => !['endpoint', 'hostBridge'].includes(fn.kind)
 
-/** What a function's registers decode now, memory or I/O. Sizes are those of its definition. */
+/** What a function's registers decode now, memory or I/O. Sizes are those of its definition, or chosen. */
 function decoded({ read }: Booted, fn: PcieFunction, io: boolean): Range[] {
   const ranges: Range[] = []
-  for (const { index, kind, size } of fn.definition.bars) {
+  for (const { index, kind } of fn.definition.bars) {
     if ((kind === 'io') !== io) continue
+    const size = fn.barSize(index)
     const low = read(fn.rid, 0x10 + 4 * index, fn.segment)
     const high = kind === 'memory64' ? read(fn.rid, 0x14 + 4 * index, fn.segment) : 0
     const base = high * 2 ** 32 + ((low & (io ? ~3 : ~15)) >>> 0)
@@ -56,6 +57,35 @@ function bridgesAbove({ platform, read }: Booted, fn: PcieFunction): PcieFunctio
     const numbers = read(other.rid, 0x18, other.segment)
     return bus >= ((numbers >>> 8) & 0xff) && bus <= ((numbers >>> 16) & 0xff)
   })
+}
+
+/** Windows of ports on the same bus are apart, and each lies in a window of every port above. */
+function checkWindows(booted: Booted): void {
+  const bridges = booted.platform.fabric.functions().filter(isBridge)
+  for (const space of ['memory', 'io'] as const) {
+    const open = bridges.flatMap(fn => windows(booted, fn)[space].map(window => ({ fn, ...window })))
+    for (const { fn, what, base, end } of open) {
+      for (const above of bridgesAbove(booted, fn)) {
+        const inside = windows(booted, above)[space].some(outer => base >= outer.base && end <= outer.end)
+        expect(inside, `${what} lies in one of ${above.rid.toString(16)}`).toBe(true)
+      }
+    }
+    for (const [i, one] of open.entries()) {
+      for (const other of open.slice(i + 1)) {
+        if (one.fn.bus !== other.fn.bus) continue
+        const apart = one.end <= other.base || other.end <= one.base
+        expect(apart, `${one.what} and ${other.what} are apart`).toBe(true)
+      }
+    }
+    for (const { fn, what, base, end } of open) {
+      for (const sibling of fn.bus.functions) {
+        for (const range of decoded(booted, sibling, space === 'io')) {
+          const apart = range.end <= base || end <= range.base
+          expect(apart, `${range.what} lies outside ${what}`).toBe(true)
+        }
+      }
+    }
+  }
 }
 
 /** A free aligned place in a range, between what is taken. */
@@ -119,6 +149,7 @@ export function checkAddresses(booted: Booted): void {
       }
     }
   }
+  checkWindows(booted)
   checkRoomForVirtualFunctions(booted)
   for (const fn of functions) {
     const command = read(fn.rid, 0x04, fn.segment) & 0xffff

@@ -1,4 +1,6 @@
 /** Every device of the catalogue in a machine: found, placed, grouped, and its virtual functions enabled. */
+import { globSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type DataSheet, dataSheetNames, loadDataSheet } from '../../src/devices/index.ts'
 import type { TopologyDocument } from '../../src/platform/index.ts'
@@ -36,6 +38,15 @@ function machineWith(sheet: DataSheet, vfs: number): TopologyDocument {
     ],
   }
 }
+
+describe('the page about the catalogue', () => {
+  it('names every device and every topology', () => {
+    const page = readFileSync('docs/catalogue.md', 'utf8')
+    for (const { name } of sheets) expect(page).toContain(`| \`${name}\` |`)
+    for (const file of globSync('topologies/*.json'))
+      expect(page).toContain(`| \`${basename(file, '.json')}\` |`)
+  })
+})
 
 describe('the catalogue', () => {
   it('has at least 20 real devices, of every family that the documentation names', () => {
@@ -100,28 +111,25 @@ describe.each(devices.map(sheet => [sheet.name, sheet] as const))('%s in a machi
     }
   })
 
-  it.runIf(sheet.functions.some(fn => fn.sriov !== undefined))(
-    'enables virtual functions with the addresses that offset and stride say, each in a group of its own',
-    () => {
-      const pfs = physical.filter(({ kind }) => kind === 'PF')
-      expect(pfs.length).toBe(sheet.functions.filter(fn => fn.sriov !== undefined).length)
-      const seen = new Set<number>()
-      for (const [number, pf] of pfs.entries()) {
-        const { ari, nonAri, vfDeviceId } = sheet.functions[number]!.sriov!
-        const routing = pf.parent === undefined ? nonAri : ari
-        const vfs = pf.virtualFunctions.map(address => host.find(address))
-        expect(vfs.length).toBe(3)
-        for (const [n, vf] of vfs.entries()) {
-          expect(vf.rid - pf.rid).toBe(routing.offset + n * routing.stride)
-          expect(vf.deviceId).toBe(Number(vfDeviceId))
-          expect(vf.resetMethods).toContain('flr')
-          expect(seen.has(vf.rid)).toBe(false)
-          seen.add(vf.rid)
-          expect(host.groups().find(({ id }) => id === vf.group)!.functions).toEqual([vf.address])
-        }
+  it('enables virtual functions, if it has any, where offset and stride say, each in a group of its own', () => {
+    const pfs = physical.filter(({ kind }) => kind === 'PF')
+    expect(pfs.length).toBe(sheet.functions.filter(fn => fn.sriov !== undefined).length)
+    const seen = new Set<number>()
+    for (const [number, pf] of pfs.entries()) {
+      const { ari, nonAri, vfDeviceId } = sheet.functions[number]!.sriov!
+      const routing = pf.parent === undefined ? nonAri : ari
+      const vfs = pf.virtualFunctions.map(address => host.find(address))
+      expect(vfs.length).toBe(3)
+      for (const [n, vf] of vfs.entries()) {
+        expect(vf.rid - pf.rid).toBe(routing.offset + n * routing.stride)
+        expect(vf.deviceId).toBe(Number(vfDeviceId))
+        expect(vf.resetMethods).toContain('flr')
+        expect(seen.has(vf.rid)).toBe(false)
+        seen.add(vf.rid)
+        expect(host.groups().find(({ id }) => id === vf.group)!.functions).toEqual([vf.address])
       }
-    },
-  )
+    }
+  })
 })
 
 function vendorOf(sheet: DataSheet): number {

@@ -3,6 +3,7 @@ import { dmaAliases } from '../../src/host/grouping/dma-aliases.ts'
 import type { GroupingFunction } from '../../src/host/grouping/grouping-function.ts'
 import { Grouping } from '../../src/host/grouping/groups.ts'
 import { missingIsolation } from '../../src/host/grouping/isolation.ts'
+import { PATH_RULES } from '../../src/host/grouping/path-rules.ts'
 import { bridge, fn, groups, ON, TYPE } from './sketches.ts'
 
 const { rootPort: ROOT_PORT, upstream: UPSTREAM, downstream: DOWNSTREAM } = TYPE
@@ -92,7 +93,7 @@ describe('Linux groups', () => {
   })
 
   it('forgets functions that are gone, and gives the lowest free number to the next group', () => {
-    const grouping = new Grouping()
+    const grouping = new Grouping(PATH_RULES)
     const all = ['00:01.0', '00:02.0', '00:03.0'].map(at => fn({ at }))
     for (const one of all) grouping.discover(one)
     for (const one of all) grouping.add(one)

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { Grouping } from '../../src/host/grouping/groups.ts'
+import { PATH_RULES } from '../../src/host/grouping/path-rules.ts'
 import { captureNames, groupingFunctions, partitionOf } from './capture-functions.ts'
 
 function group(name: string): Grouping {
   const { all, covered } = groupingFunctions(name)
-  const grouping = new Grouping()
+  const grouping = new Grouping(PATH_RULES)
   for (const fn of all) grouping.discover(fn)
   for (const fn of covered) grouping.add(fn)
   return grouping

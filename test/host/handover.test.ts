@@ -69,6 +69,7 @@ describe('the kernel command line', () => {
     configureAcs: [],
     ats: true,
     ari: true,
+    errorReporting: true,
     scanAllDevices: false,
   }
 
@@ -85,6 +86,7 @@ describe('the kernel command line', () => {
     ['intel_iommu=on iommu=off', { aperture: false, amdIommu: false }],
     ['amd_iommu=on', {}],
     ['amd_iommu=off', { amdIommu: false }],
+    ['pci=noaer', { errorReporting: false }],
     ['pci=noats,noari,pcie_scan_all', { ats: false, ari: false, scanAllDevices: true }],
     ['intel_iommu=on iommu=pt', { iommu: true, passThrough: true }],
     ['intremap=off nox2apic', { interruptRemapping: false, x2apic: false }],

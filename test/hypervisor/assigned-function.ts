@@ -63,6 +63,8 @@ export function fakeFunction({ regions, msix, msiControl }: FakeOptions) {
       onInterrupt = callback
       return done(`enable ${count} on ${processor}`)
     },
+    postsInterrupts: false,
+    postInterrupt: index => done(`post ${index}`),
     disableInterrupts: () => {
       onInterrupt = undefined
       return done('disable')

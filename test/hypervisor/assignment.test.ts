@@ -135,6 +135,8 @@ describe('interrupts of an assigned function', () => {
       ['vmEntry', '0x41'],
       ['vmExit', 'wrmsr'],
       ['vmEntry', undefined],
+      // The handler's end.
+      ['interrupt', undefined],
       ['vmExit', 'hlt'],
     ])
   })

@@ -5,7 +5,7 @@
 import { drive, Engine, type Software } from '../../src/engine/index.ts'
 import { guestKernel } from '../../src/guest/index.ts'
 import { type HostKernel, PageAllocator } from '../../src/host/index.ts'
-import { Hypervisor } from '../../src/hypervisor/index.ts'
+import { type GuestImage, Hypervisor } from '../../src/hypervisor/index.ts'
 import { ApicBus, InterruptMessage } from '../../src/interrupts/index.ts'
 import { PhysicalMemory, SystemAddressMap } from '../../src/memory/index.ts'
 import type { MachinePort } from '../../src/platform/machine-port.ts'
@@ -13,7 +13,7 @@ import { LogicalProcessor } from '../../src/vmx/index.ts'
 
 const PAGES = 64 * 256
 
-export function bareHost(processorCount = 2) {
+export function bareHost(processorCount = 2, image: GuestImage = guestKernel) {
   const engine = new Engine()
   const memory = new PhysicalMemory([{ base: 0, size: PAGES * 4096 }])
   const map = new SystemAddressMap(memory)
@@ -48,10 +48,11 @@ export function bareHost(processorCount = 2) {
   const host = {
     memory: new PageAllocator([{ first: 4096, pages: PAGES - 4096 }]),
     interrupt,
-    // biome-ignore lint/correctness/useYield: nobody asks for pages here
-    *serveHotplug() {
+    // biome-ignore lint/correctness/useYield: nothing is plugged here
+    *servePorts() {
       return false
     },
+    // biome-ignore lint/correctness/useYield: nobody asks for pages here
     *answerPageRequests() {
       return 0
     },
@@ -63,7 +64,7 @@ export function bareHost(processorCount = 2) {
       }
     },
   } as unknown as HostKernel
-  const hypervisor = new Hypervisor(machine, host, engine, guestKernel)
+  const hypervisor = new Hypervisor(machine, host, engine, image)
   const run = <Result>(software: Software<Result>): Result => drive(software, engine.advance)
   /** A message to a host processor. */
   const send = (destination: number, vector: number): void => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { drive, type Software } from '../../src/engine/index.ts'
+import { INTERRUPT_DELIVERY } from '../../src/hypervisor/index.ts'
 import { parseTopology } from '../../src/platform/index.ts'
 import { SimulatedPlatform } from '../../src/system/index.ts'
 import type { Operation } from '../../src/vmx/formats/operations.ts'
@@ -76,41 +77,45 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   fc.record({ op: fc.constant('fetch' as const), address }),
 )
 
-test('whatever a guest executes, it harms itself at most: the host goes on and gets everything back', () => {
-  const document = JSON.parse(readFileSync('topologies/one-socket-82576.json', 'utf8'))
-  const platform = drive(
-    SimulatedPlatform.create(parseTopology(document), { id: 'p', name: 'p' }),
-    () => false,
-  )
-  const { host, hypervisor, engine } = platform
-  const run = <Result>(software: Software<Result>): Result => drive(software, engine.advance)
-  run(host.setNumVfs('0000:01:00.0', 0))
-  run(host.setNumVfs('0000:01:00.0', 2))
-  run(hypervisor.createVm({ name: 'bystander', vcpus: 1, memoryMiB: 2 }))
-  run(hypervisor.attach('bystander', '0000:01:10.2'))
-  hypervisor.writeGuest('bystander', 0x10_0000, Uint8Array.of(1, 2, 3, 4))
-  const before = host.memory.save()
-  const streams = fc.array(
-    fc.record({
-      vcpu: fc.integer({ min: 0, max: 1 }),
-      operations: fc.array(operation, { maxLength: 25 }),
-      fire: fc.option(fc.integer({ min: 0, max: 2 })),
-    }),
-    { maxLength: 5 },
-  )
-  fc.assert(
-    fc.property(streams, runs => {
-      run(hypervisor.createVm({ name: 'wild', vcpus: 2, memoryMiB: 2 }))
-      run(hypervisor.attach('wild', VF))
-      for (const { vcpu, operations, fire } of runs) {
-        run(hypervisor.runVcpu('wild', vcpu, operations))
-        if (fire !== null) run(platform.fire(VF, fire))
-      }
-      expect(run(platform.fire('0000:01:10.2', 1)).route).toMatchObject({ vm: 'bystander', pending: false })
-      run(hypervisor.deleteVm('wild'))
-      expect(host.memory.save()).toEqual(before)
-      expect([...hypervisor.readGuest('bystander', 0x10_0000, 4)]).toEqual([1, 2, 3, 4])
-    }),
-    { numRuns: 60 },
-  )
-})
+test.each(INTERRUPT_DELIVERY)(
+  'whatever a guest with %s interrupts executes, it harms itself at most: the host goes on and gets everything back',
+  interrupts => {
+    const document = JSON.parse(readFileSync('topologies/one-socket-82576.json', 'utf8'))
+    for (const unit of document.iommu.units) unit.capabilities = { ...unit.capabilities, PI: 1 }
+    const platform = drive(
+      SimulatedPlatform.create(parseTopology(document), { id: 'p', name: 'p' }),
+      () => false,
+    )
+    const { host, hypervisor, engine } = platform
+    const run = <Result>(software: Software<Result>): Result => drive(software, engine.advance)
+    run(host.setNumVfs('0000:01:00.0', 0))
+    run(host.setNumVfs('0000:01:00.0', 2))
+    run(hypervisor.createVm({ name: 'bystander', vcpus: 1, memoryMiB: 2, interrupts }))
+    run(hypervisor.attach('bystander', '0000:01:10.2'))
+    hypervisor.writeGuest('bystander', 0x10_0000, Uint8Array.of(1, 2, 3, 4))
+    const before = host.memory.save()
+    const streams = fc.array(
+      fc.record({
+        vcpu: fc.integer({ min: 0, max: 1 }),
+        operations: fc.array(operation, { maxLength: 25 }),
+        fire: fc.option(fc.integer({ min: 0, max: 2 })),
+      }),
+      { maxLength: 5 },
+    )
+    fc.assert(
+      fc.property(streams, runs => {
+        run(hypervisor.createVm({ name: 'wild', vcpus: 2, memoryMiB: 2, interrupts }))
+        run(hypervisor.attach('wild', VF))
+        for (const { vcpu, operations, fire } of runs) {
+          run(hypervisor.runVcpu('wild', vcpu, operations))
+          if (fire !== null) run(platform.fire(VF, fire))
+        }
+        expect(run(platform.fire('0000:01:10.2', 1)).route).toMatchObject({ vm: 'bystander', pending: false })
+        run(hypervisor.deleteVm('wild'))
+        expect(host.memory.save()).toEqual(before)
+        expect([...hypervisor.readGuest('bystander', 0x10_0000, 4)]).toEqual([1, 2, 3, 4])
+      }),
+      { numRuns: 40 },
+    )
+  },
+)

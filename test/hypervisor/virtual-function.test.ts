@@ -19,6 +19,7 @@ function make(options: FakeOptions) {
   const refused: number[] = []
   const host: FunctionHost = {
     deliver: (address, data) => messages.push([address, data]) > 0,
+    postingTarget: () => undefined,
     processorFor: () => 7,
     vcpuFor: () => 0,
     claim: base => !refused.includes(base),

@@ -134,6 +134,17 @@ describe('Oddities of real servers', () => {
     expect(found.find(({ kind }) => kind === 'PF')!.driver).toBe('pci-pf-stub')
   })
 
+  it('a bridge whose secondary bus is its own leads nowhere', () => {
+    const text = [
+      '00:00.0 Host bridge [0600]: Maker Chip [8086:29c0]',
+      '00:01.0 PCI bridge [0604]: Maker Port [8086:2030]',
+      '\tBus: primary=00, secondary=00, subordinate=00, sec-latency=0',
+      '01:00.0 PCI bridge [0604]: Maker Port [8086:2030]',
+      '\tBus: primary=01, secondary=01, subordinate=01, sec-latency=0',
+    ].join('\n')
+    expect(imported(text).topology.hostBridges.map(({ bus }) => bus)).toEqual([0, 1])
+  })
+
   it('several segments keep theirs', () => {
     const { topology } = imported(chip + header('0001:00:00.0', '86 80 c0 29', '00 00 06'))
     expect(topology.hostBridges.map(({ segment = 0, bus }) => [segment, bus])).toEqual([

@@ -288,7 +288,7 @@ describe('the machine', () => {
       '-numa node,nodeid=0,memdev=m0,cpus=0 -numa node,nodeid=1,memdev=m1,cpus=1',
       '-device intel-iommu,intremap=on',
       '-device pxb-pcie,id=p,bus_nr=64,numa_node=1,addr=10',
-      '-device pxb-pcie,id=q,bus_nr=128,addr=11,bypass_iommu=on',
+      '-device pxb-pcie,id=q,bus=pcie.0,bus_nr=128,addr=11,bypass_iommu=on',
     )
     expect(
       topology.hostBridges.map(({ bus, numaNode, remappingUnit }) => [bus, numaNode, remappingUnit]),

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { Engine } from '../../src/engine/index.ts'
 import { remappableRte } from '../../src/interrupts/formats/io-apic.ts'
 import {
   ApicBus,
@@ -134,7 +135,7 @@ describe('messages', () => {
 describe('with a local APIC', () => {
   it('a level interrupt is delivered, completed by EOI, and repeated while asserted', () => {
     const bus = new ApicBus()
-    const apic = new LocalApic(0, 0, bus)
+    const apic = new LocalApic(0, 0, bus, new Engine())
     const message = new InterruptMessage()
     const chip = new IoApic({
       id: 0,

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { Engine } from '../../src/engine/index.ts'
 import { ApicBus, decodeCompatibility, InterruptMessage, LocalApic } from '../../src/interrupts/index.ts'
 
 const ID = 0x20
@@ -22,6 +23,7 @@ const ALL = 0xffff_ffff
 const X2APIC = 0x400
 const APIC_BASE = 0xfee0_0000
 
+const engine = new Engine()
 let bus: ApicBus
 let apics: LocalApic[]
 let completed: number[]
@@ -30,7 +32,7 @@ const make = (ids: readonly number[]): void => {
   bus = new ApicBus()
   completed = []
   bus.addListener({ endOfInterrupt: vector => void completed.push(vector) })
-  apics = ids.map((id, number) => new LocalApic(number, id, bus))
+  apics = ids.map((id, number) => new LocalApic(number, id, bus, engine))
   for (const apic of apics) {
     bus.add(apic)
     apic.writeDword(SVR, 0x1ff, ALL)
@@ -319,7 +321,7 @@ describe('interprocessor interrupts', () => {
 
 describe('registers', () => {
   it('ID, version and reset values', () => {
-    const apic = new LocalApic(0, 0x1_2345, bus)
+    const apic = new LocalApic(0, 0x1_2345, bus, engine)
     expect(apic.readDword(ID)).toBe(0x4500_0000)
     expect(apic.readDword(VERSION) & 0xff).toBeGreaterThanOrEqual(0x14)
     expect(apic.readDword(SVR)).toBe(0xff)

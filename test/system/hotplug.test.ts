@@ -1,4 +1,6 @@
 /** Cards that come and go while everything runs: hardware tells, the kernel follows, virtual machines lose their device. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { bytesToHex } from '../../src/core/index.ts'
 import type { Software } from '../../src/engine/index.ts'
@@ -93,6 +95,39 @@ describe('a card that is put into a slot', () => {
     expect(card.bars.filter(({ kind }) => kind !== 'io').every(({ address }) => address > 0)).toBe(true)
     const { parts } = world.run(world.platform.dma(CARD, true, 0x5000, 0, new Uint8Array(4)))
     expect(parts[0]!.faultReason).not.toBe(0)
+  })
+
+  it('finds room for its BARs and those of its VFs in the windows that firmware kept open for it', () => {
+    const document = JSON.parse(
+      readFileSync(join(import.meta.dirname, '../../topologies/hot-plug.json'), 'utf8'),
+    ) as TopologyDocument
+    const world = new World(document)
+    const slot = '0000:00:02.0'
+    const [card, { rid, segment }] = ['0000:03:00.0', world.platform.host.find(slot)]
+    const window = (): number =>
+      world.platform.hardware.fabric.functionAt(segment, rid)!.readConfig(0x20) >>> 0
+    const before = window()
+    const [base, limit] = [((before & 0xfff0) << 16) >>> 0, (before | 0xf_ffff) >>> 0]
+    expect(limit + 1 - base).toBe(8 * 2 ** 20)
+    world.run(
+      world.platform.stimulate(slot, fn =>
+        world.platform.hardware.cards.insert(fn, [{ at: '00.0', model: 'intel-82576' }]),
+      ),
+    )
+    world.run(
+      world.platform.stimulate(slot, fn => {
+        fn.port!.pressAttentionButton()
+        return undefined
+      }),
+    )
+    world.run(world.platform.host.setNumVfs(card, 7))
+    const { bars, virtualFunctions } = world.platform.host.find(card)
+    const all = [card, ...virtualFunctions].flatMap(address => world.platform.host.find(address).bars)
+    expect([bars.length > 0, virtualFunctions.length]).toEqual([true, 7])
+    for (const { kind, address, size } of all) {
+      if (kind !== 'io') expect([address >= base, address + size - 1 <= limit]).toEqual([true, true])
+    }
+    expect(window()).toBe(before)
   })
 
   it('must keep the rules of a topology, and changes nothing if it does not', () => {

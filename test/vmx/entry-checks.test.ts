@@ -8,6 +8,7 @@ import {
   exitOf,
   guestRig,
   IO_BITMAP_A,
+  legacyHostRig,
   MSR_AREA,
   OTHER_VMCS,
   PIN,
@@ -25,6 +26,16 @@ type Cases = Readonly<Record<string, readonly Change[]>>
 
 const USE_IO_BITMAPS = PRIMARY | (1 << 25)
 const USE_MSR_BITMAPS = PRIMARY | (1 << 28)
+/** Neither external-interrupt nor NMI exiting. */
+const PIN_NONE = PIN & ~9
+const TPR_SHADOW = PRIMARY | (1 << 21)
+/** Posted interrupts with everything they need, the acknowledgement last. */
+const POSTED: readonly Change[] = [
+  [0x4000, PIN | 0x80],
+  [0x4002, TPR_SHADOW],
+  [0x401e, SECONDARY | (1 << 9)],
+  [0x400c, EXIT | (1 << 15)],
+]
 const UNRESTRICTED = SECONDARY | (1 << 7)
 /** An unrestricted guest outside IA-32e mode. */
 const LEGACY: readonly Change[] = [
@@ -38,9 +49,13 @@ const inject = (information: number, length = 0, errorCode = 0): readonly Change
 ]
 
 const CONTROL_CASES: Cases = {
-  'controls.pinBased': [[0x4000, PIN | 0x40]],
+  'controls.pinBased': [[0x4000, PIN | 0x100]],
   'controls.primary': [[0x4002, PRIMARY & ~0x2]],
-  'controls.secondary': [[0x401e, SECONDARY | 1]],
+  'controls.secondary': [[0x401e, SECONDARY | (1 << 15)]],
+  'controls.tertiary': [
+    [0x4002, PRIMARY | (1 << 17)],
+    [0x2034, 2],
+  ],
   'controls.cr3TargetCount': [[0x400a, 5]],
   'controls.ioBitmapA': [
     [0x4002, USE_IO_BITMAPS],
@@ -55,9 +70,78 @@ const CONTROL_CASES: Cases = {
     [0x4002, USE_MSR_BITMAPS],
     [0x2004, 0x6800],
   ],
+  'controls.virtualNmis': [[0x4000, PIN_NONE | 0x20]],
+  'controls.nmiWindowExiting': [[0x4002, PRIMARY | (1 << 22)]],
+  'controls.vmreadBitmapAddress': [
+    [0x401e, SECONDARY | (1 << 14)],
+    [0x2026, 0x8010],
+  ],
+  'controls.vmwriteBitmapAddress': [
+    [0x401e, SECONDARY | (1 << 14)],
+    [0x2028, 0, 1 << 14],
+  ],
+  'controls.virtualizationExceptionInformationAddress': [
+    [0x401e, SECONDARY | (1 << 18)],
+    [0x202a, 0x8800],
+  ],
+  'controls.virtualApicAddress': [
+    [0x4002, TPR_SHADOW],
+    [0x2012, 0x8008],
+  ],
+  'controls.tprThreshold.reserved': [
+    [0x4002, TPR_SHADOW],
+    [0x401c, 0x10],
+  ],
+  'controls.tprThreshold': [
+    [0x4002, TPR_SHADOW],
+    [0x401c, 1],
+  ],
+  'controls.virtualizeX2apicMode': [[0x401e, SECONDARY | (1 << 4)]],
+  'controls.apicRegisterVirtualization': [[0x401e, SECONDARY | (1 << 8)]],
+  'controls.virtualInterruptDelivery': [[0x401e, SECONDARY | (1 << 9)]],
+  'controls.apicAccessAddress': [
+    [0x401e, SECONDARY | 1],
+    [0x2014, 0x8004],
+  ],
+  'controls.apicModes': [
+    [0x4002, TPR_SHADOW],
+    [0x401e, SECONDARY | 0x11],
+  ],
+  'controls.virtualInterruptDelivery.exiting': [
+    [0x4000, PIN & ~1],
+    [0x4002, TPR_SHADOW],
+    [0x401e, SECONDARY | (1 << 9)],
+  ],
+  'controls.postedInterrupts.delivery': [[0x4000, PIN | 0x80]],
+  'controls.postedInterrupts.acknowledge': POSTED.slice(0, 3),
+  'controls.postedInterrupts.vector': [...POSTED, [0x0002, 0x100]],
+  'controls.postedInterrupts.descriptor': [...POSTED, [0x2016, 0x8020]],
+  'controls.ipiVirtualization': [
+    [0x4002, TPR_SHADOW | (1 << 17)],
+    [0x2034, 0x10],
+    [0x2042, 4],
+  ],
+  'controls.vpid': [[0x401e, SECONDARY | (1 << 5)]],
   'controls.eptPointer': [[0x201a, PML4 | 0x1f]],
   'controls.unrestrictedGuest': [[0x401e, 1 << 7]],
-  'controls.exit': [[0x400c, EXIT | (1 << 22)]],
+  'controls.pageModificationLogging': [[0x401e, 1 << 17]],
+  'controls.modeBasedExecuteControl': [[0x401e, 1 << 22]],
+  'controls.pmlAddress': [
+    [0x401e, SECONDARY | (1 << 17)],
+    [0x200e, 0x8001],
+  ],
+  'controls.vmFunctions': [
+    [0x401e, SECONDARY | (1 << 13)],
+    [0x2018, 2],
+  ],
+  'controls.eptpSwitching': [
+    [0x401e, SECONDARY | (1 << 13)],
+    [0x2018, 1],
+    [0x2024, 0x8008],
+  ],
+  'controls.tscMultiplier': [[0x401e, SECONDARY | (1 << 25)]],
+  'controls.exit': [[0x400c, EXIT | (1 << 23)]],
+  'controls.savePreemptionTimer': [[0x400c, EXIT | (1 << 22)]],
   'controls.exitMsrStore': [
     [0x400e, 1],
     [0x2006, MSR_AREA | 8],
@@ -66,7 +150,8 @@ const CONTROL_CASES: Cases = {
     [0x4010, 2],
     [0x2008, 0xffff_fff0, 0x3fff],
   ],
-  'controls.entry': [[0x4012, ENTRY | (1 << 10)]],
+  'controls.entry': [[0x4012, ENTRY | (1 << 16)]],
+  'controls.entry.smm': [[0x4012, ENTRY | (1 << 10)]],
   'controls.entryMsrLoad': [
     [0x4014, 1],
     [0x200a, MSR_AREA, 1 << 14],
@@ -82,9 +167,13 @@ const CONTROL_CASES: Cases = {
 const HOST_CASES: Cases = {
   'host.addressSpaceSize': [[0x400c, EXIT & ~0x200]],
   'host.CR4.PAE': [[0x6c04, 0x2000]],
+  'host.PERF_GLOBAL_CTRL': [
+    [0x400c, EXIT | (1 << 12)],
+    [0x2c04, 0x10],
+  ],
   'host.RIP': [[0x6c16, 0, 0x8000]],
   'host.CR0': [[0x6c00, 0x8005_0013]],
-  'host.CR4': [[0x6c04, 0x4020 | 0x2000]],
+  'host.CR4': [[0x6c04, 0x1020 | 0x2000]],
   'host.CR3': [[0x6c02, 0, 1 << 14]],
   'host.CS.selector': [[0x0c02, 0x13]],
   'host.SS.selector': [[0x0c04, 0x1c]],
@@ -110,6 +199,13 @@ const HOST_CASES: Cases = {
     [0x400c, EXIT | (1 << 21)],
     [0x2c02, 0x100],
   ],
+}
+
+/** On a processor that enters from 32-bit code and returns to it. */
+const LEGACY_HOST_CASES: Cases = {
+  'host.ia32eModeGuest': [[0x4012, ENTRY]],
+  'host.CR4.PCIDE': [[0x6c04, 0x2_2020]],
+  'host.SS.null': [[0x0c04, 0]],
 }
 
 const VM86 = [
@@ -217,7 +313,7 @@ const GUEST_CASES: Cases = {
     [0x4824, 1],
     [0x6822, 0x4000],
   ],
-  'guest.activity.supported': [[0x4826, 2]],
+  'guest.activity.supported': [[0x4826, 4]],
   'guest.activity.CPL': [
     [0x4826, 1],
     [0x0802, 0xb],
@@ -238,6 +334,11 @@ const GUEST_CASES: Cases = {
   ],
   'guest.interruptibility.interrupt': [[0x4824, 1], ...inject(0x30)],
   'guest.interruptibility.NMI': [[0x4824, 2], ...inject(0x202)],
+  'guest.interruptibility.virtualNMI': [[0x4000, PIN | 0x20], [0x4824, 8], ...inject(0x202)],
+  'guest.PERF_GLOBAL_CTRL': [
+    [0x4012, ENTRY | (1 << 13)],
+    [0x2808, 0, 8],
+  ],
   'guest.PDPTE': [...LEGACY, [0x280c, 0x21]],
 }
 
@@ -250,7 +351,9 @@ const attempt = (changes: readonly Change[]): { rig: Rig; first: string | undefi
 describe('every rule of the VM-entry checks', () => {
   it('has a case here', () => {
     expect(Object.keys(CONTROL_CASES).sort()).toEqual(CONTROL_RULES.map(({ id }) => id).sort())
-    expect(Object.keys(HOST_CASES).sort()).toEqual(HOST_RULES.map(({ id }) => id).sort())
+    expect([...Object.keys(HOST_CASES), ...Object.keys(LEGACY_HOST_CASES)].sort()).toEqual(
+      HOST_RULES.map(({ id }) => id).sort(),
+    )
     expect(Object.keys(GUEST_CASES).sort()).toEqual(GUEST_RULES.map(({ id }) => id).sort())
   })
 
@@ -267,6 +370,16 @@ describe('every rule of the VM-entry checks', () => {
     expect(first).toBe(id)
     expect(rig.run({ op: 'vmlaunch' })).toMatchObject({ outcome: 'vmFailValid', error: 8 })
   })
+
+  it.each(Object.entries(LEGACY_HOST_CASES))(
+    '%s: VMfailValid 8, on a host outside IA-32e mode',
+    (id, changes) => {
+      const rig = legacyHostRig()
+      for (const change of changes) rig.vmwrite(...change)
+      expect(rig.cpu.brokenEntryRules()[0]?.id).toBe(id)
+      expect(rig.run({ op: 'vmlaunch' })).toMatchObject({ outcome: 'vmFailValid', error: 8 })
+    },
+  )
 
   it.each(Object.entries(GUEST_CASES))('%s: exit 33 with its qualification', (id, changes) => {
     const { rig, first } = attempt(changes)

@@ -76,13 +76,13 @@ describe('guest memory', () => {
 
 describe('an EPT violation', () => {
   it.each([
-    ['a read of a page that is not present', READ, 0, 0x181],
-    ['a write of a page that is not present', WRITE, 0, 0x182],
-    ['a fetch of a page that is not present', FETCH, 0, 0x184],
-    ['a write of a read-only page', WRITE, 1, 0x182 | 0x08],
-    ['a write of a read-execute page', WRITE, 5, 0x182 | 0x28],
-    ['a fetch of a read-write page', FETCH, 3, 0x184 | 0x18],
-    ['a read of an execute-only page', READ, 4, 0x181 | 0x20],
+    ['a read of a page that is not present', READ, 0, 0x781],
+    ['a write of a page that is not present', WRITE, 0, 0x782],
+    ['a fetch of a page that is not present', FETCH, 0, 0x784],
+    ['a write of a read-only page', WRITE, 1, 0x782 | 0x08],
+    ['a write of a read-execute page', WRITE, 5, 0x782 | 0x28],
+    ['a fetch of a read-write page', FETCH, 3, 0x784 | 0x18],
+    ['a read of an execute-only page', READ, 4, 0x781 | 0x20],
   ] as const)(
     '%s exits 48 with access and rights in the qualification',
     (_, operation, rights, qualification) => {
@@ -98,7 +98,7 @@ describe('an EPT violation', () => {
   it('combines the rights of all levels', () => {
     const rig = withEntry([PD, PT | 1])
     rig.run(WRITE)
-    expect(exitOf(rig)).toMatchObject({ reason: 48, qualification: 0x182 | 0x08 })
+    expect(exitOf(rig)).toMatchObject({ reason: 48, qualification: 0x782 | 0x08 })
   })
 
   it('of an access that crosses pages names the page refused, and nothing is written', () => {
@@ -113,14 +113,14 @@ describe('an EPT violation', () => {
   it('of an address wider than 48 bits', () => {
     const rig = guestRig()
     rig.run({ op: 'read', address: 2 ** 48 + 0x5000, width: 4 })
-    expect(exitOf(rig)).toMatchObject({ reason: 48, qualification: 0x181 })
+    expect(exitOf(rig)).toMatchObject({ reason: 48, qualification: 0x781 })
     expect(rig.run({ op: 'vmread', field: 0x2400 })).toMatchObject({ low: 0x5000, high: 0x1_0000 })
   })
 
   it('of an entry whose bits 2:0 are 0 is no misconfiguration, whatever else is set', () => {
     const rig = withEntry([PTE, 0xffff_fff8, 0xffff_ffff])
     rig.run(READ)
-    expect(exitOf(rig)).toMatchObject({ reason: 48, qualification: 0x181 })
+    expect(exitOf(rig)).toMatchObject({ reason: 48, qualification: 0x781 })
   })
 })
 
@@ -303,7 +303,7 @@ describe('the walk', () => {
           } else {
             expect(outcome).toBe('vmExit')
             expect(guestRun.vmread(0x4402)).toBe(expected.reason)
-            const qualification = expected.reason === 48 ? access | (expected.rights << 3) | 0x180 : 0
+            const qualification = expected.reason === 48 ? access | (expected.rights << 3) | 0x780 : 0
             expect(guestRun.vmread(0x6400)).toBe(qualification)
           }
         },

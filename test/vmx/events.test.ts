@@ -213,15 +213,28 @@ describe('event injection', () => {
     expect(rig.vmread(0x4824)).toBe(0)
   })
 
-  it('of an NMI blocks NMIs in the guest', () => {
+  it('of an NMI blocks NMIs in the guest; without virtual NMIs, NMI exiting leaves IRET no say in it', () => {
     const rig = readyRig()
     rig.vmwrite(0x4016, 0x8000_0202)
     expect(rig.run({ op: 'vmlaunch' })).toMatchObject({ vector: 2 })
     rig.interrupt(0, NMI)
     expect(rig.run({ op: 'pause' }).outcome).toBe('done')
     rig.run({ op: 'iret' })
+    expect(rig.run({ op: 'pause' }).outcome).toBe('done')
+    rig.run({ op: 'vmcall', number: 0 })
+    expect(rig.vmread(0x4824)).toBe(8)
+  })
+
+  it('of an NMI with virtual NMIs blocks only virtual ones, until IRET', () => {
+    const rig = readyRig()
+    rig.vmwrite(0x4000, 0x3f)
+    rig.vmwrite(0x4002, PRIMARY | (1 << 22))
+    rig.vmwrite(0x4016, 0x8000_0202)
+    expect(rig.run({ op: 'vmlaunch' })).toMatchObject({ vector: 2 })
+    expect(rig.run({ op: 'pause' }).outcome).toBe('done')
+    rig.run({ op: 'iret' })
     expect(rig.run({ op: 'pause' }).outcome).toBe('vmExit')
-    expect(rig.vmread(0x4402)).toBe(0)
+    expect(rig.vmread(0x4402)).toBe(8)
   })
 })
 

@@ -170,6 +170,22 @@ export function readyRig(options?: { width?: number }): Rig {
   return rig
 }
 
+/** The same on a processor that left IA-32e mode before VMXON, with a 32-bit host and a 32-bit guest. */
+export function legacyHostRig(): Rig {
+  const rig = readyRig()
+  rig.run({ op: 'vmxoff' })
+  rig.run({ op: 'jumpFar', bits: 32 })
+  rig.run({ op: 'movToCr', cr: 0, value: [0x1_0031, 0] })
+  rig.run({ op: 'wrmsr', msr: 0xc000_0080, value: [0x801, 0] })
+  rig.run({ op: 'movToCr', cr: 0, value: [0x8001_0031, 0] })
+  rig.run({ op: 'vmxon', address: VMXON_REGION })
+  prepareGuest(rig)
+  rig.vmwrite(0x400c, EXIT & ~0x200)
+  rig.vmwrite(0x4012, ENTRY & ~0x200)
+  rig.vmwrite(0x4816, 0xc09b)
+  return rig
+}
+
 /** A rig that runs in the guest; `change` edits the VMCS before the launch. */
 export function guestRig(change: (rig: Rig) => void = () => undefined): Rig {
   const rig = readyRig()

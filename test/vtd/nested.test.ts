@@ -40,6 +40,11 @@ const SCENARIOS: readonly Scenario[] = [
   },
   {
     reason: 0x74,
+    title: 'FSPTPTR with bits that no entry has for an address',
+    prepare: t => t.store(PE + 16, 2n ** 60n + BigInt(S.FS[4])),
+  },
+  {
+    reason: 0x74,
     title: 'a first-stage table beyond AW',
     entry: { aw: 1 },
     prepare: t => t.store(S.FSE[4], 2n ** 40n + 0x67n),

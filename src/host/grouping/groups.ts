@@ -7,7 +7,6 @@ import { assert } from '../../core/index.ts'
 import { NumberPool } from '../number-pool.ts'
 import type { GroupReason } from '../types.ts'
 import type { GroupingFunction } from './grouping-function.ts'
-import { PATH_RULES } from './path-rules.ts'
 import { founderReason } from './reasons.ts'
 
 export interface Group<F extends GroupingFunction = GroupingFunction> {
@@ -55,7 +54,7 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
   #discovered = 0
   readonly #neighbourhood: Neighbourhood
 
-  constructor(rules: GroupingRules = PATH_RULES) {
+  constructor(rules: GroupingRules) {
     this.#rules = rules
     this.#neighbourhood = {
       groupOf: fn => this.#groupOf.get(fn),

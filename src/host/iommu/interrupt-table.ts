@@ -1,7 +1,7 @@
 /** The interrupt remapping table of one unit: entries handed out, written, and taken back. */
-import { NorthbridgeError, PAGE_SIZE, type PageNumber, set } from '../../core/index.ts'
+import { assert, NorthbridgeError, PAGE_SIZE, type PageNumber, set } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
-import { IRTA, IRTE, IRTE_WORDS, SOURCE_VALIDATION } from '../../vtd/formats/index.ts'
+import { IRTA, IRTE, IRTE_WORDS, POSTED_IRTE, SOURCE_VALIDATION } from '../../vtd/formats/index.ts'
 import type { TableMemory } from '../table-memory.ts'
 import type { Invalidation } from './invalidation.ts'
 import type { UnitRegisters } from './unit-registers.ts'
@@ -21,21 +21,34 @@ export interface InterruptTarget {
   readonly vector: number
 }
 
+/** Where a posted interrupt goes: a descriptor in memory, and the bit of PIR. */
+export interface PostedTarget {
+  /** Physical address of the posted-interrupt descriptor, 64-byte aligned. */
+  readonly descriptor: number
+  readonly vector: number
+  /** Notified even while SN of the descriptor is set. */
+  readonly urgent: boolean
+}
+
 export class InterruptTable {
+  /** Whether entries may post (CAP.PI). */
+  readonly posts: boolean
   readonly #memory: TableMemory
   readonly #invalidate: (requests: readonly Invalidation[]) => Software
   readonly #extended: boolean
   readonly #table: PageNumber
   readonly #used = new Set<number>()
 
-  /** @param extended whether destinations are 32-bit x2APIC ids (EIME). */
+  /** @param extended whether destinations are 32-bit x2APIC ids (EIME); `posts`: whether the unit has CAP.PI. */
   constructor(
     memory: TableMemory,
     extended: boolean,
+    posts: boolean,
     invalidate: (requests: readonly Invalidation[]) => Software,
   ) {
     this.#memory = memory
     this.#extended = extended
+    this.posts = posts
     this.#invalidate = invalidate
     this.#table = memory.allocate(PAGES)
   }
@@ -63,12 +76,29 @@ export class InterruptTable {
     )
   }
 
-  /** Writes an entry. It was not present before: only a unit in caching mode may have kept that. */
+  /** Writes an entry for remapped interrupts. */
   *point(index: number, source: InterruptSource, target: InterruptTarget): Software {
     const entry = new Uint32Array(IRTE_WORDS)
     set(IRTE.P, entry, 1)
     set(IRTE.V, entry, target.vector)
     set(IRTE.DST, entry, this.#extended ? target.apicId : target.apicId << 8)
+    yield* this.#write(index, source, entry)
+  }
+
+  /** "Interrupt Posting": the same entry enters its interrupts into a descriptor from now on. */
+  *post(index: number, source: InterruptSource, target: PostedTarget): Software {
+    assert(this.posts, 'only a unit with CAP.PI posts')
+    const entry = new Uint32Array(IRTE_WORDS)
+    set(POSTED_IRTE.P, entry, 1)
+    set(POSTED_IRTE.IM, entry, 1)
+    set(POSTED_IRTE.URG, entry, target.urgent ? 1 : 0)
+    set(POSTED_IRTE.V, entry, target.vector)
+    set(POSTED_IRTE.PDAL, entry, (target.descriptor % 2 ** 32) / 64)
+    set(POSTED_IRTE.PDAH, entry, Math.floor(target.descriptor / 2 ** 32))
+    yield* this.#write(index, source, entry)
+  }
+
+  *#write(index: number, source: InterruptSource, entry: Uint32Array): Software {
     if (source.kind === 'requester') {
       set(IRTE.SVT, entry, SOURCE_VALIDATION.sourceId)
       set(IRTE.SID, entry, source.rid)

@@ -161,7 +161,8 @@ export class RemappingUnitDriver implements TranslatingUnit {
   /** Interrupt remapping: table, SIRTP, interrupt entry cache, compatibility format off, IRE. */
   *remapInterrupts(extended: boolean): Software {
     assert(this.canRemapInterrupts, 'only a unit with ECAP.IR remaps interrupts')
-    const table = new InterruptTable(this.#memory, extended, requests => this.invalidate(requests))
+    const posts = this.registers.cap.PI === 1
+    const table = new InterruptTable(this.#memory, extended, posts, requests => this.invalidate(requests))
     yield* table.enable(this.registers)
     this.#interrupts = table
   }

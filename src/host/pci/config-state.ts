@@ -4,34 +4,62 @@ import {
   ACS,
   ATS,
   BAR_COUNT,
+  BRIDGE_CONTROL,
+  BUS_NUMBERS,
   barOffset,
   CAPABILITY,
   COMMAND_STATUS,
   EXPRESS,
   EXTENDED_CAPABILITY,
   INTERRUPT,
+  IO_UPPER,
+  IO_WINDOW,
+  MEMORY_WINDOW,
+  PREFETCHABLE_BASE_UPPER,
+  PREFETCHABLE_LIMIT_UPPER,
+  PREFETCHABLE_WINDOW,
   PRI,
   ROM_OFFSET,
 } from '../../pcie/formats/index.ts'
+import { hasHotplugSlot } from './hotplug-slot.ts'
 import type { HostPciFunction } from './pci-function.ts'
 
 const LOW_HALF = 0xffff
 const HIGH_HALF = 0xffff_0000
+/** Without the secondary latency timer. */
+const BUS_NUMBERS_LANES = 0x00ff_ffff
+const WINDOWS = [
+  IO_UPPER,
+  MEMORY_WINDOW,
+  PREFETCHABLE_WINDOW,
+  PREFETCHABLE_BASE_UPPER,
+  PREFETCHABLE_LIMIT_UPPER,
+] as const
 
-/** Takes the registers of a type 0 function down. The result writes them back, Command last. */
+/** Takes the registers of a function, or of a bridge, down. The result writes them back, Command last. */
 export function saveConfig(fn: HostPciFunction): () => void {
   const { config } = fn
   const saved: (readonly [offset: number, value: number, lanes: number])[] = []
   const keep = (offset: number, lanes = ALL_LANES): void => {
     saved.push([offset, config.read(offset), lanes])
   }
-  for (let index = 0; index < BAR_COUNT.type0; index++) keep(barOffset(index))
-  keep(ROM_OFFSET.type0)
+  if (fn.bridge) {
+    for (let index = 0; index < BAR_COUNT.type1; index++) keep(barOffset(index))
+    keep(ROM_OFFSET.type1)
+    keep(BUS_NUMBERS.offset, BUS_NUMBERS_LANES)
+    keep(IO_WINDOW.offset, LOW_HALF)
+    for (const { offset } of WINDOWS) keep(offset)
+    keep(BRIDGE_CONTROL.offset, HIGH_HALF)
+  } else {
+    for (let index = 0; index < BAR_COUNT.type0; index++) keep(barOffset(index))
+    keep(ROM_OFFSET.type0)
+  }
   keep(INTERRUPT.offset, INTERRUPT.f.LINE.mask)
   const express = fn.capability(CAPABILITY.EXPRESS)
   if (express !== undefined) {
     for (const register of [EXPRESS.DEVICE_CONTROL, EXPRESS.LINK_CONTROL, EXPRESS.DEVICE_CONTROL_2])
       keep(express + register.offset, LOW_HALF)
+    if (fn.bridge && hasHotplugSlot(fn)) keep(express + EXPRESS.SLOT_CONTROL.offset, LOW_HALF)
   }
   const acs = fn.extendedCapability(EXTENDED_CAPABILITY.ACS)
   if (acs !== undefined) keep(acs + ACS.CONTROL.offset, HIGH_HALF)

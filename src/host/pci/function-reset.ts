@@ -1,7 +1,7 @@
 /** Resets one function by the best method it has, and puts its configuration back. */
 import { NorthbridgeError } from '../../core/index.ts'
-import { type Software, until } from '../../engine/index.ts'
-import { BRIDGE_CONTROL, CAPABILITY, COMMAND_STATUS, EXPRESS, ID } from '../../pcie/formats/index.ts'
+import { type Engine, type Software, sleep, until } from '../../engine/index.ts'
+import { BRIDGE_CONTROL, CAPABILITY, COMMAND_STATUS, EXPRESS } from '../../pcie/formats/index.ts'
 import type { ResetMethod } from '../types.ts'
 import { saveConfig } from './config-state.ts'
 import type { HostPciFunction } from './pci-function.ts'
@@ -24,9 +24,34 @@ export function bestReset(fn: HostPciFunction): ResetMethod {
 export const isGone = ({ config }: HostPciFunction): boolean =>
   config.read(COMMAND_STATUS.offset) === 0xffff_ffff
 
-/** MSI and MSI-X are disabled afterwards; arming them again is the caller's. */
-export function* resetAndRestore(fn: HostPciFunction, method: ResetMethod): Software {
-  if (isGone(fn)) return
+/** Linux's `PCIE_RESET_READY_POLL_MS`: the longest single wait for a function after its reset. */
+const PATIENCE = 60_000_000_000
+const FIRST_WAIT = 1_000_000
+
+/** As Linux's `pci_dev_wait`: asks again after 1, 2, 4 … ms. False if it gives up. */
+export function* untilReady(fn: HostPciFunction, engine: Engine): Software<boolean> {
+  for (let delay = FIRST_WAIT; isGone(fn); delay *= 2) {
+    if (delay > PATIENCE) {
+      engine.trace.emit('host', `${fn.address}: not ready after its reset; giving up`, {
+        function: fn.address,
+      })
+      return false
+    }
+    yield* sleep(engine, delay)
+  }
+  return true
+}
+
+/**
+ * MSI and MSI-X are disabled afterwards; arming them again is the caller's. False if the function does not come back;
+ * its configuration is lost then.
+ */
+export function* resetAndRestore(
+  fn: HostPciFunction,
+  method: ResetMethod,
+  engine: Engine,
+): Software<boolean> {
+  if (isGone(fn)) return true
   const { config } = fn
   const restore = saveConfig(fn)
   config.write(COMMAND_STATUS.offset, COMMAND_STATUS.f.INTD.mask, 0xffff)
@@ -42,7 +67,7 @@ export function* resetAndRestore(fn: HostPciFunction, method: ResetMethod): Soft
   } else {
     resetFunction(config, fn.entries, method)
   }
-  // A VF answers with all ones for its Vendor ID at any time.
-  if (fn.physical === undefined) yield* until(() => config.get(0, ID, ID.f.VENDOR) === fn.vendorId)
+  if (!(yield* untilReady(fn, engine))) return false
   restore()
+  return true
 }

@@ -70,6 +70,7 @@ export class PciScanner {
     yield* pause()
     for (const bridge of here) {
       const { secondaryBus } = bridge
+      showRetryStatus(bridge)
       if (bridge.bridge && secondaryBus > bus) yield* this.#scanBus(root, secondaryBus, bridge, found)
     }
   }
@@ -122,6 +123,15 @@ const endsInLink = (bridge: HostPciFunction): boolean =>
   bridge.expressType === PORT_TYPE.rootPort ||
   bridge.expressType === PORT_TYPE.downstreamPort ||
   bridge.expressType === PORT_TYPE.pciToPcieBridge
+
+/** "RRS Software Visibility Enable": a root port that can shows who asks to be tried again, as Linux wants it. */
+function showRetryStatus(port: HostPciFunction): void {
+  const express = port.capability(CAPABILITY.EXPRESS)
+  if (express === undefined || port.expressType !== PORT_TYPE.rootPort) return
+  const { ROOT_CONTROL } = EXPRESS
+  if (port.config.get(express, ROOT_CONTROL, ROOT_CONTROL.f.RRS_CAPABLE) === 1)
+    port.config.set(express, ROOT_CONTROL, ROOT_CONTROL.f.RRS_VISIBLE, 1)
+}
 
 /** Turns ARI forwarding on in a port if it and function 0 below it can ("ARI Forwarding Enable"). */
 function enableAriForwarding(port: HostPciFunction, first: HostPciFunction): boolean {

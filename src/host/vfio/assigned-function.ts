@@ -14,7 +14,7 @@ import { dmaAliases } from '../grouping/dma-aliases.ts'
 import type { PageRequestHandler, TranslationDomain } from '../iommu/domain.ts'
 import { msiOf, msixOf } from '../pci/message-interrupts.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
-import type { AssignedFunction, DeviceRegion, MsiLayout, MsixLayout } from '../types.ts'
+import type { AssignedFunction, DeviceRegion, MsiLayout, MsixLayout, PostedTarget } from '../types.ts'
 import { guestView, guestWritable } from './config-filter.ts'
 
 export interface Assignment {
@@ -142,6 +142,15 @@ export class VfioFunction implements AssignedFunction {
 
   *disableInterrupts(): Software {
     yield* this.#assignment.interrupts?.disable() ?? []
+  }
+
+  get postsInterrupts(): boolean {
+    return this.#assignment.interrupts?.postable ?? false
+  }
+
+  *postInterrupt(index: number, target: PostedTarget | undefined): Software {
+    this.#checkHeld()
+    yield* this.#assignment.interrupts?.post(index, target) ?? []
   }
 
   *release(): Software {

@@ -1,6 +1,6 @@
 /** Giving functions to user space and taking them back: ownership of groups, domains, drivers and reset together. */
 import { NorthbridgeError } from '../../core/index.ts'
-import type { Software, Trace } from '../../engine/index.ts'
+import type { Engine, Software } from '../../engine/index.ts'
 import type { DriverCore } from '../driver-core.ts'
 import { setBusMaster } from '../driver-core.ts'
 import { driverNamed } from '../driver-table.ts'
@@ -17,7 +17,7 @@ const VFIO_DRIVER = 'vfio-pci'
 export interface VfioOptions {
   readonly iommu: Iommu
   readonly drivers: DriverCore
-  readonly trace: Trace
+  readonly engine: Engine
   readonly rules: AssignmentRules
   /** Throws `notFound`. */
   readonly find: (address: string) => HostPciFunction
@@ -36,7 +36,7 @@ export class Vfio {
    * in a domain of the owner's. Everything is checked, and memory and ids are taken, before anything changes.
    */
   *attach(address: string, owner: string): Software<AssignedFunction> {
-    const { iommu, drivers, trace, rules, find } = this.#options
+    const { iommu, drivers, engine, rules, find } = this.#options
     const fn = find(address)
     const state = checkAssignable(fn, owner, iommu, rules)
     const first = state.user === undefined
@@ -62,7 +62,7 @@ export class Vfio {
       release: () => this.#release(fn, state, domain, before),
     })
     this.#assigned.set(fn, handle)
-    trace.emit('assignment', `${fn.address} is assigned to virtual machine "${owner}"`, {
+    engine.trace.emit('assignment', `${fn.address} is assigned to virtual machine "${owner}"`, {
       function: fn.address,
       vm: owner,
       group: state.group.id,
@@ -95,7 +95,7 @@ export class Vfio {
     domain: TranslationDomain,
     before: string | null,
   ): Software {
-    const { iommu, drivers, trace } = this.#options
+    const { iommu, drivers, engine } = this.#options
     setBusMaster(fn, false)
     yield* this.#reset(fn)
     this.#assigned.delete(fn)
@@ -106,7 +106,10 @@ export class Vfio {
       iommu.destroy(domain)
       state.user = undefined
     }
-    trace.emit('assignment', `${fn.address} is taken back`, { function: fn.address, group: state.group.id })
+    engine.trace.emit('assignment', `${fn.address} is taken back`, {
+      function: fn.address,
+      group: state.group.id,
+    })
     const driver = isGone(fn) ? undefined : driverNamed(before)
     const blocked = driver?.kernelDma === true && state.user !== undefined
     if (driver !== undefined && !blocked) yield* drivers.bind(fn, driver)
@@ -116,6 +119,6 @@ export class Vfio {
   *#reset(fn: HostPciFunction): Software {
     setBusMaster(fn, false)
     const [method] = fn.resetMethods
-    if (method !== undefined) yield* resetAndRestore(fn, method)
+    if (method !== undefined) yield* resetAndRestore(fn, method, this.#options.engine)
   }
 }

@@ -1,7 +1,6 @@
 /** One placed device as a function of the topology document: its configuration space at power-on, and who may write. */
-import { bytesToHex, hex } from '../../core/index.ts'
+import { hex } from '../../core/index.ts'
 import { CAPABILITY, EXTENDED_CAPABILITY } from '../../pcie/formats/index.ts'
-import type { TopologyNodeDocument } from '../../platform/index.ts'
 import { ConfigImage } from './config-image.ts'
 import {
   addedAcs,
@@ -16,7 +15,7 @@ import {
   setVectors,
   vmxnet3SerialNumber,
 } from './device-properties.ts'
-import type { DeviceSheet, SheetBar } from './device-sheet.ts'
+import type { DeviceSheet } from './device-sheet.ts'
 import type { PlacedDevice } from './placement.ts'
 import { virtioFunction } from './virtio.ts'
 import {
@@ -28,7 +27,7 @@ import {
   nvmeSriov,
   sriovOf,
 } from './virtual-functions.ts'
-import { type Override, type Traits, writeMasks } from './write-masks.ts'
+import { type Traits, writeMasks } from './write-masks.ts'
 
 /** Where a device is, whom its netdev is and the like: none of these touches configuration space. */
 const WITHOUT_EFFECT = new Set([

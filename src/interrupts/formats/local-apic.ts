@@ -40,20 +40,39 @@ export const x2apicMsr = (offset: number): number => 0x800 + (offset >>> 4)
 /** IA32_APIC_BASE. */
 export const APIC_BASE = { BSP: 1 << 8, EXTD: 1 << 10, EN: 1 << 11 } as const
 
+/** IA32_TSC_DEADLINE. */
+export const TSC_DEADLINE_MSR = 0x6e0
+
 /** Spurious-Interrupt Vector Register. */
 export const SVR = { enable: 1 << 8, suppressEoiBroadcast: 1 << 12 } as const
 
 /** Error Status Register. */
 export const ESR = {
+  /** A lowest-priority command, where the local APIC cannot send one. */
+  redirectableIpi: 1 << 4,
   sendIllegalVector: 1 << 5,
   receiveIllegalVector: 1 << 6,
   illegalRegister: 1 << 7,
 } as const
 
+/** "Local Vector Table": bits 7:0 are the vector and, but for timer and error, bits 10:8 the delivery mode. */
+export const LVT = {
+  /** Delivery status, read-only: nothing here is ever held back on its way to the processor. */
+  sendPending: 1 << 12,
+  /** LINT0 and LINT1: the pin is active low. */
+  activeLow: 1 << 13,
+  /** LINT0 and LINT1, fixed and level-triggered: accepted, and no EOI yet. */
+  remoteIrr: 1 << 14,
+  level: 1 << 15,
+  masked: 1 << 16,
+} as const
 /** Mask bit of every LVT entry. */
-export const LVT_MASKED = 1 << 16
+export const LVT_MASKED = LVT.masked
+
+/** LVT timer bits 18:17. */
+export const TIMER_MODE = { oneShot: 0, periodic: 1, tscDeadline: 2 } as const
 
 /** Interrupt Command Register, low dword. */
-export const ICR = { logical: 1 << 11, assert: 1 << 14, level: 1 << 15 } as const
+export const ICR = { logical: 1 << 11, deliveryStatus: 1 << 12, assert: 1 << 14, level: 1 << 15 } as const
 /** ICR bits 19:18. */
 export const ICR_SHORTHAND = { none: 0, self: 1, allIncludingSelf: 2, allExcludingSelf: 3 } as const

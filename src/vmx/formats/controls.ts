@@ -68,6 +68,18 @@ export const SECONDARY = {
   instructionTimeout: 0x8000_0000,
 } as const
 
+/** Tertiary processor-based VM-execution controls, bits 31:0 of 64. */
+export const TERTIARY = {
+  loadiwkeyExiting: 1 << 0,
+  enableHlat: 1 << 1,
+  eptPagingWrite: 1 << 2,
+  guestPagingVerification: 1 << 3,
+  ipiVirtualization: 1 << 4,
+} as const
+
+/** VM-function controls. */
+export const VM_FUNCTION = { eptpSwitching: 1 << 0 } as const
+
 export const EXIT_CONTROLS = {
   saveDebugControls: 1 << 2,
   hostAddressSpaceSize: 1 << 9,

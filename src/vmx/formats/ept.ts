@@ -15,11 +15,41 @@ export const EPT_ENTRY = {
   LEAF: rw(7),
   A: rw(8),
   D: rw(9),
+  /** With mode-based execute control: execution from user-mode linear addresses, X being for supervisor-mode ones. */
+  XU: rw(10),
   ADDR: rw(51, 12),
+  /** Bit 63: a violation that this entry decides exits even with EPT-violation #VE. */
+  suppressVe: rw(63),
 } as const
 
 /** EPT memory types. */
 export const EPT_MEMORY_TYPE = { UC: 0, WC: 1, WT: 4, WP: 5, WB: 6 } as const
+
+/** INVVPID types. */
+export const INVVPID = {
+  individualAddress: 0,
+  singleContext: 1,
+  allContexts: 2,
+  singleContextRetainingGlobals: 3,
+} as const
+
+/** INVPCID types. */
+export const INVPCID = {
+  individualAddress: 0,
+  singleContext: 1,
+  allIncludingGlobals: 2,
+  allRetainingGlobals: 3,
+} as const
+
+/** Virtualization-exception information area: offsets in bytes. */
+export const VE_INFORMATION = {
+  reason: 0,
+  inUse: 4,
+  qualification: 8,
+  guestLinearAddress: 16,
+  guestPhysicalAddress: 24,
+  eptpIndex: 32,
+} as const
 
 /** INVEPT types. */
 export const INVEPT = { singleContext: 1, allContexts: 2 } as const

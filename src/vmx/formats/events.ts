@@ -55,6 +55,27 @@ export const ioQualificationPort = (qualification: number): number => qualificat
 export const ioQualificationWidth = (qualification: number): number => (qualification & 7) + 1
 export const ioQualificationInput = (qualification: number): boolean => (qualification & 8) !== 0
 
+export const IO_QUALIFICATION = { string: 1 << 4, rep: 1 << 5, immediate: 1 << 6 } as const
+
+/** Control-register access exit qualification, bits 5:4. */
+export const CR_ACCESS = { movTo: 0, movFrom: 1, clts: 2, lmsw: 3 } as const
+/** `register`: code of the general register; `source`: LMSW data, bits 31:16. */
+export const crAccessQualification = (cr: number, access: number, register: number, source = 0): number =>
+  ((source << 16) | (register << 8) | (access << 4) | cr) >>> 0
+export const LMSW_MEMORY_OPERAND = 1 << 6
+
+export const movDrQualification = (dr: number, from: boolean, register: number): number =>
+  (register << 8) | (from ? 1 << 4 : 0) | dr
+
+/** Task-switch exit qualification, bits 31:30. */
+export const TASK_SWITCH_SOURCE = { call: 0, iret: 1, jmp: 2, gate: 3 } as const
+
+/** #DB exit qualification and pending debug exceptions. */
+export const DEBUG_CONDITION = { BD: 1 << 13, BS: 1 << 14, enabledBreakpoint: 1 << 12 } as const
+
+/** Interruption information, bit 12: an IRET ended blocking by NMI before the fault. */
+export const NMI_UNBLOCKING = 1 << 12
+
 /** EPT-violation exit qualification. */
 export const EPT_VIOLATION = {
   read: 1 << 0,
@@ -64,7 +85,13 @@ export const EPT_VIOLATION = {
   readable: 1 << 3,
   writable: 1 << 4,
   executable: 1 << 5,
+  /** With mode-based execute control: execution from user-mode linear addresses. */
+  userExecutable: 1 << 6,
   linearAddressValid: 1 << 7,
   /** The access was to the final address, not to a paging structure of the guest. */
   finalTranslation: 1 << 8,
+  /** Advanced information, of final translations: what the guest's own paging says of the linear address. */
+  userLinearAddress: 1 << 9,
+  writableLinearAddress: 1 << 10,
+  executeDisabledLinearAddress: 1 << 11,
 } as const

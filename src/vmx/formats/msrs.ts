@@ -4,11 +4,16 @@ export const MSR = {
   IA32_TIME_STAMP_COUNTER: 0x10,
   IA32_APIC_BASE: 0x1b,
   IA32_FEATURE_CONTROL: 0x3a,
+  IA32_TSC_ADJUST: 0x3b,
+  IA32_BIOS_UPDT_TRIG: 0x79,
+  IA32_BIOS_SIGN_ID: 0x8b,
   IA32_SYSENTER_CS: 0x174,
   IA32_SYSENTER_ESP: 0x175,
   IA32_SYSENTER_EIP: 0x176,
+  IA32_MISC_ENABLE: 0x1a0,
   IA32_DEBUGCTL: 0x1d9,
   IA32_PAT: 0x277,
+  IA32_PERF_GLOBAL_CTRL: 0x38f,
   IA32_VMX_BASIC: 0x480,
   IA32_VMX_PINBASED_CTLS: 0x481,
   IA32_VMX_PROCBASED_CTLS: 0x482,
@@ -26,6 +31,10 @@ export const MSR = {
   IA32_VMX_TRUE_PROCBASED_CTLS: 0x48e,
   IA32_VMX_TRUE_EXIT_CTLS: 0x48f,
   IA32_VMX_TRUE_ENTRY_CTLS: 0x490,
+  IA32_VMX_VMFUNC: 0x491,
+  IA32_VMX_PROCBASED_CTLS3: 0x492,
+  IA32_TSC_DEADLINE: 0x6e0,
+  IA32_XSS: 0xda0,
   IA32_EFER: 0xc000_0080,
   IA32_STAR: 0xc000_0081,
   IA32_LSTAR: 0xc000_0082,
@@ -33,6 +42,7 @@ export const MSR = {
   IA32_FS_BASE: 0xc000_0100,
   IA32_GS_BASE: 0xc000_0101,
   IA32_KERNEL_GS_BASE: 0xc000_0102,
+  IA32_TSC_AUX: 0xc000_0103,
 } as const
 
 /** IA32_FEATURE_CONTROL. */
@@ -44,6 +54,9 @@ export const EFER = { SCE: 1 << 0, LME: 1 << 8, LMA: 1 << 10, NXE: 1 << 11 } as 
 /** Fields of CR0, CR4 and RFLAGS that the VMX rules name. Masks in bits 31:0. */
 export const CR0 = {
   PE: 1 << 0,
+  MP: 1 << 1,
+  EM: 1 << 2,
+  TS: 1 << 3,
   ET: 1 << 4,
   NE: 1 << 5,
   WP: 1 << 16,
@@ -51,7 +64,22 @@ export const CR0 = {
   CD: 1 << 30,
   PG: 0x8000_0000,
 } as const
-export const CR4 = { PAE: 1 << 5, VMXE: 1 << 13, PCIDE: 1 << 17 } as const
+export const CR4 = {
+  TSD: 1 << 2,
+  DE: 1 << 3,
+  PSE: 1 << 4,
+  PAE: 1 << 5,
+  PGE: 1 << 7,
+  PCE: 1 << 8,
+  UMIP: 1 << 11,
+  LA57: 1 << 12,
+  VMXE: 1 << 13,
+  SMXE: 1 << 14,
+  PCIDE: 1 << 17,
+  OSXSAVE: 1 << 18,
+  SMEP: 1 << 20,
+  SMAP: 1 << 21,
+} as const
 export const RFLAGS = {
   CF: 1 << 0,
   /** Bit 1 is always set. */
@@ -65,10 +93,34 @@ export const RFLAGS = {
   OF: 1 << 11,
   NT: 1 << 14,
   IOPL: 3 << 12,
+  AC: 1 << 18,
   /** Set in the saved flags where an operation is to be tried again. */
   RF: 1 << 16,
   VM: 1 << 17,
 } as const
 
 /** Vectors of the exceptions that operations of this core raise. */
-export const EXCEPTION = { DB: 1, NMI: 2, UD: 6, DF: 8, GP: 13, PF: 14 } as const
+export const EXCEPTION = {
+  DE: 0,
+  DB: 1,
+  NMI: 2,
+  BP: 3,
+  OF: 4,
+  BR: 5,
+  UD: 6,
+  NM: 7,
+  DF: 8,
+  TS: 10,
+  NP: 11,
+  SS: 12,
+  GP: 13,
+  PF: 14,
+  MF: 16,
+  AC: 17,
+  MC: 18,
+  XM: 19,
+  VE: 20,
+} as const
+
+/** Page-fault error code. */
+export const PAGE_FAULT = { present: 1, write: 2, user: 4, reserved: 8, fetch: 16 } as const

@@ -1,0 +1,192 @@
+/**
+ * The error service, in the order of Linux's AER and DPC drivers: an interrupt of a root port, of an event collector or
+ * of a port that contains an error is noted; outside the interrupt the logs are read, told and cleared, and after a fatal
+ * error what is below the port is reset and put back into service.
+ */
+import { formatFunctionAddress, hex, type RequesterId, type Saved } from '../core/index.ts'
+import { type Engine, type Software, sleep } from '../engine/index.ts'
+import { BRIDGE_CONTROL } from '../pcie/formats/index.ts'
+import type { DriverCore } from './driver-core.ts'
+import type { Surrender } from './hotplug.ts'
+import { saveConfig } from './pci/config-state.ts'
+import { canContain, containedError, releaseContainment } from './pci/containment.ts'
+import { type Severity, takeErrors, takeRootErrors } from './pci/error-registers.ts'
+import { isGone, resetAndRestore, untilReady } from './pci/function-reset.ts'
+import type { HostPciFunction } from './pci/pci-function.ts'
+import { VF_ENABLE_TIME } from './sriov.ts'
+
+export interface ErrorServiceOptions {
+  readonly engine: Engine
+  readonly drivers: DriverCore
+  /** By address. */
+  readonly functions: ReadonlyMap<string, HostPciFunction>
+  /** Forgets that the link of a port went down and came up again. */
+  readonly forgetLinkEvents: (port: HostPciFunction) => void
+}
+
+/** Registers of functions, to be put back after a reset. */
+type Snapshot = readonly { readonly fn: HostPciFunction; readonly restore: () => void }[]
+
+const TOLD = { correctable: 'correctable', nonFatal: 'non-fatal', fatal: 'fatal' } as const
+
+export class ErrorService {
+  readonly #options: ErrorServiceOptions
+  readonly #pending = new Set<HostPciFunction>()
+  /** By port that contains errors: containment resets what is below before anybody can read its registers. */
+  readonly #snapshots = new Map<HostPciFunction, Snapshot>()
+
+  constructor(options: ErrorServiceOptions) {
+    this.#options = options
+  }
+
+  /** The interrupt handler. */
+  interrupted(port: HostPciFunction): void {
+    this.#pending.add(port)
+  }
+
+  /** Takes down what functions below ports that contain errors are set to: after each change of it. */
+  remember(): void {
+    for (const port of this.#options.functions.values()) {
+      if (port.bridge && canContain(port) && containedError(port) === undefined)
+        this.#snapshots.set(port, snapshotOf(port))
+    }
+  }
+
+  /** Does what the interrupts ask for. @returns whether there was anything. */
+  *serve(surrender: Surrender): Software<boolean> {
+    let served = false
+    for (const port of this.#pending) {
+      this.#pending.delete(port)
+      for (const { severity, source, several } of takeRootErrors(port)) {
+        served = true
+        yield* this.#handle(port, severity, this.#sourcesOf(port, source, several), surrender)
+      }
+      const contained = containedError(port)
+      if (contained === undefined) continue
+      served = true
+      const source = contained.source === 0 ? port.address : addressOf(port, contained.source)
+      this.#say(port, `contains an error: ${contained.reason}, source ${source}`, { ...contained, source })
+      yield* this.#release(port, surrender)
+    }
+    return served
+  }
+
+  /** Who may have sent a message: who the root port names, and if there were several, everybody below. */
+  #sourcesOf(root: HostPciFunction, source: number, several: boolean): HostPciFunction[] {
+    const named = this.#options.functions.get(addressOf(root, source))
+    if (named !== undefined && !several) return [named]
+    const everybody = root.bridge ? [root, ...below(root)] : besides(root, this.#options.functions)
+    return named === undefined ? everybody : [named, ...everybody.filter(fn => fn !== named)]
+  }
+
+  *#handle(
+    root: HostPciFunction,
+    severity: Severity,
+    sources: readonly HostPciFunction[],
+    surrender: Surrender,
+  ): Software {
+    const reset = new Set<HostPciFunction>()
+    for (const [i, fn] of sources.entries()) {
+      if (isGone(fn)) continue
+      const logged = this.#tell(fn, severity)
+      if (!logged && i > 0) continue
+      if (!logged) this.#say(fn, `${TOLD[severity]} error, told to ${root.address}`, { severity })
+      if (severity === 'fatal') reset.add(resetPoint(fn))
+      else if (severity === 'nonFatal' && fn.owner.kind === 'vm')
+        this.#say(fn, `virtual machine "${fn.owner.name}" is told of the error`, { vm: fn.owner.name })
+    }
+    for (const point of reset) yield* this.#reset(point, surrender)
+  }
+
+  /** After a fatal error: the bus below the port of who reported it is reset; a function of the root complex is by itself. */
+  *#reset(point: HostPciFunction, surrender: Surrender): Software {
+    const { engine, drivers } = this.#options
+    if (!point.bridge) {
+      const [method] = point.resetMethods
+      if (method === undefined) return this.#say(point, 'has no reset: recovery failed', {})
+      if (!(yield* resetAndRestore(point, method, engine))) return
+      if (point.owner.kind === 'vm') yield* surrender(point.address)
+      else yield* drivers.rearm(point)
+      return this.#say(point, `recovered by ${method}`, {})
+    }
+    const snapshot = snapshotOf(point)
+    point.config.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 1)
+    point.config.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 0)
+    yield* this.#putBack(point, snapshot, surrender)
+  }
+
+  /** Containment has reset what is below. */
+  *#release(port: HostPciFunction, surrender: Surrender): Software {
+    releaseContainment(port)
+    this.#tell(port, 'fatal')
+    const snapshot = this.#snapshots.get(port) ?? []
+    yield* this.#putBack(port, snapshot, surrender)
+    if (snapshot.every(({ fn }) => !isGone(fn))) this.#options.forgetLinkEvents(port)
+  }
+
+  /** Registers first, from the port down, then drivers; what virtual machines had is taken from them. */
+  *#putBack(port: HostPciFunction, snapshot: Snapshot, surrender: Surrender): Software {
+    const { engine, drivers, functions } = this.#options
+    const present = snapshot.filter(({ fn }) => functions.get(fn.address) === fn)
+    for (const { fn, restore } of present) {
+      if (fn.physical !== undefined) continue
+      if (!(yield* untilReady(fn, engine)))
+        return this.#say(port, `recovery failed: ${fn.address} is gone`, {})
+      restore()
+      this.#tell(fn, 'fatal')
+    }
+    // "VF Enable" was set again.
+    if (present.some(({ fn }) => fn.physical !== undefined)) yield* sleep(engine, VF_ENABLE_TIME)
+    for (const { fn, restore } of present) {
+      if (fn.physical !== undefined) restore()
+      if (fn.owner.kind === 'vm') yield* surrender(fn.address)
+      else yield* drivers.rearm(fn)
+    }
+    this.#say(port, `recovered: ${present.length} functions below were reset and put back`, {})
+  }
+
+  /** Tells and clears what a function has logged of a severity. False if that is nothing. */
+  #tell(fn: HostPciFunction, severity: Severity): boolean {
+    const logged = takeErrors(fn, severity)
+    if (logged === undefined) return false
+    const { names, first, header } = logged
+    const packet = header.map(dword => hex(dword, 8)).join(' ')
+    const about = first === undefined ? '' : `; first ${first}, header ${packet}`
+    this.#say(fn, `${TOLD[severity]} error: ${names.join(', ')}${about}`, { severity, errors: names })
+    return true
+  }
+
+  #say(fn: HostPciFunction, what: string, details: object): void {
+    this.#options.engine.trace.emit('host', `${fn.address}: ${what}`, { function: fn.address, ...details })
+  }
+
+  save(): Saved {
+    return { version: 1, pending: [...this.#pending].map(({ address }) => address).sort() }
+  }
+}
+
+/** The port whose bus is reset for a function; itself for a port, and for a function of the root complex. */
+const resetPoint = (fn: HostPciFunction): HostPciFunction =>
+  fn.bridge && fn.kind !== 'upstreamPort' ? fn : (fn.above ?? fn.physical ?? fn)
+
+const addressOf = ({ segment }: HostPciFunction, rid: number): string =>
+  formatFunctionAddress(segment, rid as RequesterId)
+
+/** Every function below a bridge, from the top down, virtual ones behind their physical function. */
+const below = (bridge: HostPciFunction): HostPciFunction[] => bridge.below.flatMap(fn => [fn, ...below(fn)])
+
+/** Functions of the root bus of an event collector, which may be associated with it. */
+const besides = (
+  collector: HostPciFunction,
+  functions: ReadonlyMap<string, HostPciFunction>,
+): HostPciFunction[] =>
+  [...functions.values()].filter(
+    fn =>
+      fn.above === undefined &&
+      !fn.bridge &&
+      fn.segment === collector.segment &&
+      fn.rid >>> 8 === collector.rid >>> 8,
+  )
+
+const snapshotOf = (port: HostPciFunction): Snapshot =>
+  below(port).map(fn => ({ fn, restore: saveConfig(fn) }))

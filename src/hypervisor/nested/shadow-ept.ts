@@ -1,0 +1,69 @@
+/**
+ * "EPT02": the tables with which the processor translates addresses of L2, EPT12 of L1 and then EPT01 in one. They begin
+ * empty; each violation adds the page that both levels give. A page that EPT01 does not map is never in them.
+ */
+import { NorthbridgeError, type PageNumber } from '../../core/index.ts'
+import type { MachinePort } from '../../platform/machine-port.ts'
+import { INVEPT } from '../../vmx/formats/ept.ts'
+import { ExtendedPageTable } from '../extended-page-table.ts'
+import type { HostPages } from '../host-pages.ts'
+import type { HostProcessor } from '../host-processor.ts'
+import { eptPointer } from '../vmcs.ts'
+
+export class ShadowEpt {
+  readonly #ept01: ExtendedPageTable
+  readonly #table: ExtendedPageTable
+  /** Page of the highest table of the EPT12 that is shadowed; -1: none. */
+  #shadowed: PageNumber = -1
+
+  /** Throws `outOfMemory`. */
+  constructor(machine: MachinePort, pages: HostPages, ept01: ExtendedPageTable) {
+    this.#ept01 = ept01
+    this.#table = new ExtendedPageTable(machine, pages)
+  }
+
+  get root(): PageNumber {
+    return this.#table.root
+  }
+
+  /** Makes it the shadow of an EPT12. */
+  shadow(root12: PageNumber, processor: HostProcessor): void {
+    if (this.#shadowed === root12) return
+    this.drop(processor)
+    this.#shadowed = root12
+  }
+
+  /** Forgets every translation: L1's INVEPT, another EPT12, or a page that left EPT01. */
+  drop(processor: HostProcessor): void {
+    this.#shadowed = -1
+    this.#table.clear()
+    processor.run({ op: 'invept', type: INVEPT.singleContext, eptp: eptPointer(this.root) })
+  }
+
+  /** Lets L2 reach a page of L1. False: EPT01 does not map it. */
+  add(page: PageNumber, page12: PageNumber, rights: number, processor: HostProcessor): boolean {
+    const found = this.#ept01.lookUp(page12)
+    if (found === undefined) return false
+    this.#table.unmap(page, 1)
+    try {
+      this.#table.map(page, found.page, 1, found.type, rights)
+    } catch (error) {
+      if (!(error instanceof NorthbridgeError) || error.code !== 'outOfMemory') throw error
+      // It can be built again from nothing.
+      const shadowed = this.#shadowed
+      this.drop(processor)
+      this.#shadowed = shadowed
+      this.#table.map(page, found.page, 1, found.type, rights)
+    }
+    return true
+  }
+
+  /** The host page that a page of L2 is mapped to now; undefined if it is not. */
+  lookUp(page: PageNumber): PageNumber | undefined {
+    return this.#table.lookUp(page)?.page
+  }
+
+  free(): void {
+    this.#table.destroy()
+  }
+}
