@@ -57,6 +57,8 @@ const GOOD: Readonly<Record<string, unknown>> = {
   machine: { vm: 'vm' },
   order: 'pack',
   tenants: { vm: 'red' },
+  before: { functions: [], pairs: [] },
+  after: { functions: [], pairs: [] },
   create: { vcpus: 1, memoryMiB: 4 },
   interrupts: 'emulated',
   processor: 1,
