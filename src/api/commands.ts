@@ -20,9 +20,15 @@ export class CommandRunner {
   readonly #lines = new Map<string, Line>()
   readonly #turns: (() => void)[] = []
 
-  /** Runs software to its end; after what was submitted before under the same `line`, if one is given. */
-  async run<Result>(line: string | undefined, start: () => Software<Result>): Promise<Result> {
-    return line === undefined ? this.#drive(start()) : this.#enqueue(line, () => this.#drive(start()))
+  /** Runs software to its end; after what was submitted before under any of the same lines. */
+  async run<Result>(lines: readonly string[], start: () => Software<Result>): Promise<Result> {
+    // Always in one order: two commands that need the same lines cannot wait for each other.
+    const ordered = [...new Set(lines)].sort()
+    const after = (rest: readonly string[]): Promise<Result> => {
+      const [first, ...others] = rest
+      return first === undefined ? this.#drive(start()) : this.#enqueue(first, () => after(others))
+    }
+    return after(ordered)
   }
 
   async #enqueue<Result>(name: string, work: () => Promise<Result>): Promise<Result> {

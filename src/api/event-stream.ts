@@ -41,7 +41,8 @@ export class EventStream {
     response.flushHeaders()
     this.#stopFollowing = trace.follow(this.#schedule)
     this.#heartbeat = setInterval(() => {
-      if (this.#stall === undefined) this.#write(': heartbeat\n\n')
+      // A stream with events to tell is awake without it.
+      if (this.#stall === undefined && !this.#scheduled) this.#write(': heartbeat\n\n')
     }, options.heartbeatMs)
     response.on('drain', this.#drained)
     response.on('close', this.#stop)

@@ -86,7 +86,7 @@ function responder(
     const input = inputOf(shape, request)
     const page = row.list === undefined ? undefined : pageQuery(shape, request)
     const line = typeof input['platform'] === 'string' ? input['platform'] : undefined
-    const output: unknown = await commands.run(line, () =>
+    const output: unknown = await commands.run(linesOf(input), () =>
       execute(context, id, input as InputOf<OperationId>),
     )
     if (line !== undefined && !context.platforms.has(line)) endStreams(streams, line)
@@ -99,6 +99,12 @@ function responder(
     if (location !== undefined) headers['location'] = fill(location, { ...input, ...(output as object) })
     return { status, headers, body: JSON.stringify(result) }
   }
+}
+
+/** Platforms that a command works on: it waits for its turn with each. */
+function linesOf({ platform, platforms }: Readonly<Record<string, unknown>>): readonly string[] {
+  const names = Array.isArray(platforms) ? platforms : [platform]
+  return names.filter(name => typeof name === 'string')
 }
 
 const fill = (template: string, values: Readonly<Record<string, unknown>>): string =>

@@ -7,6 +7,7 @@ import {
   checkProcessors,
   configReportOf,
   filesIn,
+  judgePolicies,
   parseVectors,
   type Report,
   readText,
@@ -56,6 +57,14 @@ export function addConformCommands(root: Command, environment: CommandEnvironmen
     .option('--json', 'print JSON for programs')
     .action((folders: readonly string[], { json }: ConformOptions) => {
       tell(reportOf(folders.map(folder => checkLinux(folder))), json, environment)
+    })
+  conform
+    .command('policy')
+    .description('decide worked cases of the policies that other systems run')
+    .argument('<file...>', 'worked cases: .json, plain or packed with gzip, or a folder of such files')
+    .option('--json', 'print JSON for programs')
+    .action((files: readonly string[], { json }: ConformOptions) => {
+      tell(judgePolicies(files), json, environment)
     })
   conform
     .command('vmx')

@@ -10,6 +10,7 @@ import { addGroupCommands } from './group-commands.ts'
 import { addInterchangeCommands } from './interchange-commands.ts'
 import { addOperationCommands } from './operation-commands.ts'
 import { complainAbout, type Output } from './output.ts'
+import { addPolicyCommands } from './policy-commands.ts'
 import { addServeCommand } from './serve-command.ts'
 
 /** Runs one command line (without `node` and script) and returns the exit status. */
@@ -52,6 +53,7 @@ export function program(environment: CommandEnvironment): Command {
   addConformCommands(root, environment)
   addCompareCommands(root, environment)
   addGroupCommands(root, environment)
+  addPolicyCommands(root, environment)
   addOperationCommands(root, environment)
   return root
 }

@@ -17,6 +17,7 @@ export const ERROR_TITLES = {
   groupNotViable: 'The IOMMU group is not viable',
   noRemapping: 'No modelled remapping unit translates this function',
   noInterruptRemapping: 'Interrupts of the function cannot be isolated',
+  policyRefused: 'The policy, or the kernel below it, refuses what is asked for',
   sriovUnsupported: 'The function has no SR-IOV capability',
   sriovOutOfRange: 'More virtual functions than the device or its driver allows',
   sriovBusy: 'Virtual functions cannot be changed now',

@@ -47,9 +47,12 @@ const DEFAULT_COMMAND_LINE = 'intel_iommu=on'
 
 export class HostKernel {
   readonly memory: PageAllocator
+  readonly vfio: {
+    attach(address: string, owner: string): Software<AssignedFunction>
+    whyNot(address: string, owner: string): NorthbridgeError | undefined
+  }
   /** What the hypervisor needs for posted interrupts. */
   readonly posting: InterruptPosting
-  readonly vfio: { attach(address: string, owner: string): Software<AssignedFunction> }
   readonly #options: HostOptions
   readonly #parameters: KernelParameters
   readonly #hostBridges: readonly HostBridgeResources[]
@@ -160,7 +163,10 @@ export class HostKernel {
       iommu,
       drivers,
       engine: options.engine,
-      allowUnsafeInterrupts: this.#parameters.allowUnsafeInterrupts,
+      rules: {
+        allowUnsafeInterrupts: this.#parameters.allowUnsafeInterrupts,
+        reservedMemoryErrno: rules.reservedMemoryErrno,
+      },
       find: address => this.#find(address),
     })
     this.vfio = this.#vfio
@@ -210,6 +216,11 @@ export class HostKernel {
       return
     yield* this.#drivers.unbind(fn)
     yield* this.#drivers.bind(fn, stub)
+  }
+
+  /** Whether invalidations of what drivers unmapped are batched. */
+  get defersInvalidation(): boolean {
+    return !this.#dma.strict
   }
 
   /** Every function, by address. */

@@ -1,4 +1,4 @@
 export { HostKernel } from './host-kernel.ts'
 export type { InterruptPosting } from './interrupt-posting.ts'
-export { PageAllocator } from './page-allocator.ts'
+export { type FreeWatcher, PageAllocator } from './page-allocator.ts'
 export type * from './types.ts'

@@ -37,6 +37,10 @@ export class KernelDma {
     this.#options = options
   }
 
+  get strict(): boolean {
+    return this.#options.strict
+  }
+
   /** Of a function, ascending by address. */
   buffers(fn: HostPciFunction): readonly DmaBuffer[] {
     return this.#buffers.get(fn) ?? []

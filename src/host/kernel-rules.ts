@@ -4,6 +4,7 @@ import type { GroupingRules } from './grouping/groups.ts'
 import { PATH_RULES } from './grouping/path-rules.ts'
 import type { PortServiceRules } from './pci/port-services.ts'
 import type { KernelVersion } from './types.ts'
+import type { ReservedMemoryErrno } from './vfio/rules.ts'
 
 export interface KernelRules {
   /** How groups are made. The partitions recorded under 6.1 and 7.2 are the same for every machine booted with both. */
@@ -15,12 +16,15 @@ export interface KernelRules {
   readonly accessControlParameters: 'clear' | 'set'
   /** Since 6.2 the error service is for root ports and event collectors alone. */
   readonly portServices: PortServiceRules
+  /** What taking a device with a required identity mapping ends with; the core's own rule is of 6.6. */
+  readonly reservedMemoryErrno: ReservedMemoryErrno
 }
 
 const LINUX_7_2: KernelRules = {
   grouping: PATH_RULES,
   accessControlParameters: 'set',
   portServices: { errorServiceOnSwitches: false },
+  reservedMemoryErrno: 'EINVAL',
 }
 
 export const KERNEL_RULES: Readonly<Record<KernelVersion, KernelRules>> = {
@@ -28,6 +32,7 @@ export const KERNEL_RULES: Readonly<Record<KernelVersion, KernelRules>> = {
     grouping: PATH_RULES,
     accessControlParameters: 'clear',
     portServices: { errorServiceOnSwitches: true },
+    reservedMemoryErrno: 'EPERM',
   },
   '7.2': LINUX_7_2,
   '7.2+bus-isolation': { ...LINUX_7_2, grouping: BUS_RULES },

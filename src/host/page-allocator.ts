@@ -7,7 +7,13 @@ interface Extent {
   readonly pages: number
 }
 
+/** Inspection: hears of pages that are given back, before anybody can get them again. */
+export interface FreeWatcher {
+  freed(first: PageNumber, pages: number): void
+}
+
 export class PageAllocator {
+  watcher: FreeWatcher | undefined = undefined
   /** Free extents, ascending, never adjacent: one form for one state. */
   #free: Extent[]
   readonly totalPages: number
@@ -21,6 +27,11 @@ export class PageAllocator {
 
   get freePages(): number {
     return this.#free.reduce((sum, { pages }) => sum + pages, 0)
+  }
+
+  /** Runs of pages that nobody uses, ascending. */
+  get freeExtents(): readonly Extent[] {
+    return this.#free
   }
 
   /**
@@ -49,6 +60,7 @@ export class PageAllocator {
 
   /** Gives back pages that were allocated, in any grouping. */
   free(first: PageNumber, pages: number): void {
+    this.watcher?.freed(first, pages)
     const free = this.#free
     let at = 0
     for (let high = free.length; at < high; ) {

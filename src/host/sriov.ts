@@ -16,6 +16,7 @@ import type { AccessControl } from './pci/access-control.ts'
 import { findSpace } from './pci/address-space.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 import type { PciScanner } from './pci/scan.ts'
+import { judgeNumVfs } from './sriov-rules.ts'
 
 export interface SriovOptions {
   readonly scanner: PciScanner
@@ -56,23 +57,25 @@ export class SriovControl {
         { errno: 'ENOSYS' },
       )
     }
-    if (count > fn.vfLimit) {
+    const { numVfs } = virtualization
+    const configurable = driverNamed(fn.driver)?.sriov !== undefined
+    const verdict = judgeNumVfs(count, { limit: fn.vfLimit, numVfs, configurable })
+    if (verdict === 'ERANGE') {
       const by = fn.vfLimit < virtualization.totalVfs ? `driver ${fn.driver} allows` : 'TotalVFs is'
       throw new NorthbridgeError('sriovOutOfRange', `${fn.address}: ${by} ${fn.vfLimit}, not ${count}`, {
-        errno: 'ERANGE',
+        errno: verdict,
         totalVfs: virtualization.totalVfs,
         driverLimit: fn.vfLimit,
       })
     }
-    const { numVfs } = virtualization
-    if (count === numVfs) return
+    if (verdict === 'same') return
     this.#checkDriver(fn)
-    if (count === 0) return yield* this.#disable(fn)
-    if (numVfs > 0) {
+    if (verdict === 'disable') return yield* this.#disable(fn)
+    if (verdict === 'EBUSY') {
       throw new NorthbridgeError(
         'sriovBusy',
         `${fn.address} has ${numVfs} VFs enabled: NumVFs can only change by way of 0`,
-        { errno: 'EBUSY', numVfs },
+        { errno: verdict, numVfs },
       )
     }
     yield* this.#enable(fn, count)

@@ -8,6 +8,7 @@ import type { AssignedFunction, HostKernel } from '../host/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import type { Operation, Word64 } from '../vmx/formats/operations.ts'
 import { MAXIMUM_MEMORY_MIB, MAXIMUM_VCPUS } from './formats/virtual-board.ts'
+import type { MemoryRun } from './guest-memory.ts'
 import { HostPages } from './host-pages.ts'
 import { HostProcessor } from './host-processor.ts'
 import { checkOperations } from './operations-check.ts'
@@ -212,6 +213,11 @@ export class Hypervisor {
   /** Throws `notFound`; `invalidArgument`, with nothing written. */
   writeGuest(vm: string, address: number, data: Uint8Array): void {
     this.#find(vm).memory.write(address, data)
+  }
+
+  /** Where a machine's memory lies in the host's. Throws `notFound`. */
+  hostMemoryOf(vm: string): readonly MemoryRun[] {
+    return this.#find(vm).memory.runs
   }
 
   /** Where the VMCS of a virtual processor lies, and on which processor it is used. Throws `notFound`. */

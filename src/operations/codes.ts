@@ -22,6 +22,7 @@ export const CODE_NUMBERS: Readonly<Record<ErrorCode, CodeNumbers>> = {
   groupNotViable: { status: 409, exit: 4 },
   noRemapping: { status: 409, exit: 4 },
   noInterruptRemapping: { status: 409, exit: 4 },
+  policyRefused: { status: 409, exit: 4 },
   sriovUnsupported: { status: 409, exit: 4 },
   sriovOutOfRange: { status: 422, exit: 2 },
   sriovBusy: { status: 409, exit: 4 },

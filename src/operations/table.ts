@@ -13,9 +13,12 @@ import { functions, oneFunction, readConfig, resetFunction, setNumVfs } from './
 import { groups, oneGroup } from './groups.ts'
 import { exportPlatform, importTopology } from './interchange.ts'
 import { interruptVcpu, localApic, moveVcpu, traceInterrupt, virtualApic } from './interrupts.ts'
+import { isolationDiff, isolationReport } from './isolation.ts'
 import { judge } from './judge.ts'
 import type { Operation } from './operation.ts'
 import { createPlatform, deletePlatform, platformState, platforms, power } from './platforms.ts'
+import { applyPolicy, comparePolicies, driftPolicy, explainPolicy, planPolicy } from './policies/index.ts'
+import { findings, sanitizer } from './sanitizer.ts'
 import { injectError, insertCard, links, pressButton, pullCard, setLink } from './slots.ts'
 import { dma, interrupt } from './stimulus.ts'
 import { compareTechniques, workloads } from './techniques.ts'
@@ -70,6 +73,10 @@ export const OPERATIONS = {
   flushBuffers,
   groups,
   group: oneGroup,
+  isolationReport,
+  isolationDiff,
+  sanitizer,
+  findings,
   units,
   registers,
   faults,
@@ -96,6 +103,11 @@ export const OPERATIONS = {
   traceInterrupt,
   workloads,
   compareTechniques,
+  planPolicy,
+  applyPolicy,
+  explainPolicy,
+  comparePolicies,
+  driftPolicy,
   events,
 } as const
 

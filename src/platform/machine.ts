@@ -1,5 +1,5 @@
 /** The machine port as this platform implements it: the door through which software reaches hardware. */
-import type { PageNumber } from '../core/index.ts'
+import { PAGE_SIZE, type PageNumber } from '../core/index.ts'
 import type { PhysicalMemory, SystemAddressMap } from '../memory/index.ts'
 import type { PortSpace } from '../vmx/index.ts'
 import type { Board } from './board.ts'
@@ -7,12 +7,18 @@ import type { MachinePort, ProcessorPort } from './machine-port.ts'
 
 const ALL_LANES = 0xffff_ffff
 
+/** Inspection: hears of what software has written, to RAM and to registers. */
+export interface WriteWatcher {
+  wrote(address: number, length: number): void
+}
+
 export class Machine implements MachinePort {
   readonly board: Board
   readonly processors: readonly ProcessorPort[]
   readonly #map: SystemAddressMap
   readonly #memory: PhysicalMemory
   readonly #ports: PortSpace
+  watcher: WriteWatcher | undefined = undefined
 
   constructor(board: Board, processors: readonly ProcessorPort[], map: SystemAddressMap, ports: PortSpace) {
     this.board = board
@@ -28,6 +34,7 @@ export class Machine implements MachinePort {
 
   writeDword(address: number, value: number, lanes = ALL_LANES): void {
     this.#map.writeDword(address, value, lanes)
+    this.watcher?.wrote(address, 4)
   }
 
   readBytes(address: number, target: Uint8Array): boolean {
@@ -35,11 +42,15 @@ export class Machine implements MachinePort {
   }
 
   writeBytes(address: number, source: Uint8Array): boolean {
-    return this.#memory.write(address, source)
+    const done = this.#memory.write(address, source)
+    if (done) this.watcher?.wrote(address, source.length)
+    return done
   }
 
   zeroPages(first: PageNumber, count: number): boolean {
-    return this.#memory.zeroPages(first, count)
+    const done = this.#memory.zeroPages(first, count)
+    if (done) this.watcher?.wrote(first * PAGE_SIZE, count * PAGE_SIZE)
+    return done
   }
 
   inPort(port: number, width: number): number {

@@ -11,11 +11,11 @@ import type { RemappingUnit } from '../vtd/index.ts'
 import { assemble, type PlatformParts } from './assemble.ts'
 import { CardSlots } from './cards.ts'
 import { entryOf } from './entry.ts'
-import { Machine } from './machine.ts'
+import { Machine, type WriteWatcher } from './machine.ts'
 import type { MachinePort } from './machine-port.ts'
 import { planPlatform } from './plan.ts'
 import type { PlatformPorts } from './ports.ts'
-import type { RootComplex } from './root-complex.ts'
+import type { RequestWatcher, RootComplex } from './root-complex.ts'
 import { explainRoute, type Route, type RoutedRequest } from './route.ts'
 import type { Topology } from './topology-schema.ts'
 
@@ -23,6 +23,7 @@ export class Platform {
   readonly topology: Topology
   /** The door for software. */
   readonly port: MachinePort
+  readonly #machine: Machine
   readonly fabric: Fabric
   readonly units: readonly RemappingUnit[]
   /** On machines with an address-range unit instead of remapping units. */
@@ -52,7 +53,8 @@ export class Platform {
     this.#ports = parts.ports
     this.#eventTimer = parts.eventTimer
     this.#engine = engine
-    this.port = new Machine(parts.board, parts.processors, parts.map, parts.ports)
+    this.#machine = new Machine(parts.board, parts.processors, parts.map, parts.ports)
+    this.port = this.#machine
   }
 
   /** Builds the machine of a checked topology, pausing now and then. */
@@ -112,6 +114,12 @@ export class Platform {
   route(fn: PcieFunction, request: RoutedRequest): Route {
     const { fabric, memory } = this
     return explainRoute(fn, request, { fabric, memory, unitAt: entry => this.#rootComplex.unitAt(entry) })
+  }
+
+  /** Inspection: tells of every write of software and of every request at the root complex; undefined ends it. */
+  watch(watcher: (WriteWatcher & RequestWatcher) | undefined): void {
+    this.#machine.watcher = watcher
+    this.#rootComplex.watcher = watcher
   }
 
   /** Stimulus: the bus-mastering engine of a function. */

@@ -36,6 +36,11 @@ export interface RootComplexEnvironment {
   readonly aperture?: ApertureUnit | undefined
 }
 
+/** Inspection: hears of requests after they have been served. */
+export interface RequestWatcher {
+  served(request: MemoryRequest): void
+}
+
 /** Of a function that is not there, or has no device-TLB. */
 const NO_ANSWER = -1
 
@@ -57,6 +62,7 @@ export class RootComplex implements UpstreamSink {
   /** Reused per message. */
   readonly #message = new InterruptMessage()
   readonly #ioApicOutcome = new InterruptOutcome()
+  watcher: RequestWatcher | undefined = undefined
 
   constructor({ memory, apics, fabric, aperture, trace }: RootComplexEnvironment) {
     this.#memory = memory
@@ -77,6 +83,11 @@ export class RootComplex implements UpstreamSink {
   }
 
   request(request: MemoryRequest, entry: PcieFunction): void {
+    this.#serve(request, entry)
+    if (this.watcher !== undefined) this.watcher.served(request)
+  }
+
+  #serve(request: MemoryRequest, entry: PcieFunction): void {
     const unit = entry.soldered < 0 ? undefined : this.#units[entry.soldered]
     if (
       request.page >= INTERRUPT_FIRST_PAGE &&

@@ -1,4 +1,7 @@
+export { isolationFacts } from './isolation/facts.ts'
 export type { DmaPart, DmaReport, InterruptJourney, InterruptReport } from './reports.ts'
+export { DmaSanitizer } from './sanitizer/dma-sanitizer.ts'
+export { DEFECTS, type DefectKind, type Finding, type HistoryEntry } from './sanitizer/findings.ts'
 export { type PowerAction, SimulatedPlatform, type SimulatedPlatformOptions } from './simulated-platform.ts'
 export {
   type ComparisonOptions,

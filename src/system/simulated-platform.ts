@@ -19,6 +19,7 @@ import type { Operation, Word64 } from '../vmx/formats/operations.ts'
 import { VMCS, type VmcsFieldName } from '../vmx/formats/vmcs.ts'
 import { bootVfs } from './boot-vfs.ts'
 import { type DmaReport, dmaPart, type InterruptJourney, type InterruptReport } from './reports.ts'
+import { DmaSanitizer } from './sanitizer/dma-sanitizer.ts'
 
 export interface SimulatedPlatformOptions {
   readonly id: string
@@ -46,6 +47,7 @@ export class SimulatedPlatform {
   readonly hardware: Platform
   #host: HostKernel | undefined
   #hypervisor: Hypervisor | undefined
+  #sanitizer: DmaSanitizer | undefined
 
   private constructor(
     { id, name, seed = 1 }: SimulatedPlatformOptions,
@@ -100,6 +102,7 @@ export class SimulatedPlatform {
     if (action === 'off' && !this.powered)
       throw new NorthbridgeError('alreadyDone', `platform ${this.name} is off`)
     if (action === 'reset' && !this.powered) throw this.#poweredOff()
+    if (this.powered) this.sanitize(false)
     this.#host = undefined
     this.#hypervisor = undefined
     if (action === 'on') this.hardware.powerOn()
@@ -237,6 +240,21 @@ export class SimulatedPlatform {
     const work = happens(this.functionAt(address))
     if (work !== undefined) yield* work
     yield* this.hypervisor.settle()
+  }
+
+  /** Starts anew, or ends, the watch over the software that manages DMA. It ends with this boot. Throws `poweredOff`. */
+  sanitize(on: boolean): void {
+    const { host } = this
+    this.#sanitizer?.stop()
+    this.#sanitizer = undefined
+    if (!on) return
+    const { hardware, engine, topology } = this
+    this.#sanitizer = new DmaSanitizer({ hardware, host, engine, topology })
+  }
+
+  /** The watch that is on. */
+  get sanitizer(): DmaSanitizer | undefined {
+    return this.#sanitizer
   }
 
   /** The function that answers at an address. Throws `notFound`, `poweredOff`. */

@@ -23,5 +23,6 @@ export {
   type RemappingUnitEnvironment,
   type RemappingUnitOptions,
 } from './remapping-unit.ts'
+export { type JudgedEntry, TableJudge, targetOf } from './table-judge.ts'
 export { type TableEntryView, type TableQuery, tableEntries } from './table-views.ts'
 export type { CacheSizes, CacheViews, FaultRecordView, RegisterView } from './views.ts'

@@ -249,8 +249,19 @@ export class RemappingUnit implements MmioTarget {
   }
 
   /** The root table in use, as SRTP latched it. */
-  get rootTable(): { readonly root: PageNumber; readonly scalable: boolean } {
-    return { root: this.#dma.rootTable, scalable: this.#dma.mode === TRANSLATION_TABLE_MODE.scalable }
+  get rootTable(): { readonly root: PageNumber; readonly mode: number; readonly scalable: boolean } {
+    const { rootTable: root, mode } = this.#dma
+    return { root, mode, scalable: mode === TRANSLATION_TABLE_MODE.scalable }
+  }
+
+  /** The interrupt remapping table in use, as SIRTP latched it. */
+  get interruptTable(): {
+    readonly table: PageNumber
+    readonly entries: number
+    readonly extended: boolean
+  } {
+    const { table, entries, extended } = this.#interrupts
+    return { table, entries, extended }
   }
 
   caches(): CacheViews {

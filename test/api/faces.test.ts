@@ -73,6 +73,8 @@ const commandLine =
   }
 
 const PLATFORM = { platform: 'p' }
+const KERNEL_ALONE = { system: 'linux-vfio', files: [] }
+const ASKED = [{ vm: 'alpha', needs: [{ resource: '0000:01:00.0', count: 1 }] }]
 const PF = '0000:01:00.0'
 const PORT = '0000:00:01.0'
 const MINIMAL = { name: 'minimal', iommu: { kind: 'none' }, hostBridges: [{}] }
@@ -128,6 +130,15 @@ const LIFE: readonly (readonly [OperationId, Record<string, unknown>])[] = [
   ['createVm', { ...PLATFORM, name: 'alpha', vcpus: 1, memoryMiB: 64 }],
   ['attach', { ...PLATFORM, vm: 'alpha', function: 'vf' }],
   ['attach', { ...PLATFORM, vm: 'alpha', function: 'vf' }],
+  ['sanitizer', { ...PLATFORM, state: 'on' }],
+  ['findings', PLATFORM],
+  ['isolationReport', PLATFORM],
+  ['isolationDiff', { ...PLATFORM, before: { functions: [], pairs: [] } }],
+  ['planPolicy', { platforms: ['p'], policy: KERNEL_ALONE, requests: ASKED }],
+  ['applyPolicy', { platforms: ['p'], policy: KERNEL_ALONE, requests: ASKED }],
+  ['explainPolicy', { ...PLATFORM, policy: KERNEL_ALONE, request: ASKED[0] }],
+  ['comparePolicies', { ...PLATFORM, machine: { vm: 'alpha' }, policies: [{ ...KERNEL_ALONE, needs: [] }] }],
+  ['driftPolicy', { ...PLATFORM, policy: KERNEL_ALONE, requests: ASKED }],
   ['vms', PLATFORM],
   ['vm', { ...PLATFORM, vm: 'alpha' }],
   ['writeMemory', { ...PLATFORM, vm: 'alpha', address: '0x1000000', data: '0102' }],
@@ -252,6 +263,7 @@ describe('every operation', () => {
       'topologyConflict',
       'notFound',
       'functionInUse',
+      'policyRefused',
       'invalidArgument',
       'invalidArgument',
       'invalidArgument',

@@ -190,3 +190,19 @@ export const isDisguisedExpressBridge = (fn: GroupingFunction): boolean =>
   fn.above.expressType >= 0 &&
   fn.above.expressType !== PORT_TYPE.pcieToPciBridge &&
   (BRIDGES.get(fn.vendorId) ?? []).some(ranges => among(ranges, fn.deviceId))
+
+/** Ids of a device that a row of access control quirks is about, by words of its title: `intel-pch`. */
+export function identityUnderQuirk(
+  words: string,
+  expressType: number,
+): { readonly vendorId: number; readonly deviceId: number } | undefined {
+  const wanted = words.toLowerCase().split(/[^a-z0-9]+/)
+  for (const [vendorId, quirks] of ACCESS_CONTROL) {
+    for (const { title, devices, types } of quirks) {
+      if (types !== undefined && !types.includes(expressType)) continue
+      if (wanted.every(word => title.toLowerCase().includes(word)))
+        return { vendorId, deviceId: devices?.[0]?.[0] ?? 0 }
+    }
+  }
+  return undefined
+}

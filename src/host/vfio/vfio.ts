@@ -1,4 +1,5 @@
 /** Giving functions to user space and taking them back: ownership of groups, domains, drivers and reset together. */
+import { NorthbridgeError } from '../../core/index.ts'
 import type { Engine, Software } from '../../engine/index.ts'
 import type { DriverCore } from '../driver-core.ts'
 import { setBusMaster } from '../driver-core.ts'
@@ -9,7 +10,7 @@ import { isGone, resetAndRestore } from '../pci/function-reset.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
 import type { AssignedFunction } from '../types.ts'
 import { VfioFunction } from './assigned-function.ts'
-import { checkAssignable } from './viability.ts'
+import { type AssignmentRules, checkAssignable } from './viability.ts'
 
 const VFIO_DRIVER = 'vfio-pci'
 
@@ -17,7 +18,7 @@ export interface VfioOptions {
   readonly iommu: Iommu
   readonly drivers: DriverCore
   readonly engine: Engine
-  readonly allowUnsafeInterrupts: boolean
+  readonly rules: AssignmentRules
   /** Throws `notFound`. */
   readonly find: (address: string) => HostPciFunction
 }
@@ -35,9 +36,9 @@ export class Vfio {
    * in a domain of the owner's. Everything is checked, and memory and ids are taken, before anything changes.
    */
   *attach(address: string, owner: string): Software<AssignedFunction> {
-    const { iommu, drivers, engine, allowUnsafeInterrupts, find } = this.#options
+    const { iommu, drivers, engine, rules, find } = this.#options
     const fn = find(address)
-    const state = checkAssignable(fn, owner, iommu, allowUnsafeInterrupts)
+    const state = checkAssignable(fn, owner, iommu, rules)
     const first = state.user === undefined
     const domain = first ? iommu.createDomain(state) : state.domain!
     const before = fn.driver
@@ -67,6 +68,19 @@ export class Vfio {
       group: state.group.id,
     })
     return handle
+  }
+
+  /** Why `owner` would not get a function as things stand; undefined if nothing is against it. Throws `notFound`. */
+  whyNot(address: string, owner: string): NorthbridgeError | undefined {
+    const { iommu, rules, find } = this.#options
+    const fn = find(address)
+    try {
+      checkAssignable(fn, owner, iommu, rules)
+    } catch (error) {
+      if (error instanceof NorthbridgeError) return error
+      throw error
+    }
+    return undefined
   }
 
   save(): readonly ReturnType<VfioFunction['save']>[] {

@@ -1,19 +1,27 @@
 /** Whether a function may be given to a virtual machine, by the rules of VFIO; every refusal says what stands in the way. */
 import { NorthbridgeError } from '../../core/index.ts'
-import { driverNamed, VFIO_DENY_LIST } from '../driver-table.ts'
+import { VFIO_DENY_LIST } from '../driver-table.ts'
 import type { GroupState, Iommu } from '../iommu/iommu.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
 import type { GroupReason, Owner } from '../types.ts'
+import {
+  interruptsSuffice,
+  isReservedMemoryRelaxable,
+  type ReservedMemoryErrno,
+  usesKernelDma,
+} from './rules.ts'
 
-/** Classes whose reserved memory firmware gives up once a driver takes over: USB controllers, graphics. */
-const RELAXABLE_RESERVED_MEMORY = [0x0c03, 0x0300, 0x0302, 0x0380]
+export interface AssignmentRules {
+  readonly allowUnsafeInterrupts: boolean
+  readonly reservedMemoryErrno: ReservedMemoryErrno
+}
 
 /** Throws the refusal, or returns the function's group. */
 export function checkAssignable(
   fn: HostPciFunction,
   owner: string,
   iommu: Iommu,
-  allowUnsafeInterrupts: boolean,
+  { allowUnsafeInterrupts, reservedMemoryErrno }: AssignmentRules,
 ): GroupState {
   checkFunction(fn)
   const state = iommu.stateOf(fn)
@@ -24,7 +32,7 @@ export function checkAssignable(
       errno: 'EINVAL',
     })
   }
-  if (iommu.interruptUnitOf(fn) === undefined && !allowUnsafeInterrupts) {
+  if (!interruptsSuffice(iommu.interruptUnitOf(fn) !== undefined, allowUnsafeInterrupts)) {
     throw new NorthbridgeError(
       'noInterruptRemapping',
       `${fn.address} cannot be assigned: without interrupt remapping its guest could send any interrupt to the host (the kernel parameter vfio_iommu_type1.allow_unsafe_interrupts=1 accepts that)`,
@@ -32,7 +40,7 @@ export function checkAssignable(
     )
   }
   checkGroup(fn, owner, state)
-  checkReservedMemory(fn, state, iommu)
+  checkReservedMemory(fn, state, iommu, reservedMemoryErrno)
   return state
 }
 
@@ -109,7 +117,7 @@ function checkGroup(fn: HostPciFunction, owner: string, state: GroupState): void
 
 function isInTheWay(member: HostPciFunction, owner: string): boolean {
   if (member.owner.kind === 'vm') return member.owner.name !== owner
-  return driverNamed(member.driver)?.kernelDma === true
+  return usesKernelDma(member.driver)
 }
 
 /** The reason why the two share a group: that of whichever did not found it, the function's own first. */
@@ -126,14 +134,19 @@ function jointOf(
 }
 
 /** "RMRR": firmware or device needs memory that a guest's domain would not map. */
-function checkReservedMemory(fn: HostPciFunction, { group }: GroupState, iommu: Iommu): void {
+function checkReservedMemory(
+  fn: HostPciFunction,
+  { group }: GroupState,
+  iommu: Iommu,
+  errno: ReservedMemoryErrno,
+): void {
   for (const member of group.members) {
-    if (RELAXABLE_RESERVED_MEMORY.includes(member.classCode >>> 8)) continue
+    if (isReservedMemoryRelaxable(member.classCode)) continue
     if (iommu.reservedMemory(member).length === 0) continue
     throw new NorthbridgeError(
       'functionNotAssignable',
       `${fn.address} cannot be assigned: firmware reserves memory (RMRR) that ${member.address} must always reach`,
-      { function: fn.address, reservedBy: member.address, errno: 'EPERM' },
+      { function: fn.address, reservedBy: member.address, errno },
     )
   }
 }

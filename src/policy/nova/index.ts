@@ -1,0 +1,16 @@
+export {
+  type Alias,
+  NUMA_POLICIES,
+  type NumaPolicy,
+  type PciRequest,
+  parseAliases,
+  type RequestSpec,
+  requestsOfFlavor,
+} from './aliases.ts'
+export { looseBoolean } from './booleans.ts'
+export { type NovaConfiguration, parseNovaConfiguration } from './configuration.ts'
+export { type DeviceSpec, inReach, parseDeviceSpec, whyNotMatched } from './device-spec.ts'
+export { type DeviceStatus, DeviceTracker, type TrackedDevice } from './device-states.ts'
+export { normalTraits, placementView, resourceClassOf } from './placement-view.ts'
+export { novaPolicy } from './policy.ts'
+export { nodesOfSockets, PciPools, specOf } from './pools.ts'
