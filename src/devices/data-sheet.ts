@@ -221,6 +221,11 @@ const functionSchema = z.strictObject({
     .boolean()
     .optional()
     .describe('Whether functions of the device reach each other past the port above'),
+  registerModel: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,63}$/)
+    .optional()
+    .describe('Device model behind its registers; without, they are plain storage'),
   source,
 })
 

@@ -51,6 +51,7 @@ export function definitionFromDataSheet(sheet: DataSheet, number = 0): FunctionD
     ...(fn.vitalProductData !== undefined && { vitalProductData: hexToBytes(fn.vitalProductData) }),
     ...(fn.deviceTlbEntries !== undefined && { deviceTlbEntries: fn.deviceTlbEntries }),
     ...(fn.internalPeerToPeer !== undefined && { internalPeerToPeer: fn.internalPeerToPeer }),
+    ...(fn.registerModel !== undefined && { registerModel: fn.registerModel, functionNumber: number }),
   }
 }
 

@@ -6,6 +6,7 @@ export {
   dataSheetSchema,
 } from './data-sheet.ts'
 export { defaultVfImage, type VirtualMsiX } from './default-vf-image.ts'
+export type { DeviceEnvironment, DeviceModelEntry, NetworkModel } from './device-model.ts'
 export {
   DmaEngine,
   type DmaOptions,
@@ -16,6 +17,8 @@ export {
 export { definitionFromDataSheet, definitionsFromDataSheet } from './function-images.ts'
 export { ImageWriter } from './image-writer.ts'
 export { dataSheetNames, loadDataSheet } from './load-data-sheet.ts'
+export { DEVICE_MODELS } from './models.ts'
+export type { NicEvent, NicInspection, NicModel } from './nic/common/nic-model.ts'
 export {
   enableTimeSchema,
   registerOverrides,

@@ -14,6 +14,7 @@ export type TraceKind =
   | 'sriov' // virtual functions enabled or disabled
   | 'reset' // function level, bus or platform reset
   | 'assignment' // a function given to a virtual machine, or taken back
+  | 'network' // a frame: where it went; a link or team that changed
   | 'vm' // a virtual machine created or deleted
 
 export interface TraceEvent {

@@ -40,6 +40,13 @@ export class DriverCore {
   readonly #options: DriverCoreOptions
   /** Interrupts of functions that a kernel driver is bound to. */
   readonly #armed = new Map<HostPciFunction, FunctionInterrupts>()
+  /** What the drivers' interrupt handlers do, by message number. */
+  readonly #handlers = new Map<HostPciFunction, (index: number) => void>()
+  /** Counts bindings, so that a driver's code that outlives its binding is told from the next. */
+  #bindings = 0
+  readonly #binding = new Map<HostPciFunction, number>()
+  /** What drivers of physical functions do about their virtual ones. */
+  readonly #virtualFunctionHandlers = new Map<HostPciFunction, (count: number) => Software>()
 
   constructor(options: DriverCoreOptions) {
     this.#options = options
@@ -78,6 +85,7 @@ export class DriverCore {
     }
     fn.driver = driver.name
     fn.owner = { kind: 'driver', name: driver.name }
+    this.#binding.set(fn, ++this.#bindings)
     if (fn.virtualization !== undefined) {
       fn.vfLimit = Math.min(fn.virtualization.totalVfs, driver.sriov?.limit ?? fn.virtualization.totalVfs)
     }
@@ -102,6 +110,9 @@ export class DriverCore {
     if (driver === null) return
     const armed = this.#armed.get(fn)
     this.#armed.delete(fn)
+    this.#handlers.delete(fn)
+    this.#binding.delete(fn)
+    this.#virtualFunctionHandlers.delete(fn)
     if (!fn.bridge) setBusMaster(fn, false)
     if (armed !== undefined) yield* armed.disable()
     yield* this.#options.dma.release(fn)
@@ -117,6 +128,33 @@ export class DriverCore {
   /** Whether a driver got message-signalled interrupts. */
   hasMessages(fn: HostPciFunction): boolean {
     return this.#armed.has(fn)
+  }
+
+  /** How many of them. */
+  armedMessages(fn: HostPciFunction): number {
+    return this.#armed.get(fn)?.armed ?? 0
+  }
+
+  /** The driver of a physical function serves the virtual ones, until it is unbound. */
+  onVirtualFunctions(fn: HostPciFunction, handler: ((count: number) => Software) | undefined): void {
+    if (handler === undefined) this.#virtualFunctionHandlers.delete(fn)
+    else this.#virtualFunctionHandlers.set(fn, handler)
+  }
+
+  /** Virtual functions of a function were enabled or disabled: its driver follows. */
+  *virtualFunctionsChanged(fn: HostPciFunction): Software {
+    const handler = this.#virtualFunctionHandlers.get(fn)
+    if (handler !== undefined) yield* handler(fn.virtuals.length)
+  }
+
+  /** Which of all bindings of this boot the function's present one is; 0 without a driver. */
+  bindingOf(fn: HostPciFunction): number {
+    return this.#binding.get(fn) ?? 0
+  }
+
+  /** The driver of a function wants to hear of its messages, until it is unbound. */
+  onInterrupt(fn: HostPciFunction, handler: (index: number) => void): void {
+    this.#handlers.set(fn, handler)
   }
 
   /** Interrupt state of a bound function before a reset; puts it back afterwards. */
@@ -172,7 +210,7 @@ export class DriverCore {
   *#arm(fn: HostPciFunction, driver: DriverRow): Software {
     // One for each processor's queue and one for everything else.
     const wanted = Math.min(driver.vectors, this.#options.machine.processors.length + 1)
-    yield* this.#armWith(fn, driver, wanted, () => {})
+    yield* this.#armWith(fn, driver, wanted, index => this.#handlers.get(fn)?.(index))
   }
 
   *#armWith(

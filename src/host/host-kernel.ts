@@ -11,6 +11,7 @@ import type { HostBridgeResources } from '../platform/formats/boot-parameters.ts
 import type { MachinePort } from '../platform/machine-port.ts'
 import { ApertureDriver } from './aperture.ts'
 import { type KernelParameters, parseCommandLine } from './command-line.ts'
+import { DeviceAccess } from './device-access.ts'
 import { DriverCore } from './driver-core.ts'
 import { driverNamed } from './driver-table.ts'
 import { ErrorService } from './error-service.ts'
@@ -61,6 +62,7 @@ export class HostKernel {
   readonly #scanner: PciScanner
   readonly #iommu: Iommu
   readonly #accessControl: AccessControl
+  readonly #machine: MachinePort
   readonly #dma: KernelDma
   readonly #openAperture: () => void
   readonly #interrupts: HostInterrupts
@@ -77,6 +79,7 @@ export class HostKernel {
   constructor(machine: MachinePort, options: HostOptions) {
     const { trace } = options.engine
     const tables = readFirmwareTables(machine)
+    this.#machine = machine
     this.#options = options
     this.#parameters = parseCommandLine(options.commandLine ?? DEFAULT_COMMAND_LINE)
     this.#hostBridges = tables.hostBridges
@@ -352,6 +355,11 @@ export class HostKernel {
   /** Takes a buffer back, by the address at which the function reaches it. Throws `notFound`. */
   *freeBuffer(address: string, ioAddress: number): Software {
     yield* this.#dma.free(this.#find(address), ioAddress)
+  }
+
+  /** What the kernel's driver of a function has of it. Throws `notFound`; `functionInUse` if it has no driver. */
+  device(address: string): DeviceAccess {
+    return new DeviceAccess(this.#machine, this.#find(address), this.#dma, this.#drivers)
   }
 
   /** Buffers of a function, ascending by address. */

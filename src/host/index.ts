@@ -1,4 +1,8 @@
+export type { DeviceAccess } from './device-access.ts'
 export { HostKernel } from './host-kernel.ts'
 export type { InterruptPosting } from './interrupt-posting.ts'
+export type * from './net/adapter.ts'
+export { openAdapter } from './net/open.ts'
 export { type FreeWatcher, PageAllocator } from './page-allocator.ts'
+export { NvmeDriver, type NvmeDriverOptions, type NvmeNamespace } from './storage/index.ts'
 export type * from './types.ts'

@@ -164,6 +164,7 @@ export class SriovControl {
       if (autoprobe) yield* drivers.probe(vf)
       yield* pause()
     }
+    yield* drivers.virtualFunctionsChanged(fn)
   }
 
   /** Routing ids of the VFs, which depend on NumVFs: it is written to learn them, and put back. */
@@ -233,5 +234,6 @@ export class SriovControl {
       function: fn.address,
       numVfs: 0,
     })
+    yield* drivers.virtualFunctionsChanged(fn)
   }
 }

@@ -122,6 +122,39 @@ export class GuestMemory {
     )
   }
 
+  /** For devices: copies guest memory into `target`; false, with nothing copied, if any of it is no memory. */
+  readInto(address: number, target: Uint8Array, start: number, length: number): boolean {
+    if (!this.contains(address, length)) return false
+    for (let done = 0; done < length; ) {
+      const piece = this.#contiguous(address + done, length - done)
+      this.#machine.readBytes(this.hostAddress(address + done), target, start + done, piece)
+      done += piece
+    }
+    return true
+  }
+
+  /** The other way. */
+  writeFrom(address: number, source: Uint8Array, start: number, length: number): boolean {
+    if (!this.contains(address, length)) return false
+    for (let done = 0; done < length; ) {
+      const piece = this.#contiguous(address + done, length - done)
+      this.#machine.writeBytes(this.hostAddress(address + done), source, start + done, piece)
+      done += piece
+    }
+    return true
+  }
+
+  /** How many of `length` bytes lie together in host memory. */
+  #contiguous(address: number, length: number): number {
+    const page = pageOf(address)
+    for (const { guestPage, pages } of this.runs) {
+      if (page >= guestPage && page < guestPage + pages) {
+        return Math.min(length, (guestPage + pages) * PAGE_SIZE - address)
+      }
+    }
+    return length
+  }
+
   #check(address: number, length: number): void {
     if (!Number.isSafeInteger(address) || !Number.isSafeInteger(length) || address < 0 || length < 1) {
       throw new NorthbridgeError(

@@ -7,14 +7,19 @@ import type { Engine, Software } from '../engine/index.ts'
 import type { AssignedFunction, HostKernel } from '../host/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import type { Operation, Word64 } from '../vmx/formats/operations.ts'
+import type { EmulatedDevice } from './emulated-device.ts'
+import { EmulatedFunction } from './emulated-function.ts'
 import { MAXIMUM_MEMORY_MIB, MAXIMUM_VCPUS } from './formats/virtual-board.ts'
 import type { MemoryRun } from './guest-memory.ts'
 import { HostPages } from './host-pages.ts'
 import { HostProcessor } from './host-processor.ts'
 import { checkOperations } from './operations-check.ts'
+import { spinning } from './spinning.ts'
 import {
   type AttachedDevice,
   type GuestImage,
+  type GuestRun,
+  type GuestSoftware,
   INTERRUPT_DELIVERY,
   type InterruptRoute,
   type Meanwhile,
@@ -111,7 +116,8 @@ export class Hypervisor {
   *deleteVm(name: string): Software {
     const machine = this.#find(name)
     // The guest is not asked: it ends here.
-    for (const device of machine.bus.devices) yield* this.#takeBack(machine, device)
+    for (const device of machine.assigned) yield* this.#takeBack(machine, device)
+    for (const device of machine.emulated) yield* device.unplug()
     machine.free()
     this.#machines.delete(name)
     this.#context.engine.trace.emit('vm', `${name} is deleted`, { vm: name })
@@ -158,7 +164,7 @@ export class Hypervisor {
   /** Asks the guest to let go of a function and takes it back, whether it did or not. Throws `notFound`. */
   *detach(vm: string, address: string): Software {
     const machine = this.#find(vm)
-    const device = machine.bus.devices.find(({ assigned }) => assigned.function.address === address)
+    const device = machine.assigned.find(({ assigned }) => assigned.function.address === address)
     if (device === undefined) {
       throw new NorthbridgeError('notFound', `${address} is not attached to ${vm}`)
     }
@@ -168,10 +174,49 @@ export class Hypervisor {
     yield* this.settle()
   }
 
+  /**
+   * Plugs a device of the hypervisor's own making into a virtual machine; returns its slot. Throws `notFound`,
+   * `outOfResources`; then nothing has changed.
+   */
+  *plug(vm: string, device: EmulatedDevice): Software<number> {
+    const machine = this.#find(vm)
+    const slot = machine.bus.freeSlot
+    if (slot < 0) throw new NorthbridgeError('outOfResources', `${vm} has no free slot`)
+    const fn = new EmulatedFunction(device, slot, machine)
+    const { guestAddress } = fn
+    this.#context.engine.trace.emit('vm', `${vm}: an emulated ${device.kind} appears as ${guestAddress}`, {
+      vm,
+      device: device.kind,
+      guestAddress,
+    })
+    machine.bus.insert(slot, fn)
+    yield* this.settle()
+    return slot
+  }
+
+  /** Asks the guest to let go of an emulated device and takes it away, whether it did or not. Throws `notFound`. */
+  *unplug(vm: string, slot: number): Software {
+    const machine = this.#find(vm)
+    const fn = machine.emulated.find(device => device.slot === slot)
+    if (fn === undefined)
+      throw new NorthbridgeError('notFound', `${vm} has no emulated device in slot ${slot}`)
+    machine.bus.requestRemoval(slot)
+    yield* this.settle()
+    const ejected = machine.bus.remove(slot)
+    const { guestAddress, device } = fn
+    this.#context.engine.trace.emit(
+      'vm',
+      `${vm}: the emulated ${device.kind} leaves ${guestAddress}${ejected ? '' : ', not ejected by the guest'}`,
+      { vm, device: device.kind, guestAddress, ejected },
+    )
+    yield* fn.unplug()
+    yield* this.settle()
+  }
+
   /** Takes a function back that is about to leave the machine, or has left it. */
   *#surrender(address: string): Software {
     for (const machine of this.#machines.values()) {
-      const device = machine.bus.devices.find(({ assigned }) => assigned.function.address === address)
+      const device = machine.assigned.find(({ assigned }) => assigned.function.address === address)
       if (device !== undefined) yield* this.#takeBack(machine, device)
     }
   }
@@ -203,6 +248,31 @@ export class Hypervisor {
     const run = yield* target.run(operations, meanwhile)
     yield* this.settle()
     return run
+  }
+
+  /**
+   * Runs code of the guest's kernel on a virtual processor, as a system call or a timer would have it run, with every
+   * exit that it costs; the idle loop follows. Throws `notFound`.
+   */
+  *runGuest<Result>(
+    vm: string,
+    vcpu: number,
+    code: (software: GuestSoftware) => Software<Result>,
+  ): Software<GuestRun<Result>> {
+    const { host, engine } = this.#context
+    const target = this.#findVcpu(vm, vcpu)
+    // Where the guest waits in a loop, the other processors work, and if they have nothing to do, time goes on.
+    const waits = (): void => {
+      if (host.serviceInterrupts() === 0) engine.advance()
+    }
+    const run = yield* spinning(target.runCode(code), waits)
+    yield* this.settle()
+    return run
+  }
+
+  /** Inspection: looks at the software of a virtual processor without running any of it. Throws `notFound`. */
+  lookAtGuest<Result>(vm: string, vcpu: number, look: (software: GuestSoftware) => Result): Result {
+    return look(this.#findVcpu(vm, vcpu).software)
   }
 
   /** Guest-physical memory as the host sees it. Throws `notFound`, `invalidArgument`. */
@@ -263,7 +333,7 @@ export class Hypervisor {
   /** Where vector `index` of an assigned function arrives now; undefined if it is masked or reaches no guest. */
   route(address: string, index: number): InterruptRoute | undefined {
     for (const machine of this.#machines.values()) {
-      const device = machine.bus.devices.find(({ assigned }) => assigned.function.address === address)
+      const device = machine.assigned.find(({ assigned }) => assigned.function.address === address)
       const vector = device?.vector(index)
       if (vector === undefined || vector.masked || vector.vcpu === null) continue
       return { vm: machine.name, vcpu: vector.vcpu, guestVector: vector.guestVector }

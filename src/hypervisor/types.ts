@@ -39,8 +39,10 @@ export interface VirtualMachine {
   /** Whether guests find VMX. */
   readonly nested: boolean
   readonly vcpus: readonly VcpuView[]
-  /** In the order of their slots. */
+  /** Functions of the host, in the order of their slots. */
   readonly devices: readonly AttachedDevice[]
+  /** Functions that the hypervisor makes, in the order of their slots. */
+  readonly emulated: readonly EmulatedDeviceView[]
 }
 
 export interface VcpuView {
@@ -150,6 +152,25 @@ export interface AttachedDevice {
   /** By which mechanism the function's interrupts reach the guest. */
   readonly interrupts: 'msix' | 'msi' | 'none'
   readonly vectors: readonly VirtualVector[]
+}
+
+/** A function that the hypervisor makes. */
+export interface EmulatedDeviceView {
+  /** What it is: `e1000`, `virtio-net`. */
+  readonly kind: string
+  /** Where the guest finds it: `0000:00:dd.0`. */
+  readonly guestAddress: string
+  readonly vendorId: number
+  readonly deviceId: number
+  readonly bars: readonly Pick<VirtualBar, 'index' | 'size' | 'guestAddress'>[]
+  readonly interrupts: 'msix' | 'msi' | 'none'
+  readonly vectors: readonly VirtualVector[]
+}
+
+/** What code of the guest's kernel returned, and the exits that it cost. */
+export interface GuestRun<Result> {
+  readonly result: Result
+  readonly exits: readonly ExitRecord[]
 }
 
 /** One VM exit, decoded. */

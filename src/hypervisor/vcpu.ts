@@ -16,6 +16,7 @@ import type { NestedExits } from './nested/nested-exits.ts'
 import {
   type ExitRecord,
   type GuestResult,
+  type GuestRun,
   type GuestSoftware,
   guestResult,
   type Meanwhile,
@@ -120,6 +121,20 @@ export class Vcpu implements VcpuPort {
     return { results, exits: this.#exits }
   }
 
+  /** Runs code of the guest's kernel, then returns to its idle loop. */
+  *runCode<Result>(code: (software: GuestSoftware) => Software<Result>): Software<GuestRun<Result>> {
+    assert(!this.#running, 'one stream at a time runs on a virtual processor')
+    this.#begin()
+    const result = yield* code(this.software)
+    yield* this.#idle()
+    return { result, exits: this.#exits }
+  }
+
+  /** What runs here. */
+  get software(): GuestSoftware {
+    return this.#software!
+  }
+
   /** Whether an interrupt waits that a halted virtual processor would take. */
   get wakes(): boolean {
     if (this.#running || !this.interruptsEnabled || this.#virtualized?.kicked === false) return false
@@ -182,11 +197,8 @@ export class Vcpu implements VcpuPort {
     // The new processor may remember translations of an earlier stay.
     invalidate(processor)
     this.#virtualized?.point(processor.number)
-    this.#tell('vm', `moves from processor ${number} to ${processor.number}`, {
-      step: 'migrated',
-      from: number,
-      to: processor.number,
-    })
+    const detail = { step: 'migrated', from: number, to: processor.number }
+    this.#tell('vm', `moves from processor ${number} to ${processor.number}`, detail)
     if (this.#virtualized?.descriptor?.outstanding) this.kick()
   }
 
@@ -295,8 +307,10 @@ export class Vcpu implements VcpuPort {
   #injectInterrupt(vector: number): void {
     this.apic.acknowledge(vector)
     this.#counters.injected(vector)
-    const detail = { step: 'injected', guestVector: hex(vector) }
-    this.#tell('interrupt', `vector ${hex(vector)} is injected`, detail)
+    this.#tell('interrupt', `vector ${hex(vector)} is injected`, {
+      step: 'injected',
+      guestVector: hex(vector),
+    })
   }
 
   /** Answers a VM exit. Returns the result of the operation that caused it; undefined: it must be offered again. */
@@ -329,10 +343,7 @@ export class Vcpu implements VcpuPort {
 
   /** Moves RIP past an emulated instruction, which ends what it was blocked by. */
   #skip(): void {
-    const length = this.#vmcs.read(VMCS.exitInstructionLength)
-    const [low, high] = this.#vmcs.read64(VMCS.guestRip)
-    const next = low + length
-    this.#vmcs.write(VMCS.guestRip, next, high + (next > 0xffff_ffff ? 1 : 0))
+    this.#vmcs.skipInstruction()
     if ((this.#interruptibility & BLOCKING) !== 0) {
       this.#interruptibility &= ~BLOCKING
       this.#vmcs.write(VMCS.guestInterruptibilityState, this.#interruptibility)

@@ -16,6 +16,23 @@ export interface PciDevice {
 const ALL_ONES = 0xffff_ffff
 const CONFIG_ENABLE = 0x8000_0000
 
+/** A function with memory, as its virtual machine sees it. */
+export interface BusDevice extends PciDevice {
+  readonly slot: number
+  /** Where the guest finds it. */
+  readonly guestAddress: string
+  /** Whether its memory is at a guest-physical address. */
+  claims(address: number): boolean
+  /** What answers there, for exit records. */
+  ownerAt(address: number): string
+  /** Aligned dwords of accesses that exited. */
+  readMemory(address: number): number
+  writeMemory(address: number, value: number, lanes: number): Software
+  /** Takes its memory out of the guest and ends its interrupts. */
+  unplug(): Software
+  save(): Saved
+}
+
 export class VirtualBus<Device extends PciDevice> {
   readonly #devices: (Device | undefined)[] = new Array(SLOTS).fill(undefined)
   readonly #raise: () => void

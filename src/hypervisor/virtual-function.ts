@@ -27,7 +27,7 @@ import type { MachinePort } from '../platform/machine-port.ts'
 import { DeviceMemory, type MemoryMapHost, type TrappedSpan } from './device-memory.ts'
 import { type ForwarderHost, InterruptForwarder } from './interrupt-forwarder.ts'
 import type { AttachedDevice, VirtualVector } from './types.ts'
-import type { PciDevice } from './virtual-bus.ts'
+import type { BusDevice } from './virtual-bus.ts'
 import { VirtualMsi } from './virtual-msi.ts'
 import { VirtualMsix } from './virtual-msix.ts'
 
@@ -41,7 +41,7 @@ export interface FunctionHost extends ForwarderHost, MemoryMapHost {
   vcpuFor(address: number): number | null
 }
 
-export class VirtualFunction implements PciDevice {
+export class VirtualFunction implements BusDevice {
   readonly assigned: AssignedFunction
   readonly slot: number
   readonly #machine: MachinePort
@@ -177,10 +177,10 @@ export class VirtualFunction implements PciDevice {
     return this.#memory.locate(address) !== undefined
   }
 
-  /** Whether its own registers, not the function's, answer there. */
-  isVirtual(address: number): boolean {
+  /** Whether its own registers, or the function's, answer there. */
+  ownerAt(address: number): 'msixTable' | 'deviceMemory' {
     const { region, offset } = this.#memory.locate(address)!
-    return this.#tableOffset(region.index, offset) >= 0
+    return this.#tableOffset(region.index, offset) >= 0 ? 'msixTable' : 'deviceMemory'
   }
 
   /** An access that exited, because its page is trapped or could not be mapped. */

@@ -12,6 +12,7 @@ import type { MachinePort } from '../platform/machine-port.ts'
 import { INVEPT } from '../vmx/formats/ept.ts'
 import { ApicPages } from './apic-pages.ts'
 import { PageRegisters } from './apic-registers.ts'
+import { EmulatedFunction, type EmulationHost } from './emulated-function.ts'
 import type { VcpuBoard } from './exit-handling.ts'
 import { ExtendedPageTable } from './extended-page-table.ts'
 import { DEVICE_WINDOW_32, DEVICE_WINDOW_64, SLOT_EVENT_VECTOR } from './formats/virtual-board.ts'
@@ -24,8 +25,8 @@ import { NestedVmx } from './nested/nested-vmx.ts'
 import type { GuestImage, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
 import { Vcpu } from './vcpu.ts'
 import { type InterruptCommand, isVectored, VirtualApic } from './virtual-apic.ts'
-import { VirtualBus } from './virtual-bus.ts'
-import type { FunctionHost, VirtualFunction } from './virtual-function.ts'
+import { type BusDevice, VirtualBus } from './virtual-bus.ts'
+import { type FunctionHost, VirtualFunction } from './virtual-function.ts'
 import { VirtualizedInterrupts } from './virtualized-interrupts.ts'
 import { eptPointer, Vmcs } from './vmcs.ts'
 
@@ -40,12 +41,12 @@ export interface MachineContext {
   readonly pages: HostPages
 }
 
-export class Machine implements VcpuBoard, FunctionHost {
+export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
   readonly name: string
   readonly memoryMiB: number
   readonly memory: GuestMemory
   readonly vcpus: Vcpu[] = []
-  readonly bus: VirtualBus<VirtualFunction>
+  readonly bus: VirtualBus<BusDevice>
   readonly interrupts: InterruptDelivery
   /** Whether guests find VMX. */
   readonly nested: boolean
@@ -262,14 +263,22 @@ export class Machine implements VcpuBoard, FunctionHost {
     return this.bus.out(port, width, value)
   }
 
-  #deviceAt(address: number): VirtualFunction | undefined {
+  /** Functions of the host that the machine has. */
+  get assigned(): VirtualFunction[] {
+    return this.bus.devices.filter(device => device instanceof VirtualFunction)
+  }
+
+  /** Functions that the hypervisor makes. */
+  get emulated(): EmulatedFunction[] {
+    return this.bus.devices.filter(device => device instanceof EmulatedFunction)
+  }
+
+  #deviceAt(address: number): BusDevice | undefined {
     return this.bus.devices.find(device => device.claims(address))
   }
 
   memoryOwner(address: number): string | undefined {
-    const device = this.#deviceAt(address)
-    if (device === undefined) return undefined
-    return device.isVirtual(address) ? 'msixTable' : 'deviceMemory'
+    return this.#deviceAt(address)?.ownerAt(address)
   }
 
   /** Guest memory is reached here only by an access that also touches what is not memory. */
@@ -334,7 +343,8 @@ export class Machine implements VcpuBoard, FunctionHost {
       interrupts: this.interrupts,
       nested: this.nested,
       vcpus: this.vcpus.map(vcpu => vcpu.view()),
-      devices: this.bus.devices.map(device => device.view()),
+      devices: this.assigned.map(device => device.view()),
+      emulated: this.emulated.map(device => device.view()),
     }
   }
 

@@ -67,6 +67,13 @@ export class Vmcs {
     return this.#processor.run({ op: 'vmread', field }).low
   }
 
+  /** Moves RIP past the instruction that exited. */
+  skipInstruction(): void {
+    const [low, high] = this.read64(VMCS.guestRip)
+    const next = low + this.read(VMCS.exitInstructionLength)
+    this.write(VMCS.guestRip, next, high + (next > 0xffff_ffff ? 1 : 0))
+  }
+
   read64(field: number): Word64 {
     this.#processor.load(this.page)
     const { low, high } = this.#processor.run({ op: 'vmread', field })

@@ -14,3 +14,4 @@ export {
 export { importCapture, readCapture } from './linux-capture.ts'
 export { type ListedFunction, parseLspci } from './lspci/dump.ts'
 export type { ExportedMachine } from './machine-view.ts'
+export { LINKTYPE_ETHERNET, packetAt, readPcap, writePcap } from './pcap/index.ts'

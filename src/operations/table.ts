@@ -15,12 +15,32 @@ import { exportPlatform, importTopology } from './interchange.ts'
 import { interruptVcpu, localApic, moveVcpu, traceInterrupt, virtualApic } from './interrupts.ts'
 import { isolationDiff, isolationReport } from './isolation.ts'
 import { judge } from './judge.ts'
+import {
+  addNetworkDevice,
+  capturedFrames,
+  captureFrames,
+  createSwitch,
+  deleteSwitch,
+  mirrorPort,
+  networkDevices,
+  nic,
+  nics,
+  oneSwitch,
+  openNic,
+  removeNetworkDevice,
+  replayFrames,
+  setCable,
+  setVf,
+  switches,
+  traceFrame,
+} from './network/index.ts'
 import type { Operation } from './operation.ts'
 import { createPlatform, deletePlatform, platformState, platforms, power } from './platforms.ts'
 import { applyPolicy, comparePolicies, driftPolicy, explainPolicy, planPolicy } from './policies/index.ts'
 import { findings, sanitizer } from './sanitizer.ts'
 import { injectError, insertCard, links, pressButton, pullCard, setLink } from './slots.ts'
 import { dma, interrupt } from './stimulus.ts'
+import { closeDisk, disk, nvmeControllers, openDisk, readBlocks, writeBlocks } from './storage.ts'
 import { compareTechniques, workloads } from './techniques.ts'
 import {
   createTopology,
@@ -101,6 +121,29 @@ export const OPERATIONS = {
   moveVcpu,
   localApic,
   traceInterrupt,
+  nics,
+  nic,
+  openNic,
+  setVf,
+  setCable,
+  captureFrames,
+  capturedFrames,
+  replayFrames,
+  switches,
+  createSwitch,
+  switch: oneSwitch,
+  mirrorPort,
+  deleteSwitch,
+  networkDevices,
+  addNetworkDevice,
+  removeNetworkDevice,
+  traceFrame,
+  openDisk,
+  disk,
+  closeDisk,
+  readBlocks,
+  writeBlocks,
+  nvmeControllers,
   workloads,
   compareTechniques,
   planPolicy,

@@ -94,7 +94,7 @@ const vmView = (vm: VirtualMachine): Static<typeof VmView> => ({
 const path = '/v1/platforms/{platform}/vms'
 
 /** Runs a command of the hypervisor on a platform that is on. */
-function* command<Result>(
+export function* command<Result>(
   context: OperationContext,
   id: string,
   run: (platform: SimulatedPlatform) => Software<Result>,
@@ -161,7 +161,12 @@ export const deleteVm = operation({
   output: Type.Null(),
   errors: ['notFound', 'poweredOff'],
   *run(context, input) {
-    yield* command(context, input.platform, ({ hypervisor }) => hypervisor.deleteVm(input.vm))
+    yield* command(context, input.platform, function* ({ hypervisor, disks, networking }) {
+      hypervisor.vm(input.vm)
+      yield* disks.forget(input.vm)
+      yield* hypervisor.deleteVm(input.vm)
+      yield* networking.machineDeleted(input.vm)
+    })
     return null
   },
   tell: (_output, input) => `Virtual machine "${input.vm}" is gone.`,
@@ -210,9 +215,12 @@ export const detach = operation({
   output: Type.Null(),
   errors: ['notFound', 'poweredOff'],
   *run(context, input) {
-    yield* command(context, input.platform, platform => {
+    yield* command(context, input.platform, function* (platform) {
       platform.hypervisor.vm(input.vm)
-      return platform.hypervisor.detach(input.vm, functionOf(platform, input.function).address)
+      const { address } = functionOf(platform, input.function)
+      yield* platform.hypervisor.detach(input.vm, address)
+      yield* platform.disks.forget(input.vm, address)
+      platform.networking.functionLeft(address)
     })
     return null
   },

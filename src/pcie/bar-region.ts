@@ -16,14 +16,17 @@ export class BarRegion implements MmioTarget {
   readonly size: number
   readonly #msiX: MsiX | undefined
   readonly #bar: number
+  readonly #accessed: (() => void) | undefined
   #behaviour: BarBehaviour | undefined
   /** Page number within the BAR to its words; made when first written. */
   #pages: Map<number, Uint32Array> | undefined
 
-  constructor(bar: number, size: number, msiX: MsiX | undefined) {
+  /** @param accessed called when something is accessed that no behaviour was installed for: one may be, then. */
+  constructor(bar: number, size: number, msiX: MsiX | undefined, accessed?: () => void) {
     this.#bar = bar
     this.size = size
     this.#msiX = msiX?.liesIn(bar) ? msiX : undefined
+    this.#accessed = accessed
   }
 
   install(behaviour: BarBehaviour): void {
@@ -33,13 +36,22 @@ export class BarRegion implements MmioTarget {
   readDword(offset: number): number {
     if (this.#msiX?.covers(this.#bar, offset)) return this.#msiX.readDword(this.#bar, offset)
     if (this.#behaviour !== undefined) return this.#behaviour.readDword(offset)
+    if (this.#accessed !== undefined && this.#begin()) return this.#behaviour!.readDword(offset)
     return this.#pages?.get(pageOf(offset))?.[(offset % PAGE_SIZE) >>> 2] ?? 0
   }
 
   writeDword(offset: number, value: number, lanes: number): void {
     if (this.#msiX?.covers(this.#bar, offset)) this.#msiX.writeDword(this.#bar, offset, value, lanes)
     else if (this.#behaviour !== undefined) this.#behaviour.writeDword(offset, value, lanes)
-    else this.#store(offset, value, lanes)
+    else if (this.#accessed !== undefined && this.#begin()) {
+      this.#behaviour!.writeDword(offset, value, lanes)
+    } else this.#store(offset, value, lanes)
+  }
+
+  /** Says that something is accessed; whether there is a behaviour for it now. */
+  #begin(): boolean {
+    this.#accessed!()
+    return this.#behaviour !== undefined
   }
 
   #store(offset: number, value: number, lanes: number): void {

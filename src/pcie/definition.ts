@@ -92,6 +92,10 @@ export interface FunctionDefinition {
    * above, unless ACS redirects them. Default true: what cannot be ruled out.
    */
   readonly internalPeerToPeer?: boolean
+  /** Name of the device model that gives its registers their behaviour; without, they are plain storage. */
+  readonly registerModel?: string
+  /** Which function of its device it is, where the model asks. */
+  readonly functionNumber?: number
 }
 
 /** Bytes of configuration space. */

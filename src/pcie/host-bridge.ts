@@ -43,6 +43,8 @@ export class HostBridge implements HostNode {
   changes = 0
   /** Told when a function of the root bus decodes other addresses. */
   onRootDecoding: () => void = () => {}
+  /** Told of each function that was plugged in, before anything reaches it. */
+  onFunctionAdded: (fn: PcieFunction) => void = () => {}
   /** By bus number, filled as requests come; null where nobody answers. */
   readonly #destinations: (Destination | null | undefined)[] = []
 
@@ -116,6 +118,7 @@ export class HostBridge implements HostNode {
     }
     const fn = new PcieFunction(definition, bus, devfn(deviceNumber, functionNumber))
     bus.add(fn)
+    this.onFunctionAdded(fn)
     parent?.port?.plugged(fn)
     return fn
   }

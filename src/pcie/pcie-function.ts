@@ -16,6 +16,7 @@ import { PORT_TYPE } from './formats/capabilities.ts'
 import { CAPABILITY, EXTENDED_CAPABILITY } from './formats/capability-ids.ts'
 import { BRIDGE_CONTROL, COMMAND_STATUS } from './formats/header.ts'
 import { barAddress, claimBars, claimIo } from './function-decode.ts'
+import { type FunctionModel, ModelHolder, type ModelMaker } from './function-model.ts'
 import { FunctionRegisters } from './function-registers.ts'
 import { expressTypeOf, gateOf } from './gate.ts'
 import { MessageSignals, type SignalOutcome } from './message-signals.ts'
@@ -58,7 +59,9 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
   readonly #effects: RegisterEffects
   /** Made when first needed: many functions never interrupt. */
   #messageSignals: MessageSignals | undefined
-  readonly #regions: (BarRegion | undefined)[] = []
+  #regions: (BarRegion | undefined)[] = []
+  /** Of a physical function that is more than storage behind its BARs. */
+  #models: ModelHolder | undefined
   /** Of a virtual function: distance of its routing id from the physical function's, fixed while it exists. */
   readonly #routingOffset: number
   #capturedBus: number
@@ -142,6 +145,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     const effect = this.layout.effectOf(at)
     if (effect === EFFECT.sriov) {
       this.sriov?.write(offset - this.layout.findExtended(EXTENDED_CAPABILITY.SRIOV), value, writable)
+      this.#models?.made?.virtualFunctionsChanged?.()
       return
     }
     const clear = this.layout.clearable(at) & lanes & value
@@ -210,8 +214,13 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
   }
 
   #region(bar: number): BarRegion {
-    const size = definedSize(this.definition, bar)
-    return (this.#regions[bar] ??= new BarRegion(bar, size, this.#messages.msiX))
+    return (this.#regions[bar] ??= this.#makeRegion(bar))
+  }
+
+  #makeRegion(bar: number): BarRegion {
+    const models = (this.physicalFunction ?? this).#models
+    const accessed = models && (() => void models.needed)
+    return new BarRegion(bar, definedSize(this.definition, bar), this.#messages.msiX, accessed)
   }
 
   /** Puts a device model's registers behind a BAR; MSI-X table and pending bits keep their place in it. */
@@ -219,11 +228,30 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     this.#region(bar).install(behaviour)
   }
 
+  /** Says what is behind the registers of this physical function, before anything reaches it. */
+  setModel(make: ModelMaker): void {
+    this.#models = new ModelHolder(make)
+  }
+
+  /** The model, made now if need be; undefined for a function without one. Of a virtual function: its physical one's. */
+  get model(): FunctionModel | undefined {
+    return (this.physicalFunction ?? this).#models?.needed
+  }
+
+  /** Inspection: the model as far as it has been needed. */
+  get modelMade(): FunctionModel | undefined {
+    return (this.physicalFunction ?? this).#models?.made
+  }
+
   // Bus mastering and interrupts
 
   get #messages(): MessageSignals {
+    return this.#messageSignals ?? this.#makeMessages()
+  }
+
+  #makeMessages(): MessageSignals {
     const unmasked = (): void => this.bus.host.messages.release(this)
-    return (this.#messageSignals ??= new MessageSignals(this.layout, this.words, unmasked))
+    return (this.#messageSignals = new MessageSignals(this.layout, this.words, unmasked))
   }
 
   /**
@@ -284,6 +312,8 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     this.#messageSignals?.reset()
     this.translation?.reset()
     for (const region of this.#regions) region?.reset()
+    if (this.physicalFunction === undefined) this.#models?.made?.reset(kind)
+    else this.model?.virtualFunctionReset?.(this.devfn)
     // After power-on the board holds everything in reset until it is ready.
     const { resetTimeNs } = (this.physicalFunction ?? this).definition
     const now = this.bus.host.clock?.now ?? 0
@@ -320,6 +350,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
       translation: this.translation?.save() ?? [],
       regions: this.definition.bars.map(({ index }) => this.#regions[index]?.save() ?? []),
       virtualFunctions: this.virtualFunctions.map(fn => fn.save()),
+      ...(this.#models && { model: this.#models.save() }),
     }
   }
 
@@ -335,6 +366,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
       translation: Saved
       regions: Saved[]
       virtualFunctions: Saved[]
+      model?: Saved
     }
     this.bus.host.changes++
     this.#capturedBus = state.bus
@@ -347,9 +379,11 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     this.#effects.load(state.vitalProductData)
     this.#readyAt = state.readyAt
     this.translation?.load(state.translation)
+    this.#regions = []
     for (const [i, { index }] of this.definition.bars.entries()) this.#region(index).load(state.regions[i]!)
     this.sriov?.restoreFunctions(state.virtualFunctionsReady)
     for (const [i, fn] of this.virtualFunctions.entries()) fn.load(state.virtualFunctions[i]!)
+    this.#models?.load(state.model ?? null)
     this.bus.decodingChanged()
   }
 }

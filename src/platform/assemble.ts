@@ -9,6 +9,7 @@ import { RemappingUnit } from '../vtd/index.ts'
 import { ECAM_SIZE, HPET_BASE, IO_APIC_BASE, IO_APIC_REQUESTER_ID, segmentsOf } from './address-layout.ts'
 import type { Board } from './board.ts'
 import { ConfigurationPorts, EnhancedConfigurationAccess } from './configuration-access.ts'
+import { DeviceModels } from './device-models.ts'
 import type { PlacedNode } from './function-paths.ts'
 import { IO_APIC_ID } from './make-board.ts'
 import { FUNCTIONS_PER_PAUSE, type PlatformPlan } from './plan.ts'
@@ -33,6 +34,7 @@ export interface PlatformParts {
   /** On boards that have one. */
   readonly eventTimer: EventTimer | undefined
   readonly ports: PlatformPorts
+  readonly models: DeviceModels
 }
 
 /** Pins of the I/O APIC, as in the I/O controller hubs. */
@@ -49,6 +51,7 @@ export function* assemble(plan: PlatformPlan, engine: Engine): Software<Platform
   if (aperture !== undefined) map.add({ name: aperture.id, ...layout.aperture!, target: aperture })
 
   const fabric = new Fabric()
+  const models = new DeviceModels(engine, fabric)
   const rootComplex = new RootComplex({ memory, apics, fabric, aperture, trace: engine.trace })
   const units = unitsOf(topology).map(
     ({ id, segment, capabilities, completionLatencyNs }, index) =>
@@ -64,7 +67,7 @@ export function* assemble(plan: PlatformPlan, engine: Engine): Software<Platform
       ),
   )
   for (const [i, unit] of units.entries()) map.add({ name: unit.id, ...layout.units[i]!, target: unit })
-  yield* plug(plan, fabric, rootComplex, units, engine)
+  yield* plug(plan, fabric, rootComplex, units, engine, models)
   for (const { segment, base } of layout.ecam) {
     const target = new EnhancedConfigurationAccess(fabric, segment)
     map.add({ name: `configuration space ${segment}`, base, size: ECAM_SIZE, target })
@@ -93,7 +96,20 @@ export function* assemble(plan: PlatformPlan, engine: Engine): Software<Platform
     ({ apicId }, number) =>
       new LogicalProcessor({ number, apicId, capabilities }, { map, bus: apics, ports, engine }),
   )
-  return { topology, board, map, fabric, rootComplex, units, aperture, processors, ioApic, eventTimer, ports }
+  return {
+    topology,
+    board,
+    map,
+    fabric,
+    rootComplex,
+    units,
+    aperture,
+    processors,
+    ioApic,
+    eventTimer,
+    ports,
+    models,
+  }
 }
 
 /** Makes every function of the document, parents first, and wires those on root buses. */
@@ -103,12 +119,14 @@ function* plug(
   rootComplex: RootComplex,
   units: readonly RemappingUnit[],
   engine: Engine,
+  models: DeviceModels,
 ): Software {
   const bridges = board.hostBridges.map(({ segment, bus, lastBus }, i) => {
     const { peerToPeer, directPeerToPeer } = topology.hostBridges[i]!
     const options = { segment, bus, lastBus, clock: engine, peerToPeer, directPeerToPeer }
     const bridge = new HostBridge(options, rootComplex)
     fabric.add(bridge)
+    bridge.onFunctionAdded = fn => models.added(fn)
     return bridge
   })
   const plugged = new Map<PlacedNode, PcieFunction>()

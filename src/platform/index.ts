@@ -1,5 +1,6 @@
 export type { Board } from './board.ts'
 export { type Card, CardSlots } from './cards.ts'
+export type { DeviceModels, PluggedPort } from './device-models.ts'
 export { type PlacedNode, placedNodes } from './function-paths.ts'
 export type { WriteWatcher } from './machine.ts'
 export type { MachinePort, ProcessorPort } from './machine-port.ts'

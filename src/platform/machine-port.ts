@@ -33,8 +33,8 @@ export interface MachinePort {
   /** Writes an aligned dword; `lanes` (default all) marks the bits that the access carries. */
   writeDword(address: number, value: number, lanes?: number): void
   /** Bulk RAM access, what a `rep movs` would do. False, with nothing written, if part of the range is not RAM. */
-  readBytes(address: number, target: Uint8Array): boolean
-  writeBytes(address: number, source: Uint8Array): boolean
+  readBytes(address: number, target: Uint8Array, start?: number, length?: number): boolean
+  writeBytes(address: number, source: Uint8Array, start?: number, length?: number): boolean
   /** Clears whole 4-KiB pages of RAM, what a `rep stos` would do. False, with nothing cleared, if any is not RAM. */
   zeroPages(first: PageNumber, count: number): boolean
 

@@ -37,13 +37,13 @@ export class Machine implements MachinePort {
     this.watcher?.wrote(address, 4)
   }
 
-  readBytes(address: number, target: Uint8Array): boolean {
-    return this.#memory.read(address, target)
+  readBytes(address: number, target: Uint8Array, start = 0, length = target.length - start): boolean {
+    return this.#memory.read(address, target, start, length)
   }
 
-  writeBytes(address: number, source: Uint8Array): boolean {
-    const done = this.#memory.write(address, source)
-    if (done) this.watcher?.wrote(address, source.length)
+  writeBytes(address: number, source: Uint8Array, start = 0, length = source.length - start): boolean {
+    const done = this.#memory.write(address, source, start, length)
+    if (done) this.watcher?.wrote(address, length)
     return done
   }
 

@@ -10,6 +10,7 @@ import type { LogicalProcessor } from '../vmx/index.ts'
 import type { RemappingUnit } from '../vtd/index.ts'
 import { assemble, type PlatformParts } from './assemble.ts'
 import { CardSlots } from './cards.ts'
+import type { DeviceModels } from './device-models.ts'
 import { entryOf } from './entry.ts'
 import { Machine, type WriteWatcher } from './machine.ts'
 import type { MachinePort } from './machine-port.ts'
@@ -33,11 +34,14 @@ export class Platform {
   readonly map: SystemAddressMap
   /** Stimulus: what is put into hot-plug slots and pulled out. */
   readonly cards: CardSlots
+  /** Stimulus and inspection: network ports and the wires in them. */
+  readonly network: DeviceModels
   readonly #rootComplex: RootComplex
   readonly #ports: PlatformPorts
   readonly #eventTimer: EventTimer | undefined
   readonly #engine: Engine
   readonly #dmaEngines = new WeakMap<PcieFunction, DmaEngine>()
+  #watcher: (WriteWatcher & RequestWatcher) | undefined
   #powered = false
 
   private constructor(parts: PlatformParts, engine: Engine) {
@@ -49,6 +53,7 @@ export class Platform {
     this.ioApic = parts.ioApic
     this.map = parts.map
     this.cards = new CardSlots(parts.topology, parts.fabric)
+    this.network = parts.models
     this.#rootComplex = parts.rootComplex
     this.#ports = parts.ports
     this.#eventTimer = parts.eventTimer
@@ -116,8 +121,14 @@ export class Platform {
     return explainRoute(fn, request, { fabric, memory, unitAt: entry => this.#rootComplex.unitAt(entry) })
   }
 
+  /** Who watches now. */
+  get watcher(): (WriteWatcher & RequestWatcher) | undefined {
+    return this.#watcher
+  }
+
   /** Inspection: tells of every write of software and of every request at the root complex; undefined ends it. */
   watch(watcher: (WriteWatcher & RequestWatcher) | undefined): void {
+    this.#watcher = watcher
     this.#machine.watcher = watcher
     this.#rootComplex.watcher = watcher
   }
@@ -142,6 +153,7 @@ export class Platform {
       ioApic: this.ioApic.save(),
       ...(this.#eventTimer && { eventTimer: this.#eventTimer.save() }),
       ports: this.#ports.save(),
+      network: this.network.save(),
     }
   }
 
@@ -158,6 +170,7 @@ export class Platform {
       ioApic: Saved
       eventTimer?: Saved
       ports: Saved
+      network: Saved
     }
     assert(
       state.units.length === this.units.length && state.processors.length === this.processors.length,
@@ -173,5 +186,6 @@ export class Platform {
     this.ioApic.load(state.ioApic)
     if (state.eventTimer !== undefined) this.#eventTimer?.load(state.eventTimer)
     this.#ports.load(state.ports)
+    this.network.load(state.network)
   }
 }

@@ -1,8 +1,18 @@
 export { isolationFacts } from './isolation/facts.ts'
+export { type FrameCosts, type FrameTrace, type FrameTraceStep, followFrame } from './network/frame-trace.ts'
+export type { RecordedFrame, WireRecord, Wires } from './network/wires.ts'
 export type { DmaPart, DmaReport, InterruptJourney, InterruptReport } from './reports.ts'
 export { DmaSanitizer } from './sanitizer/dma-sanitizer.ts'
 export { DEFECTS, type DefectKind, type Finding, type HistoryEntry } from './sanitizer/findings.ts'
 export { type PowerAction, SimulatedPlatform, type SimulatedPlatformOptions } from './simulated-platform.ts'
+export {
+  DISK_MODELS,
+  type DiskModel,
+  FileStore,
+  type Transfer,
+  type VmDisk,
+  VmDisks,
+} from './storage/index.ts'
 export {
   type ComparisonOptions,
   compareTechniques,

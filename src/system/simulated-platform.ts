@@ -12,14 +12,16 @@ import { Engine, type Software, within } from '../engine/index.ts'
 import { describeReport, runFirmware } from '../firmware/index.ts'
 import { guestKernel } from '../guest/index.ts'
 import { HostKernel } from '../host/index.ts'
-import { Hypervisor } from '../hypervisor/index.ts'
+import { Hypervisor, Networking } from '../hypervisor/index.ts'
 import type { PcieFunction } from '../pcie/index.ts'
 import { Platform, type Topology } from '../platform/index.ts'
 import type { Operation, Word64 } from '../vmx/formats/operations.ts'
 import { VMCS, type VmcsFieldName } from '../vmx/formats/vmcs.ts'
 import { bootVfs } from './boot-vfs.ts'
+import { Wires } from './network/wires.ts'
 import { type DmaReport, dmaPart, type InterruptJourney, type InterruptReport } from './reports.ts'
 import { DmaSanitizer } from './sanitizer/dma-sanitizer.ts'
+import { VmDisks } from './storage/vm-disks.ts'
 
 export interface SimulatedPlatformOptions {
   readonly id: string
@@ -45,8 +47,12 @@ export class SimulatedPlatform {
   readonly random: Random
   /** The hardware: for inspection and stimulus. */
   readonly hardware: Platform
+  /** The outside ends of its network ports. */
+  readonly wires: Wires
   #host: HostKernel | undefined
   #hypervisor: Hypervisor | undefined
+  #networking: Networking | undefined
+  #disks: VmDisks | undefined
   #sanitizer: DmaSanitizer | undefined
 
   private constructor(
@@ -62,6 +68,7 @@ export class SimulatedPlatform {
     this.engine = engine
     this.random = new Random(seed)
     this.hardware = hardware
+    this.wires = new Wires(engine, fn => hardware.network.portOf(fn))
   }
 
   /** Builds the machine of a topology and powers it on: firmware, host kernel and hypervisor come up. */
@@ -88,6 +95,18 @@ export class SimulatedPlatform {
     return this.#hypervisor
   }
 
+  /** Virtual switches and network devices of this boot. Throws `poweredOff`. */
+  get networking(): Networking {
+    if (this.#networking === undefined) throw this.#poweredOff()
+    return this.#networking
+  }
+
+  /** Disks of virtual machines of this boot. Throws `poweredOff`. */
+  get disks(): VmDisks {
+    if (this.#disks === undefined) throw this.#poweredOff()
+    return this.#disks
+  }
+
   #poweredOff(): NorthbridgeError {
     return new NorthbridgeError('poweredOff', `platform ${this.name} is powered off`)
   }
@@ -105,6 +124,8 @@ export class SimulatedPlatform {
     if (this.powered) this.sanitize(false)
     this.#host = undefined
     this.#hypervisor = undefined
+    this.#networking = undefined
+    this.#disks = undefined
     if (action === 'on') this.hardware.powerOn()
     else if (action === 'off') return this.hardware.powerOff()
     else this.hardware.reset()
@@ -127,6 +148,9 @@ export class SimulatedPlatform {
     yield* host.boot()
     this.#host = host
     this.#hypervisor = new Hypervisor(port, host, this.engine, guestKernel)
+    this.#networking = new Networking(host, this.#hypervisor, this.engine)
+    const functionAt = (address: string): PcieFunction => this.functionAt(address)
+    this.#disks = new VmDisks({ host, hypervisor: this.#hypervisor, port, functionAt })
   }
 
   #unitNames(): Map<number, string> {
@@ -275,6 +299,8 @@ export class SimulatedPlatform {
       hardware: this.hardware.save(),
       host: this.#host?.save(),
       hypervisor: this.#hypervisor?.save(),
+      networking: this.#networking?.save(),
+      disks: this.#disks?.save(),
     }
   }
 

@@ -1,0 +1,15 @@
+/** The drivers that every guest kernel has. */
+import type { DriverEntry } from './driver.ts'
+import { guestKernelWith } from './kernel.ts'
+import { e1000 } from './net/e1000.ts'
+import { igb } from './net/igb.ts'
+import { igbvf } from './net/igbvf.ts'
+import { virtioNet } from './net/virtio-net.ts'
+import { ahci } from './storage/ahci.ts'
+import { nvme } from './storage/nvme.ts'
+import { virtioBlock } from './storage/virtio-block.ts'
+
+export const DRIVERS: readonly DriverEntry[] = [e1000, igb, igbvf, virtioNet, virtioBlock, nvme, ahci]
+
+/** What a virtual machine runs. */
+export const guestKernel = guestKernelWith(DRIVERS)

@@ -1,0 +1,40 @@
+/** Drivers of the guest kernel: what they are given, and what the kernel calls in them. */
+import type { Saved } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
+import type { GuestAccess } from './guest-access.ts'
+import type { GuestDevice } from './pci-driver.ts'
+
+/** What a driver has of its function and its machine. */
+export interface DriverContext {
+  readonly device: GuestDevice
+  readonly access: GuestAccess
+  /** A dword of configuration space; `offset` is rounded down to one. */
+  readConfig(offset: number): Software<number>
+  /** Zeroed guest memory for rings and buffers, aligned to a page. Throws `outOfMemory`. */
+  allocate(bytes: number): Software<number>
+}
+
+export interface DriverOptions {
+  /** Entries of each ring; default: the driver's own. */
+  readonly ringEntries?: number
+  /** Of a network function that was given none: its MAC address. */
+  readonly mac?: Uint8Array
+}
+
+export interface GuestDriver {
+  readonly name: string
+  /** Message `index` of its function has arrived. Runs in the handler, before the EOI. */
+  interrupt(index: number): Software
+  /** Lets go of the function, which may be gone. */
+  stop(): Software
+  save(): Saved
+}
+
+/** A row of the kernel's table of drivers. */
+export interface DriverEntry {
+  readonly name: string
+  /** Vendor and device ids. */
+  readonly ids: readonly (readonly [vendor: number, device: number])[]
+  /** Brings the function up. */
+  start(context: DriverContext, options: DriverOptions): Software<GuestDriver>
+}

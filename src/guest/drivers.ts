@@ -1,0 +1,106 @@
+/** The drivers that a guest kernel has started, by the slot of their function, and the memory that they share out. */
+import { NorthbridgeError, type Saved } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
+import type { ConfigAccess } from './config-access.ts'
+import type { DriverEntry, DriverOptions, GuestDriver } from './driver.ts'
+import type { GuestAccess } from './guest-access.ts'
+import type { GuestDevice } from './pci-driver.ts'
+import { AddressWindow } from './resources.ts'
+
+/** Guest memory for rings and buffers: every machine has it, whatever its size. */
+export const DRIVER_MEMORY = { base: 0x10_0000, size: 0x10_0000 } as const
+const PAGE = 4096
+
+interface Started {
+  readonly device: GuestDevice
+  readonly driver: GuestDriver
+  /** Addresses of memory taken. */
+  readonly memory: readonly number[]
+}
+
+export class Drivers {
+  readonly #access: GuestAccess
+  readonly #config: ConfigAccess
+  readonly #table: readonly DriverEntry[]
+  readonly #memory = new AddressWindow(DRIVER_MEMORY)
+  #started: readonly Started[] = []
+
+  constructor(access: GuestAccess, config: ConfigAccess, table: readonly DriverEntry[]) {
+    this.#access = access
+    this.#config = config
+    this.#table = table
+  }
+
+  /** The driver of the function in a slot, if one was started. */
+  of(slot: number): GuestDriver | undefined {
+    return this.#started.find(({ device }) => device.slot === slot)?.driver
+  }
+
+  /** Starts the driver of a function. Throws `notFound`, `alreadyDone`, `outOfMemory`, and what the driver throws. */
+  *start(device: GuestDevice, options: DriverOptions): Software<GuestDriver> {
+    if (this.of(device.slot) !== undefined) {
+      throw new NorthbridgeError('alreadyDone', `slot ${device.slot} has its driver already`)
+    }
+    const entry = this.#table.find(({ ids }) =>
+      ids.some(([vendor, id]) => vendor === device.vendorId && id === device.deviceId),
+    )
+    if (entry === undefined) {
+      throw new NorthbridgeError(
+        'notFound',
+        `the guest has no driver for the function in slot ${device.slot}`,
+      )
+    }
+    const taken: number[] = []
+    const allocate = (bytes: number): Software<number> => this.#allocate(bytes, taken)
+    const readConfig = (offset: number): Software<number> => this.#config.read(device.slot, offset & 0xfc)
+    try {
+      const driver = yield* entry.start({ device, access: this.#access, readConfig, allocate }, options)
+      this.#started = [...this.#started, { device, driver, memory: taken }]
+      return driver
+    } catch (error) {
+      for (const address of taken) this.#memory.free(address)
+      throw error
+    }
+  }
+
+  *#allocate(bytes: number, taken: number[]): Software<number> {
+    // The window hands out powers of two, aligned to themselves.
+    const size = Math.max(PAGE, 2 ** Math.ceil(Math.log2(bytes)))
+    const address = this.#memory.allocate(size)
+    if (address === undefined) {
+      throw new NorthbridgeError('outOfMemory', `the guest’s drivers have no ${bytes} bytes left`)
+    }
+    taken.push(address)
+    yield* this.#access.zero(address, size)
+    return address
+  }
+
+  *stop(slot: number): Software {
+    const found = this.#started.find(({ device }) => device.slot === slot)
+    if (found === undefined) return
+    yield* found.driver.stop()
+    for (const address of found.memory) this.#memory.free(address)
+    this.#started = this.#started.filter(one => one !== found)
+  }
+
+  /** Hands a vector to the driver whose it is. */
+  *interrupt(vector: number): Software {
+    for (const { device, driver } of this.#started) {
+      const index = vector - device.firstVector
+      if (index >= 0 && index < device.vectors) yield* driver.interrupt(index)
+    }
+  }
+
+  save(): Saved {
+    return {
+      version: 1,
+      memory: this.#memory.save(),
+      drivers: this.#started.map(({ device, driver, memory }) => ({
+        slot: device.slot,
+        name: driver.name,
+        memory: [...memory],
+        driver: driver.save(),
+      })),
+    }
+  }
+}

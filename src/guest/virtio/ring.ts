@@ -1,0 +1,45 @@
+/** A virtqueue as the driver uses it, whatever its layout. */
+import type { Saved } from '../../core/index.ts'
+import type { Software } from '../../engine/index.ts'
+
+/** A piece of a buffer. */
+export interface Segment {
+  /** Guest-physical. */
+  readonly address: number
+  readonly length: number
+  /** The device writes it. */
+  readonly write: boolean
+}
+
+/** A buffer that came back. */
+export interface UsedBuffer {
+  readonly id: number
+  /** Bytes that the device says it wrote. */
+  readonly written: number
+}
+
+export interface RingOptions {
+  readonly size: number
+  readonly eventIndex: boolean
+  /** Put chains of several segments into a table of their own. */
+  readonly indirect: boolean
+}
+
+export interface DriverRing {
+  readonly size: number
+  /** Where the device finds its parts. */
+  readonly descriptors: number
+  readonly driver: number
+  readonly device: number
+  /** Descriptors that are free. */
+  readonly free: number
+  /** Makes a buffer available: readable segments first. Returns its id, or -1 if there is no room for it. */
+  add(segments: readonly Segment[]): Software<number>
+  /** Whether the device wants to be told of what was added since the last call. */
+  needsNotification(): Software<boolean>
+  /** Takes a buffer that the device is done with. */
+  reap(): Software<UsedBuffer | undefined>
+  /** Asks for an interrupt with the next used buffer, or for none. */
+  interrupts(wanted: boolean): Software
+  save(): Saved
+}

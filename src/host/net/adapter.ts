@@ -1,0 +1,74 @@
+/** A network adapter in the hands of its driver, as the rest of the host sees it. */
+import type { Saved } from '../../core/index.ts'
+import type { Software } from '../../engine/index.ts'
+import type { Frame } from '../../net/formats/index.ts'
+
+export interface AdapterCounters {
+  readonly sent: number
+  readonly received: number
+  /** Frames that found the transmit ring full, or no link. */
+  readonly refused: number
+  readonly interrupts: number
+}
+
+/** How an administrator has set up a virtual function (`ip link set … vf`). */
+export interface VirtualFunctionSettings {
+  /** Six bytes; undefined: the virtual function chooses for itself. */
+  readonly mac?: Uint8Array
+  /** Port VLAN: inserted and stripped behind the virtual function's back. 0: none. */
+  readonly vlan: number
+  readonly spoofCheck: boolean
+  readonly trusted: boolean
+  /** Mb/s; 0: no limit. */
+  readonly maximumRate: number
+}
+
+/** What the virtual function's driver has made of itself. */
+export interface VirtualFunctionState extends VirtualFunctionSettings {
+  /** Whether it has said that it is there, since it was reset last. */
+  readonly clearToSend: boolean
+  /** The address that it uses now. */
+  readonly inUse: Uint8Array
+  /** VLANs that it asked for. */
+  readonly vlans: readonly number[]
+  readonly multicastHashes: number
+  readonly promiscuous: 'none' | 'multicast' | 'unicast'
+  /** Frames of it that the hardware dropped because they lied about their source. */
+  readonly spoofed: number
+}
+
+/** Frames for one virtual machine, sorted out by the hardware: a pool of queues with addresses of its own. */
+export interface AdapterPool {
+  readonly pool: number
+  send(frame: Frame): boolean
+  /** Called, in the interrupt handler, with each frame that was sorted into the pool. */
+  receiver: ((frame: Frame) => void) | undefined
+  /** Messages that the pool has caused. */
+  readonly interrupts: number
+}
+
+export interface NetworkAdapter {
+  /** Of the function. */
+  readonly address: string
+  readonly driver: string
+  readonly mac: Uint8Array
+  readonly carrier: boolean
+  readonly speedMbps: number
+  readonly counters: AdapterCounters
+  /** Called, in the interrupt handler, with each frame that arrives for the host. */
+  receiver: ((frame: Frame) => void) | undefined
+  /** Called when the link came or went. */
+  linkChanged: (() => void) | undefined
+  /** Hears everything that arrives, whoever it is addressed to. */
+  setPromiscuous(on: boolean): void
+  send(frame: Frame): boolean
+  /** Throws `outOfResources`. */
+  openPool(mac: Uint8Array, vlan?: number): Software<AdapterPool>
+  closePool(pool: AdapterPool): Software
+  readonly virtualFunctions: readonly VirtualFunctionState[]
+  /** Throws `notFound`, `invalidArgument`. */
+  configureVirtualFunction(index: number, settings: Partial<VirtualFunctionSettings>): void
+  /** Stops the adapter: no frame and no interrupt comes from it any more. */
+  close(): Software
+  save(): Saved
+}

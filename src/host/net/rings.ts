@@ -1,0 +1,175 @@
+/** Rings of advanced descriptors in memory that driver and adapter share; the layouts are those of the 82576 and 82599. */
+import { PAGE_SIZE, type Saved } from '../../core/index.ts'
+import {
+  DESCRIPTOR_SIZE,
+  RX_LENGTH,
+  RX_STATUS,
+  TX_COMMAND,
+  TX_DATA,
+  TX_DONE,
+  TX_TYPE,
+} from '../../devices/formats/nic/descriptors.ts'
+import { inField } from '../../devices/formats/nic/register.ts'
+import type { Software } from '../../engine/index.ts'
+import { Frame } from '../../net/formats/index.ts'
+import type { DeviceAccess } from '../device-access.ts'
+import type { DmaBuffer } from '../types.ts'
+
+/** Bytes of a buffer: a frame of the standard size fits into one. */
+export const BUFFER_SIZE = 2048
+const BUFFERS_PER_PAGE = PAGE_SIZE / BUFFER_SIZE
+const TWO_32 = 2 ** 32
+
+abstract class Ring {
+  readonly entries: number
+  protected readonly access: DeviceAccess
+  protected readonly descriptors: DmaBuffer
+  protected readonly buffers: DmaBuffer
+
+  constructor(access: DeviceAccess, entries: number, descriptors: DmaBuffer, buffers: DmaBuffer) {
+    this.access = access
+    this.entries = entries
+    this.descriptors = descriptors
+    this.buffers = buffers
+  }
+
+  /** Where the adapter finds the ring. */
+  get address(): number {
+    return this.descriptors.address
+  }
+
+  /** Bytes of the ring. */
+  get size(): number {
+    return this.entries * DESCRIPTOR_SIZE
+  }
+
+  *free(): Software {
+    yield* this.access.free(this.descriptors)
+    yield* this.access.free(this.buffers)
+  }
+
+  protected bufferAddress(index: number): number {
+    return this.buffers.address + index * BUFFER_SIZE
+  }
+
+  protected readWord(index: number, word: number): number {
+    return this.access.readDword(this.descriptors, index * DESCRIPTOR_SIZE + 4 * word)
+  }
+
+  protected writeWords(index: number, low: number, high: number, third: number, fourth: number): void {
+    const at = index * DESCRIPTOR_SIZE
+    this.access.writeDword(this.descriptors, at, low)
+    this.access.writeDword(this.descriptors, at + 4, high)
+    this.access.writeDword(this.descriptors, at + 8, third)
+    this.access.writeDword(this.descriptors, at + 12, fourth)
+  }
+}
+
+/** Memory for a ring and its buffers. Throws `outOfMemory`, `outOfResources`, having kept nothing. */
+function* memoryFor(access: DeviceAccess, entries: number): Software<readonly [DmaBuffer, DmaBuffer]> {
+  const descriptors = yield* access.allocate(Math.ceil((entries * DESCRIPTOR_SIZE) / PAGE_SIZE))
+  try {
+    return [descriptors, yield* access.allocate(entries / BUFFERS_PER_PAGE)]
+  } catch (error) {
+    yield* access.free(descriptors)
+    throw error
+  }
+}
+
+export class ReceiveRing extends Ring {
+  /** Next descriptor that the adapter will have written. */
+  #next = 0
+  /** The frame that is taken out; what came before its end of packet. */
+  readonly #frame = new Frame()
+
+  static *make(access: DeviceAccess, entries: number): Software<ReceiveRing> {
+    return new ReceiveRing(access, entries, ...(yield* memoryFor(access, entries)))
+  }
+
+  /** Gives every buffer but one to the adapter; returns the tail. */
+  fill(): number {
+    this.#next = 0
+    this.#frame.length = 0
+    for (let index = 0; index < this.entries; index++) this.#post(index)
+    return this.entries - 1
+  }
+
+  #post(index: number): void {
+    const address = this.bufferAddress(index)
+    this.writeWords(index, address % TWO_32, Math.floor(address / TWO_32), 0, 0)
+  }
+
+  /** Takes out every frame that has arrived. Returns the new tail; -1 if there was none. */
+  poll(each: (frame: Frame) => void): number {
+    const first = this.#next
+    for (let taken = 0; taken < this.entries; taken++) {
+      const status = this.readWord(this.#next, 2)
+      if ((status & RX_STATUS.DD) === 0) break
+      this.#take(this.#next, status, each)
+      this.#post(this.#next)
+      this.#next = (this.#next + 1) % this.entries
+    }
+    return this.#next === first ? -1 : (this.#next + this.entries - 1) % this.entries
+  }
+
+  #take(index: number, status: number, each: (frame: Frame) => void): void {
+    const frame = this.#frame
+    const length = this.readWord(index, 3) & RX_LENGTH.PKT_LEN
+    const room = Math.min(length, frame.bytes.length - frame.length)
+    this.access.read(this.buffers, index * BUFFER_SIZE, frame.bytes, frame.length, room)
+    frame.length += room
+    if ((status & RX_STATUS.EOP) === 0) return
+    frame.damaged = false
+    each(frame)
+    frame.length = 0
+  }
+
+  save(): Saved {
+    return { address: this.address, entries: this.entries, next: this.#next, partial: this.#frame.toBytes() }
+  }
+}
+
+export class TransmitRing extends Ring {
+  /** Next descriptor to fill, and to take back. */
+  #next = 0
+  #clean = 0
+
+  static *make(access: DeviceAccess, entries: number): Software<TransmitRing> {
+    return new TransmitRing(access, entries, ...(yield* memoryFor(access, entries)))
+  }
+
+  restart(): void {
+    this.#next = 0
+    this.#clean = 0
+  }
+
+  /** Puts a frame into the ring. Returns the new tail; -1 if the ring is full or the frame too long for a buffer. */
+  put(frame: Frame): number {
+    this.reclaim()
+    const index = this.#next
+    if ((index + 1) % this.entries === this.#clean || frame.length > BUFFER_SIZE) return -1
+    const address = this.bufferAddress(index)
+    this.access.write(this.buffers, index * BUFFER_SIZE, frame.bytes, 0, frame.length)
+    const command = TX_COMMAND.EOP | TX_COMMAND.IFCS | TX_COMMAND.RS | TX_COMMAND.DEXT
+    this.writeWords(
+      index,
+      address % TWO_32,
+      Math.floor(address / TWO_32),
+      command | inField(TX_DATA.DTYP, TX_TYPE.data) | frame.length,
+      inField(TX_DATA.PAYLEN, frame.length),
+    )
+    this.#next = (index + 1) % this.entries
+    return this.#next
+  }
+
+  /** Takes back the descriptors that the adapter is done with. */
+  reclaim(): void {
+    while (this.#clean !== this.#next && (this.readWord(this.#clean, 3) & TX_DONE) !== 0) {
+      this.#clean = (this.#clean + 1) % this.entries
+    }
+  }
+
+  save(): Saved {
+    return { address: this.address, entries: this.entries, next: this.#next, clean: this.#clean }
+  }
+}

@@ -1,0 +1,1 @@
+export { NvmeDriver, type NvmeDriverOptions, type NvmeNamespace } from './nvme-driver.ts'

@@ -1,0 +1,5 @@
+export { AhciController } from './ahci.ts'
+export { type BlockBackend, DiskCounters } from './backend.ts'
+export { MemoryBackend } from './memory-backend.ts'
+export { NvmeBackend } from './nvme-backend.ts'
+export { VirtioBlock, type VirtioBlockOptions } from './virtio-block.ts'

@@ -1,0 +1,87 @@
+/** A buffer that the driver made available: readable segments first, then writable ones. One reused record a queue. */
+
+import type { DevicePort } from '../emulated-device.ts'
+import { DESCRIPTOR_FLAG } from '../formats/virtio.ts'
+
+export class Chain {
+  /** What the driver knows it by, and how many places of a packed ring it takes. */
+  id = 0
+  descriptors = 0
+  readable = 0
+  segments = 0
+  /** Bytes of each kind. */
+  readableBytes = 0
+  writableBytes = 0
+  readonly #addresses: Float64Array
+  readonly #lengths: Float64Array
+
+  constructor(most: number) {
+    this.#addresses = new Float64Array(most)
+    this.#lengths = new Float64Array(most)
+  }
+
+  begin(id: number): void {
+    this.id = id
+    this.descriptors = 0
+    this.readable = 0
+    this.segments = 0
+    this.readableBytes = 0
+    this.writableBytes = 0
+  }
+
+  /** False: too many segments, or a readable one behind a writable one. */
+  add(address: number, length: number, flags: number): boolean {
+    if (this.segments === this.#addresses.length) return false
+    const writable = (flags & DESCRIPTOR_FLAG.write) !== 0
+    if (!writable && this.readable < this.segments) return false
+    this.#addresses[this.segments] = address
+    this.#lengths[this.segments] = length
+    this.segments++
+    if (writable) this.writableBytes += length
+    else {
+      this.readable++
+      this.readableBytes += length
+    }
+    return true
+  }
+
+  /** Copies bytes `from` to `from + length` of the readable part. False: they are not there, or no memory. */
+  read(port: DevicePort, from: number, target: Uint8Array, start: number, length: number): boolean {
+    return this.#copy(port, false, 0, this.readable, from, target, start, length)
+  }
+
+  /** The same into the writable part. */
+  write(port: DevicePort, from: number, source: Uint8Array, start: number, length: number): boolean {
+    return this.#copy(port, true, this.readable, this.segments, from, source, start, length)
+  }
+
+  #copy(
+    port: DevicePort,
+    write: boolean,
+    first: number,
+    end: number,
+    from: number,
+    data: Uint8Array,
+    start: number,
+    length: number,
+  ): boolean {
+    let skip = from
+    let done = 0
+    for (let i = first; i < end && done < length; i++) {
+      const size = this.#lengths[i]!
+      if (skip >= size) {
+        skip -= size
+        continue
+      }
+      const part = Math.min(size - skip, length - done)
+      const address = this.#addresses[i]! + skip
+      const copied = write
+        ? port.write(address, data, start + done, part)
+        : port.read(address, data, start + done, part)
+      if (!copied) return false
+      done += part
+      skip = 0
+    }
+    return done === length
+  }
+}

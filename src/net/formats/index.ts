@@ -1,0 +1,5 @@
+export * from './checksum.ts'
+export * from './frame.ts'
+export * from './headers.ts'
+export * from './internet.ts'
+export * from './mac-address.ts'

@@ -1,0 +1,2 @@
+export { FileStore } from './file-store.ts'
+export { DISK_MODELS, type DiskModel, type Transfer, type VmDisk, VmDisks } from './vm-disks.ts'

@@ -1,0 +1,213 @@
+/** Disks of virtual machines: opened under each model, refused with nothing changed, and gone with what they stood on. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import type { NvmeSubsystem } from '../../src/devices/nvme/index.ts'
+import type { Software } from '../../src/engine/index.ts'
+import type { BlockDriver, GuestKernel } from '../../src/guest/index.ts'
+import { parseTopology } from '../../src/platform/index.ts'
+import { DISK_MODELS, type DiskModel, FileStore, SimulatedPlatform } from '../../src/system/index.ts'
+
+const PF = '0000:01:00.0'
+const OTHER = '0000:02:00.0'
+const VF = '0000:01:00.1'
+const document = JSON.parse(
+  readFileSync(join(import.meta.dirname, '../../topologies/nvme-sriov.json'), 'utf8'),
+)
+const sector = (seed: number): Uint8Array => Uint8Array.from({ length: 512 }, (_, i) => (i + seed) & 0xff)
+
+class World {
+  readonly platform: SimulatedPlatform
+
+  constructor() {
+    this.platform = this.run(SimulatedPlatform.create(parseTopology(document), { id: 'p', name: 'p' }))
+    this.run(this.platform.hypervisor.createVm({ name: 'guest', vcpus: 1, memoryMiB: 16 }))
+  }
+
+  run<Result>(software: Software<Result>): Result {
+    for (;;) {
+      const step = software.next()
+      if (step.done) return step.value
+      while (step.value !== undefined && !step.value()) expect(this.platform.engine.advance()).toBe(true)
+    }
+  }
+
+  open(model: DiskModel, address?: string) {
+    return this.run(
+      this.platform.disks.open({ vm: 'guest', model, ...(address !== undefined && { function: address }) }),
+    )
+  }
+
+  write(at: number, data: Uint8Array) {
+    return this.run(this.platform.disks.write('guest', at, data))
+  }
+
+  read(at: number, count = 1) {
+    return this.run(this.platform.disks.read('guest', at, count))
+  }
+
+  close(): void {
+    this.run(this.platform.disks.close('guest'))
+  }
+}
+
+describe('a namespace', () => {
+  it('keeps what was written under one model for the next', () => {
+    const world = new World()
+    const on: Record<DiskModel, string> = {
+      emulation: PF,
+      paravirtual: PF,
+      virtualFunction: VF,
+      direct: OTHER,
+    }
+    for (const [i, model] of DISK_MODELS.entries()) {
+      if (model === 'direct') world.run(world.platform.host.setNumVfs(OTHER, 0))
+      expect(world.open(model, on[model])).toMatchObject({ model, sectors: 2 ** 21 })
+      // What the model before has left there, except on the other controller.
+      if (i > 0 && model !== 'direct') expect(world.read(100 + i - 1).data).toEqual(sector(i - 1))
+      expect(world.write(100 + i, sector(i)).ok).toBe(true)
+      expect(world.read(100 + i).data).toEqual(sector(i))
+      world.close()
+    }
+  })
+
+  it('is the same in a saved machine', () => {
+    const world = new World()
+    world.open('virtualFunction', VF)
+    world.write(5, sector(1))
+    const { hardware } = world.platform
+    const saved = structuredClone(hardware.save())
+    world.write(5, sector(2))
+    hardware.load(saved)
+    expect(hardware.save()).toEqual(saved)
+    const { namespaces } = world.platform.functionAt(PF).model as NvmeSubsystem
+    const found = new Uint8Array(512)
+    namespaces[0]!.store.read(5 * 512, found, 0, 512)
+    expect(found).toEqual(sector(1))
+  })
+})
+
+describe('what is refused', () => {
+  it.each<[string, DiskModel, string | undefined, string]>([
+    ['a virtual function without a function', 'virtualFunction', undefined, 'invalidArgument'],
+    ['a port as a controller', 'emulation', '0000:00:01.0', 'invalidArgument'],
+    ['a function that there is not', 'emulation', '0000:1f:00.0', 'notFound'],
+    ['a physical function as a virtual one', 'virtualFunction', OTHER, 'invalidArgument'],
+    ['a virtual function as a whole device', 'direct', VF, 'invalidArgument'],
+  ])('%s changes nothing', (_, model, address, code) => {
+    const world = new World()
+    const before = world.platform.stateHash()
+    expect(() => world.open(model, address)).toThrowError(expect.objectContaining({ code }))
+    expect(world.platform.stateHash()).toBe(before)
+  })
+
+  it('a second disk, transfers beyond the buffer, and parts of sectors', () => {
+    const world = new World()
+    world.open('paravirtual')
+    const refused = (work: () => unknown, code: string): void =>
+      expect(work).toThrowError(expect.objectContaining({ code }))
+    refused(() => world.open('emulation'), 'alreadyDone')
+    refused(() => world.read(0, 129), 'invalidArgument')
+    refused(() => world.write(0, new Uint8Array(100)), 'invalidArgument')
+  })
+
+  it('a controller for direct assignment that serves disks already', () => {
+    const world = new World()
+    world.run(world.platform.host.setNumVfs(PF, 0))
+    world.open('paravirtual', PF)
+    world.run(world.platform.hypervisor.createVm({ name: 'other', vcpus: 1, memoryMiB: 16 }))
+    const open = world.platform.disks.open({ vm: 'other', model: 'direct', function: PF })
+    expect(() => world.run(open)).toThrowError(expect.objectContaining({ code: 'functionInUse' }))
+  })
+})
+
+describe('a disk whose ground goes away', () => {
+  it('fails when its controller is reset, and comes back when it is opened anew', () => {
+    const world = new World()
+    world.open('paravirtual', PF)
+    expect(world.write(1, sector(3)).ok).toBe(true)
+    world.run(world.platform.host.reset(PF))
+    expect(world.read(1).ok).toBe(false)
+    world.close()
+    world.open('paravirtual', PF)
+    expect(world.read(1).data).toEqual(sector(3))
+  })
+
+  it('fails when the host’s driver is unbound, and writes into nobody’s memory', () => {
+    const world = new World()
+    world.open('emulation', PF)
+    world.run(world.platform.host.bind(PF, null))
+    const { memory } = world.platform.host
+    const free = memory.freePages
+    expect(world.read(1).ok).toBe(false)
+    expect(world.write(1, sector(3)).ok).toBe(false)
+    world.close()
+    expect(memory.freePages).toBe(free)
+  })
+
+  it('gives back the host’s memory', () => {
+    const world = new World()
+    const { memory } = world.platform.host
+    const free = memory.freePages
+    world.open('paravirtual')
+    world.write(0, sector(1))
+    expect(memory.freePages).toBe(free - 1)
+    world.close()
+    expect(memory.freePages).toBe(free)
+  })
+})
+
+describe('a request outside the guest’s memory', () => {
+  it('by a virtual function is recorded by its remapping unit', () => {
+    const world = new World()
+    world.open('virtualFunction', VF)
+    const run = world.platform.hypervisor.runGuest('guest', 0, software => {
+      const driver = (software as unknown as GuestKernel).driver(1) as BlockDriver
+      return driver.transfer(false, 0, 1, 0x7000_0000)
+    })
+    expect(world.run(run).result).toBe(false)
+    const records = world.platform.hardware.units.flatMap(unit => unit.faultRecords())
+    expect(records).toEqual([
+      expect.objectContaining({ source: '01:00.1', address: '0x70000000', reason: '0x05' }),
+    ])
+  })
+})
+
+describe('a namespace on a file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'blocks-'))
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it('is the file’s bytes', () => {
+    const path = join(folder, 'disk')
+    const world = new World()
+    const store = new FileStore(path, 2 ** 20)
+    const subsystem = world.platform.functionAt(PF).model as NvmeSubsystem
+    subsystem.replaceStore(1, store)
+    expect(world.open('paravirtual', PF).sectors).toBe(2048)
+    expect(world.write(2, sector(9)).ok).toBe(true)
+    expect(world.read(2).data).toEqual(sector(9))
+    expect(new Uint8Array(readFileSync(path).subarray(1024, 1536))).toEqual(sector(9))
+    store.close()
+    expect(world.read(2).ok).toBe(false)
+  })
+
+  it('keeps what was there, and refuses sizes that are no pages', () => {
+    const path = join(folder, 'kept')
+    const first = new FileStore(path, 8192)
+    first.write(4096, sector(7), 0, 512)
+    first.close()
+    const again = new FileStore(path, 8192)
+    const found = new Uint8Array(512)
+    expect(again.read(4096, found, 0, 512)).toBe(true)
+    expect(found).toEqual(sector(7))
+    expect(again.discard(4096, 512)).toBe(true)
+    again.read(4096, found, 0, 512)
+    expect(found).toEqual(new Uint8Array(512))
+    again.close()
+    expect(() => new FileStore(path, 1000)).toThrowError(expect.objectContaining({ code: 'invalidArgument' }))
+    expect(() => new FileStore(folder, 4096)).toThrowError(
+      expect.objectContaining({ code: 'invalidArgument' }),
+    )
+  })
+})
