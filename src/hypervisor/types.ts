@@ -217,6 +217,8 @@ export interface GuestSoftware {
    */
   interrupt(vector: number, interruptFlag: boolean): Software
   save(): Saved
+  /** Goes on from what {@link save} returned, without {@link start}. */
+  load(saved: Saved): void
 }
 
 /** The port that a virtual processor offers to the software on it. */

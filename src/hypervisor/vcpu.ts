@@ -2,7 +2,7 @@
  * A virtual processor: its VMCS, virtual APIC and software, and the loop that enters the guest, injects what is
  * pending, and answers VM exits ("VM Entries", "Event Injection", "VM Exits").
  */
-import { assert, hex, type Saved } from '../core/index.ts'
+import { assert, hex } from '../core/index.ts'
 import { pause, type Software, type TraceKind } from '../engine/index.ts'
 import { ENTRY_FAILURE } from '../vmx/formats/exit-reasons.ts'
 import { RFLAGS } from '../vmx/formats/msrs.ts'
@@ -24,16 +24,14 @@ import {
   type VcpuView,
 } from './types.ts'
 import { VcpuCounters } from './vcpu-counters.ts'
-import type { VcpuOptions } from './vcpu-options.ts'
-import { VcpuTrace } from './vcpu-trace.ts'
+import type { SavedVcpu, VcpuOptions } from './vcpu-options.ts'
+import { apicView, VcpuTrace } from './vcpu-trace.ts'
 import type { VirtualApic } from './virtual-apic.ts'
 import type { VirtualizedInterrupts } from './virtualized-interrupts.ts'
 import type { Vmcs } from './vmcs.ts'
 
 /** Operations of a stream between pauses. */
 const SLICE = 128
-/** Any operation will do where only the event before it is of interest. */
-const NEXT: Operation = { op: 'pause' }
 
 export class Vcpu implements VcpuPort {
   readonly number: number
@@ -157,7 +155,8 @@ export class Vcpu implements VcpuPort {
     yield* this.#enter()
     if (state === 'running') return act()
     this.#board.reschedule(this.processor.number)
-    const { outcome } = this.processor.port.execute(NEXT)
+    // Any operation will do: only the event before it is of interest.
+    const { outcome } = this.processor.port.execute({ op: 'pause' })
     assert(outcome === 'vmExit', 'a message of the host ends the guest’s turn')
     yield* this.#exit(undefined)
     this.#tell('interrupt', 'is preempted: notifications are suppressed', { step: 'preempted' })
@@ -329,14 +328,10 @@ export class Vcpu implements VcpuPort {
 
   /** Moves RIP past an emulated instruction, which ends what it was blocked by. */
   #skip(): void {
-    const length = this.#vmcs.read(VMCS.exitInstructionLength)
-    const [low, high] = this.#vmcs.read64(VMCS.guestRip)
-    const next = low + length
-    this.#vmcs.write(VMCS.guestRip, next, high + (next > 0xffff_ffff ? 1 : 0))
-    if ((this.#interruptibility & BLOCKING) !== 0) {
-      this.#interruptibility &= ~BLOCKING
-      this.#vmcs.write(VMCS.guestInterruptibilityState, this.#interruptibility)
-    }
+    this.#vmcs.skipInstruction()
+    if ((this.#interruptibility & BLOCKING) === 0) return
+    this.#interruptibility &= ~BLOCKING
+    this.#vmcs.write(VMCS.guestInterruptibilityState, this.#interruptibility)
   }
 
   #tell(kind: TraceKind, message: string, detail: Readonly<Record<string, unknown>>): void {
@@ -363,37 +358,48 @@ export class Vcpu implements VcpuPort {
   }
 
   view(): VcpuView {
-    const descriptor = this.#virtualized?.descriptor
     return {
       number: this.number,
       processor: this.processor.number,
       state: this.#running ? 'running' : 'halted',
       interruptsEnabled: this.interruptsEnabled,
-      pending: this.apic.pending,
-      inService: this.apic.inService,
-      taskPriority: this.apic.taskPriority,
-      processorPriority: this.apic.processorPriority,
+      ...apicView(this.apic),
       ...this.#counters.view(),
-      ...(descriptor && { notification: descriptor.view() }),
+      ...this.#virtualized?.view(),
       ...(this.#nested && { nested: { running: this.#inL2 ? 'l2' : 'l1', ...this.#nested.counters.view() } }),
     }
   }
 
-  save(): Saved {
+  save(): SavedVcpu {
     return {
-      version: 2,
+      version: 3,
       number: this.number,
       processor: this.processor.number,
-      vmcs: this.#vmcs01.page,
+      vmcs: this.#vmcs01.save(),
+      inGuest: this.#inGuest,
       running: this.#running,
       rflags: this.#rflags,
       interruptibility: this.#interruptibility,
-      windowExiting: this.#events.windowExiting,
+      events: this.#events.save(),
       counters: this.#counters.save(),
-      kicked: this.#virtualized?.kicked ?? false,
+      virtualized: this.#virtualized?.save() ?? null,
       apic: this.apic.save(),
       software: this.#software?.save() ?? null,
       nested: this.#nested?.save() ?? null,
     }
+  }
+
+  /** Goes on from a state with which its parts were made. */
+  load(saved: SavedVcpu, software: GuestSoftware): void {
+    this.#inGuest = saved.inGuest
+    this.#running = saved.running
+    this.#rflags = saved.rflags
+    this.#interruptibility = saved.interruptibility
+    this.#events.load(saved.events)
+    this.#counters.load(saved.counters)
+    if (saved.nested !== null) this.#nested!.counters.load(saved.nested.counters)
+    if (saved.software === null) return
+    software.load(saved.software)
+    this.#software = software
   }
 }

@@ -34,19 +34,34 @@ const EXECUTION_CONTROLS = {
   secondary: { field: VMCS.secondaryProcessorBasedControls, capability: MSR.IA32_VMX_PROCBASED_CTLS2 },
 } as const
 
+export type SavedVmcs = { readonly page: PageNumber; readonly launched: boolean }
+
 export class Vmcs {
   readonly page: PageNumber
   #processor: HostProcessor
   readonly #pages: HostPages
   #launched = false
 
-  /** Takes a page for a VMCS on a processor in VMX operation. Throws `outOfMemory`. */
-  constructor(processor: HostProcessor, pages: HostPages) {
+  /**
+   * Takes a page for a VMCS on a processor in VMX operation. Throws `outOfMemory`.
+   *
+   * @param saved a VMCS that is in memory, or in the processor, as it was
+   */
+  constructor(processor: HostProcessor, pages: HostPages, saved?: SavedVmcs) {
     this.#processor = processor
     this.#pages = pages
+    if (saved !== undefined) {
+      this.page = saved.page
+      this.#launched = saved.launched
+      return
+    }
     this.page = pages.allocate()
     processor.writeRevision(this.page)
     processor.clear(this.page)
+  }
+
+  save(): SavedVmcs {
+    return { page: this.page, launched: this.#launched }
   }
 
   free(): void {
@@ -76,6 +91,13 @@ export class Vmcs {
   write(field: number, low: number, high = 0): void {
     this.#processor.load(this.page)
     this.#processor.run({ op: 'vmwrite', field, value: [low >>> 0, high >>> 0] })
+  }
+
+  /** Moves RIP past the instruction that exited. */
+  skipInstruction(): void {
+    const [low, high] = this.read64(VMCS.guestRip)
+    const next = low + this.read(VMCS.exitInstructionLength)
+    this.write(VMCS.guestRip, next, high + (next > 0xffff_ffff ? 1 : 0))
   }
 
   /** The instruction that enters the guest, by launch state. */

@@ -30,7 +30,7 @@ export class L1Machine implements RowMachine {
     const ports: VcpuPort[] = []
     const silent = (port: VcpuPort): GuestSoftware => {
       ports.push(port)
-      return { *start() {}, *interrupt() {}, save: () => ({ version: 1 }) }
+      return { *start() {}, *interrupt() {}, save: () => ({ version: 1 }), load() {} }
     }
     this.parts = bareHost(1, () => silent)
     this.parts.run(

@@ -28,7 +28,7 @@ import { loadHostState } from './host-state.ts'
 import { loadArea, storeArea, type VirtualMsrs } from './msr-areas.ts'
 import { NestedCounters } from './nested-counters.ts'
 import { isVmcsMsr, readVmcsMsr, writeVmcsMsr } from './nested-msrs.ts'
-import { isVmxOperation, type NestedVmx } from './nested-vmx.ts'
+import { isVmxOperation, type NestedVmx, type SavedNestedVmx } from './nested-vmx.ts'
 import { belongsToL1 } from './routing.ts'
 import { merge, saveGuest, secondaryControls } from './vmcs02.ts'
 import type { Vmcs12 } from './vmcs12.ts'
@@ -54,6 +54,13 @@ type Overrides = Partial<Record<(typeof INFORMATION)[number], Word64>>
 
 /** L1 runs now, and finds the exit in its VMCS. */
 const TO_L1: Answer = { by: 'l1', result: guestResult('vmExit'), switched: true }
+
+export type SavedNested = {
+  readonly version: 1
+  /** What {@link NestedVmx} is made from. */
+  readonly vmx: SavedNestedVmx
+  readonly counters: Saved
+}
 
 export class NestedExits {
   readonly vmx: NestedVmx
@@ -318,7 +325,7 @@ export class NestedExits {
     setWindow(this.vmx.vmcs02, window || (own ?? false))
   }
 
-  save(): Saved {
+  save(): SavedNested {
     return { version: 1, vmx: this.vmx.save(), counters: this.counters.save() }
   }
 

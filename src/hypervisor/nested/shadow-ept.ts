@@ -10,6 +10,8 @@ import type { HostPages } from '../host-pages.ts'
 import type { HostProcessor } from '../host-processor.ts'
 import { eptPointer } from '../vmcs.ts'
 
+export type SavedShadow = { readonly root: PageNumber; readonly shadowed: PageNumber }
+
 export class ShadowEpt {
   readonly #ept01: ExtendedPageTable
   readonly #table: ExtendedPageTable
@@ -17,9 +19,14 @@ export class ShadowEpt {
   #shadowed: PageNumber = -1
 
   /** Throws `outOfMemory`. */
-  constructor(machine: MachinePort, pages: HostPages, ept01: ExtendedPageTable) {
+  constructor(machine: MachinePort, pages: HostPages, ept01: ExtendedPageTable, saved?: SavedShadow) {
     this.#ept01 = ept01
-    this.#table = new ExtendedPageTable(machine, pages)
+    this.#table = new ExtendedPageTable(machine, pages, saved?.root)
+    this.#shadowed = saved?.shadowed ?? -1
+  }
+
+  save(): SavedShadow {
+    return { root: this.root, shadowed: this.#shadowed }
   }
 
   get root(): PageNumber {
