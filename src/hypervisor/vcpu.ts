@@ -5,12 +5,12 @@
 import { assert, hex, type Saved } from '../core/index.ts'
 import { pause, type Software, type TraceKind } from '../engine/index.ts'
 import { ENTRY_FAILURE } from '../vmx/formats/exit-reasons.ts'
-import { RFLAGS } from '../vmx/formats/msrs.ts'
 import type { Operation, Word64 } from '../vmx/formats/operations.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
-import { BLOCKING, EventInjection } from './event-injection.ts'
+import { EventInjection } from './event-injection.ts'
 import { handleExit, type VcpuBoard } from './exit-handling.ts'
 import { readExit, recordOf } from './exit-record.ts'
+import { GuestFlags } from './guest-flags.ts'
 import type { HostProcessor } from './host-processor.ts'
 import type { NestedExits } from './nested/nested-exits.ts'
 import {
@@ -34,6 +34,8 @@ import type { Vmcs } from './vmcs.ts'
 const SLICE = 128
 /** Any operation will do where only the event before it is of interest. */
 const NEXT: Operation = { op: 'pause' }
+/** Vectors below are exceptions. */
+const FIRST_INTERRUPT_VECTOR = 32
 
 export class Vcpu implements VcpuPort {
   readonly number: number
@@ -50,9 +52,8 @@ export class Vcpu implements VcpuPort {
   /** Whether the processor is in non-root mode for this virtual processor. */
   #inGuest = false
   #running = false
-  // What the VMCS says of the guest, read after each VM exit.
-  #rflags: number = RFLAGS.fixed1
-  #interruptibility = 0
+  /** What the VMCS says of the guest, read after each VM exit. */
+  readonly #flags = new GuestFlags()
   readonly #events = new EventInjection()
   /** Index of the user's operation that is executing; null in guest kernel code. */
   #operation: number | null = null
@@ -110,7 +111,7 @@ export class Vcpu implements VcpuPort {
       this.#operation = index
       if (meanwhile?.before === index) yield* this.#interrupted(meanwhile)
       if (index % SLICE === SLICE - 1) yield* pause()
-      const result = yield* this.execute(operation)
+      const result = yield* this.#perform(operation)
       results.push(result)
       if (result.outcome === 'halted') break
     }
@@ -190,9 +191,14 @@ export class Vcpu implements VcpuPort {
     if (this.#virtualized?.descriptor?.outstanding) this.kick()
   }
 
+  /** An operation of a stream, as the guest's software lets it be executed. */
+  #perform(operation: Operation): Software<GuestResult> {
+    return this.#software?.execute?.(operation) ?? this.execute(operation)
+  }
+
   /** The guest kernel's idle loop: HLT, handlers, HLT again, until nothing is left. */
   *#idle(): Software {
-    while ((yield* this.execute({ op: 'hlt' })).outcome !== 'halted');
+    while ((yield* this.#perform({ op: 'hlt' })).outcome !== 'halted');
     this.#stop()
   }
 
@@ -204,7 +210,7 @@ export class Vcpu implements VcpuPort {
   }
 
   get interruptsEnabled(): boolean {
-    return (this.#rflags & RFLAGS.IF) !== 0
+    return this.#flags.interruptsEnabled
   }
 
   /** Executes one operation as the guest would, with every VM exit and interrupt that comes with it. */
@@ -221,6 +227,9 @@ export class Vcpu implements VcpuPort {
           return { ...guestResult('done', result), vector: -1 }
         case 'exception':
           return guestResult('exception', result)
+        // VMCS shadowing: an access of L1, where no VMCS is current.
+        case 'vmFailInvalid':
+          return guestResult('vmFailInvalid')
         case 'interrupted':
           yield* this.#deliveredByProcessor(result.vector)
           break
@@ -262,7 +271,9 @@ export class Vcpu implements VcpuPort {
       this.#counters.entries++
       this.#tell('vmEntry', `enters by ${op.toUpperCase()}`, vector < 0 ? {} : { injected: hex(vector) })
       if (outcome === 'vmExit') yield* this.#exit(undefined)
-      if (vector >= 0) yield* this.#handle(vector, image)
+      // The faults of L2 are its program's, which has them as results; the software here is that of L1.
+      const ofL2 = this.#inL2 && vector < FIRST_INTERRUPT_VECTOR
+      if (vector >= 0 && !ofL2) yield* this.#handle(vector, image)
     }
   }
 
@@ -270,20 +281,14 @@ export class Vcpu implements VcpuPort {
   #interruptL1(): void {
     const vector = this.apic.deliverable
     if (!this.#inL2 || vector < 0 || this.#events.exception !== undefined) return
-    if (this.#nested?.interruptL1(vector, () => this.apic.acknowledge(vector))) this.#readState()
-  }
-
-  /** What is remembered of the guest that runs. */
-  #readState(): void {
-    this.#rflags = this.#vmcs.read(VMCS.guestRflags)
-    this.#interruptibility = this.#vmcs.read(VMCS.guestInterruptibilityState)
+    if (this.#nested?.interruptL1(vector, () => this.apic.acknowledge(vector))) this.#flags.read(this.#vmcs)
   }
 
   #prepareEvent(): void {
     this.#virtualized?.prepareEntry()
     const window = this.#events.prepare({
       vmcs: this.#vmcs,
-      mayInterrupt: this.interruptsEnabled && (this.#interruptibility & BLOCKING) === 0,
+      mayInterrupt: this.#flags.mayInterrupt,
       // Where the processor delivers, nothing but exceptions is injected.
       requested: () => (this.#virtualized === undefined ? this.apic.deliverable : -1),
       acknowledge: vector => this.#injectInterrupt(vector),
@@ -305,7 +310,7 @@ export class Vcpu implements VcpuPort {
     const reason = this.#vmcs.read(VMCS.exitReason)
     assert((reason & ENTRY_FAILURE) === 0, `guest state is valid (exit reason ${hex(reason)})`)
     const exit = readExit(this.#vmcs, reason & 0xffff)
-    this.#readState()
+    this.#flags.read(this.#vmcs)
     this.#counters.exit(exit.reason)
     const level = this.#nested === undefined ? undefined : this.#inL2 ? 2 : 1
     const answer =
@@ -322,21 +327,9 @@ export class Vcpu implements VcpuPort {
       return guestResult('exception', { vector: answer.exception.vector, error: answer.exception.error ?? 0 })
     }
     this.#inGuest = answer.entered ?? false
-    if (answer.switched && !answer.entered) this.#readState()
-    else if (answer.result !== undefined && !answer.entered) this.#skip()
+    if (answer.switched && !answer.entered) this.#flags.read(this.#vmcs)
+    else if (answer.result !== undefined && !answer.entered) this.#flags.skip(this.#vmcs)
     return answer.result
-  }
-
-  /** Moves RIP past an emulated instruction, which ends what it was blocked by. */
-  #skip(): void {
-    const length = this.#vmcs.read(VMCS.exitInstructionLength)
-    const [low, high] = this.#vmcs.read64(VMCS.guestRip)
-    const next = low + length
-    this.#vmcs.write(VMCS.guestRip, next, high + (next > 0xffff_ffff ? 1 : 0))
-    if ((this.#interruptibility & BLOCKING) !== 0) {
-      this.#interruptibility &= ~BLOCKING
-      this.#vmcs.write(VMCS.guestInterruptibilityState, this.#interruptibility)
-    }
   }
 
   #tell(kind: TraceKind, message: string, detail: Readonly<Record<string, unknown>>): void {
@@ -351,7 +344,7 @@ export class Vcpu implements VcpuPort {
   /** VMWRITE of a guest-state field by a user; what is remembered of the guest's state follows. */
   writeVmcs(field: number, [low, high]: Word64): void {
     this.#vmcs.write(field, low, high)
-    this.#readState()
+    this.#flags.read(this.#vmcs)
   }
 
   /** Leaves nothing behind on the processor. */
@@ -386,8 +379,8 @@ export class Vcpu implements VcpuPort {
       processor: this.processor.number,
       vmcs: this.#vmcs01.page,
       running: this.#running,
-      rflags: this.#rflags,
-      interruptibility: this.#interruptibility,
+      rflags: this.#flags.rflags,
+      interruptibility: this.#flags.interruptibility,
       windowExiting: this.#events.windowExiting,
       counters: this.#counters.save(),
       kicked: this.#virtualized?.kicked ?? false,

@@ -21,8 +21,9 @@ import type { HostProcessor } from './host-processor.ts'
 import { GuestWords } from './nested/guest-words.ts'
 import { NestedExits } from './nested/nested-exits.ts'
 import { NestedVmx } from './nested/nested-vmx.ts'
-import type { GuestImage, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
+import type { GuestImage, GuestProgram, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
 import { Vcpu } from './vcpu.ts'
+import { vcpuPages } from './vcpu-pages.ts'
 import { type InterruptCommand, isVectored, VirtualApic } from './virtual-apic.ts'
 import { VirtualBus } from './virtual-bus.ts'
 import type { FunctionHost, VirtualFunction } from './virtual-function.ts'
@@ -49,6 +50,8 @@ export class Machine implements VcpuBoard, FunctionHost {
   readonly interrupts: InterruptDelivery
   /** Whether guests find VMX. */
   readonly nested: boolean
+  readonly vmcsShadowing: boolean
+  readonly program: GuestProgram
   readonly #context: MachineContext
   readonly #ept: ExtendedPageTable
   /** Unless the hypervisor emulates the local APICs. */
@@ -64,6 +67,8 @@ export class Machine implements VcpuBoard, FunctionHost {
     this.memoryMiB = options.memoryMiB
     this.interrupts = options.interrupts ?? 'emulated'
     this.nested = options.nested ?? false
+    this.vmcsShadowing = options.vmcsShadowing ?? false
+    this.program = options.program ?? 'kernel'
     this.memory = new GuestMemory(context.machine, context.host.memory, options.memoryMiB * 2 ** 20)
     this.bus = new VirtualBus(() => this.raise(this.vcpus[0]!, SLOT_EVENT_VECTOR))
     try {
@@ -81,6 +86,7 @@ export class Machine implements VcpuBoard, FunctionHost {
         this.#ept.map(XAPIC_PAGE, this.#apicPages.accessPage, 1, 'WB')
         this.#xapicMapped = true
       }
+      context.pages.require(vcpuPages(options, processors), 'the virtual processors')
       for (const [number, processor] of processors.entries()) this.#addVcpu(number, processor)
     } catch (error) {
       this.free()
@@ -100,7 +106,9 @@ export class Machine implements VcpuBoard, FunctionHost {
       const interrupts = this.#localApic(number, processor, vmcs)
       if (this.nested) {
         const memory = new GuestWords(this.#context.machine, this.memory)
-        vmx = new NestedVmx(this.#context, { processor, number, vmcs01: vmcs, ept01: this.#ept, memory })
+        const { vmcsShadowing } = this
+        const parts = { vmcs01: vmcs, ept01: this.#ept, memory, vmcsShadowing }
+        vmx = new NestedVmx(this.#context, { processor, number, ...parts })
       }
       const vcpu = new Vcpu({ name, number, processor, vmcs, board: this, engine, ...interrupts })
       if (vmx !== undefined) vcpu.nest(new NestedExits(vmx, vcpu, this))
@@ -333,6 +341,8 @@ export class Machine implements VcpuBoard, FunctionHost {
       memory: this.memory.ranges,
       interrupts: this.interrupts,
       nested: this.nested,
+      vmcsShadowing: this.vmcsShadowing,
+      program: this.program,
       vcpus: this.vcpus.map(vcpu => vcpu.view()),
       devices: this.bus.devices.map(device => device.view()),
     }
@@ -344,6 +354,8 @@ export class Machine implements VcpuBoard, FunctionHost {
       name: this.name,
       interrupts: this.interrupts,
       nested: this.nested,
+      vmcsShadowing: this.vmcsShadowing,
+      program: this.program,
       memory: this.memory.save(),
       ept: this.#ept.save(),
       bus: this.bus.save(),

@@ -40,12 +40,12 @@ export class Vmcs {
   readonly #pages: HostPages
   #launched = false
 
-  /** Takes a page for a VMCS on a processor in VMX operation. Throws `outOfMemory`. */
-  constructor(processor: HostProcessor, pages: HostPages) {
+  /** Takes a page for a VMCS, or a shadow VMCS, on a processor in VMX operation. Throws `outOfMemory`. */
+  constructor(processor: HostProcessor, pages: HostPages, kind: 'ordinary' | 'shadow' = 'ordinary') {
     this.#processor = processor
     this.#pages = pages
     this.page = pages.allocate()
-    processor.writeRevision(this.page)
+    processor.writeRevision(this.page, kind)
     processor.clear(this.page)
   }
 
@@ -78,6 +78,11 @@ export class Vmcs {
     this.#processor.run({ op: 'vmwrite', field, value: [low >>> 0, high >>> 0] })
   }
 
+  /** VMCLEAR: nothing of it stays on the processor, as must be before the VMCS of a guest links it as its shadow. */
+  deactivate(): void {
+    this.#processor.clear(this.page)
+  }
+
   /** The instruction that enters the guest, by launch state. */
   entryOperation(): 'vmlaunch' | 'vmresume' {
     this.#processor.load(this.page)
@@ -102,6 +107,11 @@ export class Vmcs {
     if (on) this.#checkAllowed(capability, bits)
     const now = this.read(field)
     this.write(field, on ? now | bits : now & ~bits)
+  }
+
+  /** Throws `unsupported` if the processor does not allow execution controls. */
+  requireControls(which: keyof typeof EXECUTION_CONTROLS, bits: number): void {
+    this.#checkAllowed(EXECUTION_CONTROLS[which].capability, bits)
   }
 
   /** Returns which bits must be 1. */

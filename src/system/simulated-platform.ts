@@ -10,7 +10,7 @@ import {
 import type { DmaOptions } from '../devices/index.ts'
 import { Engine, type Software, within } from '../engine/index.ts'
 import { describeReport, runFirmware } from '../firmware/index.ts'
-import { guestKernel } from '../guest/index.ts'
+import { guestHypervisor, guestKernel } from '../guest/index.ts'
 import { HostKernel } from '../host/index.ts'
 import { Hypervisor } from '../hypervisor/index.ts'
 import type { PcieFunction } from '../pcie/index.ts'
@@ -126,7 +126,10 @@ export class SimulatedPlatform {
     })
     yield* host.boot()
     this.#host = host
-    this.#hypervisor = new Hypervisor(port, host, this.engine, guestKernel)
+    this.#hypervisor = new Hypervisor(port, host, this.engine, {
+      kernel: guestKernel,
+      hypervisor: guestHypervisor,
+    })
   }
 
   #unitNames(): Map<number, string> {
