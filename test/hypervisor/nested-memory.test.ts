@@ -228,7 +228,7 @@ test('EPT02 equals an independent composition of EPT12 and EPT01, for random tab
   for (const outcome of ['memory', 'nobody’s', 'violation', 'misconfiguration']) {
     expect(seen.get(outcome), outcome).toBeGreaterThan(0)
   }
-}, 60_000)
+})
 
 const rights = fc.constantFrom(1, 3, 4, 5, 7)
 test('a page of EPT02 has the rights that both levels give, and none without those that are asked for', () => {

@@ -140,7 +140,7 @@ test('whatever L1 does, VMCS shadowing changes nothing that it sees', () => {
   for (const outcome of ['done', 'vmExit', 'vmFailValid', 'vmFailInvalid', 'exception']) {
     expect(outcomes).toContain(outcome)
   }
-}, 30_000)
+})
 
 describe('VMCS shadowing of a virtual machine', () => {
   const vm = { name: 'one', vcpus: 1, memoryMiB: 2 }
