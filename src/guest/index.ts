@@ -1,4 +1,5 @@
 export type { GuestPort, GuestResult } from './guest-port.ts'
+export * from './hypervisor/index.ts'
 export { GuestKernel, guestKernel, interruptCountAddress } from './kernel.ts'
 export type { GuestDevice } from './pci-driver.ts'
 export { checkMemory, interruptCount } from './self-check.ts'

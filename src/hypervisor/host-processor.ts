@@ -8,6 +8,8 @@ import { FEATURE_CONTROL, MSR } from '../vmx/formats/msrs.ts'
 import type { Operation, OperationResult, Word64 } from '../vmx/formats/operations.ts'
 import type { HostPages } from './host-pages.ts'
 
+/** Bit 31 of the first dword of a VMCS region. */
+const SHADOW_VMCS = 0x8000_0000
 /** CPUID.1:ECX.VMX */
 const CPUID_VMX = 1 << 5
 
@@ -28,6 +30,11 @@ export class HostProcessor {
 
   get number(): number {
     return this.port.number
+  }
+
+  /** In VMX operation for some virtual processor. */
+  get inUse(): boolean {
+    return this.#users > 0
   }
 
   /** Pins one more virtual processor here. Throws `unsupported`, `outOfMemory`; then nothing has changed. */
@@ -67,10 +74,11 @@ export class HostProcessor {
     this.#currentVmcs = -1
   }
 
-  /** Puts the VMCS revision identifier into the first dword of a VMXON region or VMCS. */
-  writeRevision(page: PageNumber): void {
+  /** Puts the VMCS revision identifier, with the shadow-VMCS indicator or not, into the first dword of a region. */
+  writeRevision(page: PageNumber, kind: 'ordinary' | 'shadow' = 'ordinary'): void {
     const [basic] = this.readMsr(MSR.IA32_VMX_BASIC)
-    this.#machine.writeDword(page * PAGE_SIZE, basic & 0x7fff_ffff)
+    const indicator = kind === 'shadow' ? SHADOW_VMCS : 0
+    this.#machine.writeDword(page * PAGE_SIZE, ((basic & ~SHADOW_VMCS) | indicator) >>> 0)
   }
 
   /** Makes a VMCS current. */

@@ -15,7 +15,9 @@ import type { MachineContext } from './machine-state.ts'
 import { checkOperations } from './operations-check.ts'
 import {
   type AttachedDevice,
+  GUEST_PROGRAMS,
   type GuestImage,
+  type GuestProgram,
   INTERRUPT_DELIVERY,
   type InterruptRoute,
   type Meanwhile,
@@ -34,17 +36,22 @@ const MINIMUM_MEMORY_MIB = 2
 
 export class Hypervisor {
   readonly #context: MachineContext
-  readonly #image: GuestImage
+  readonly #images: Readonly<Record<GuestProgram, GuestImage>>
   readonly #processors: readonly HostProcessor[]
   readonly #machines = new Map<string, Machine>()
   /** The processor to which the next virtual processor is pinned. */
   #nextProcessor = 0
 
-  /** @param guest what the virtual machines run, e.g. `guestKernel` of `guest/`. */
-  constructor(machine: MachinePort, host: HostKernel, engine: Engine, guest: GuestImage) {
+  /** @param images what the virtual machines run, e.g. `guestKernel` of `guest/`. */
+  constructor(
+    machine: MachinePort,
+    host: HostKernel,
+    engine: Engine,
+    images: Readonly<Record<GuestProgram, GuestImage>>,
+  ) {
     const pages = new HostPages(machine, host.memory)
     this.#context = { machine, host, engine, pages }
-    this.#image = guest
+    this.#images = images
     this.#processors = machine.processors.map(port => new HostProcessor(machine, pages, port))
   }
 
@@ -69,7 +76,7 @@ export class Hypervisor {
       vcpus,
       memoryMiB,
     })
-    yield* machine.start(this.#image)
+    yield* machine.start(this.#images[machine.program])
     yield* this.settle()
     return machine.view()
   }
@@ -292,7 +299,7 @@ export class Hypervisor {
     machine: MachinePort,
     host: HostKernel,
     engine: Engine,
-    guest: GuestImage,
+    images: Readonly<Record<GuestProgram, GuestImage>>,
     saved: Saved,
   ): Hypervisor {
     const { nextProcessor, processors, machines } = opened<{
@@ -300,11 +307,11 @@ export class Hypervisor {
       processors: readonly Saved[]
       machines: readonly Saved[]
     }>(saved, 'the hypervisor', 1)
-    const hypervisor = new Hypervisor(machine, host, engine, guest)
+    const hypervisor = new Hypervisor(machine, host, engine, images)
     hypervisor.#nextProcessor = nextProcessor
     for (const [i, processor] of hypervisor.#processors.entries()) processor.loadState(processors[i]!)
     for (const state of machines) {
-      const restored = Machine.restore(hypervisor.#context, guest, hypervisor.#processors, state)
+      const restored = Machine.restore(hypervisor.#context, images, hypervisor.#processors, state)
       hypervisor.#machines.set(restored.name, restored)
       if (restored.interrupts === 'posted') hypervisor.#listenForWakeups()
     }
@@ -328,7 +335,8 @@ function* mapMemory(machine: Machine, assigned: AssignedFunction): Software {
   }
 }
 
-function checkOptions({ name, vcpus, memoryMiB, interrupts, nested }: VmOptions): void {
+function checkOptions(options: VmOptions): void {
+  const { name, vcpus, memoryMiB, interrupts, nested, vmcsShadowing, program } = options
   const refuse = (field: string, rule: string): never => {
     throw new NorthbridgeError('invalidArgument', `${field} must be ${rule}`, {
       issues: [{ path: `/${field}`, message: `must be ${rule}` }],
@@ -349,4 +357,9 @@ function checkOptions({ name, vcpus, memoryMiB, interrupts, nested }: VmOptions)
   if (nested === true && (interrupts ?? 'emulated') !== 'emulated') {
     refuse('interrupts', 'emulated where guests find VMX')
   }
+  if (program !== undefined && !GUEST_PROGRAMS.includes(program)) {
+    refuse('program', `one of ${GUEST_PROGRAMS.join(', ')}`)
+  }
+  if (program === 'hypervisor' && nested !== true) refuse('program', 'kernel where guests find no VMX')
+  if (vmcsShadowing === true && nested !== true) refuse('vmcsShadowing', 'false where guests find no VMX')
 }

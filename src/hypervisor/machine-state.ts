@@ -5,7 +5,7 @@ import type { HostKernel } from '../host/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import type { SavedApicPages } from './apic-pages.ts'
 import type { HostPages } from './host-pages.ts'
-import type { InterruptDelivery } from './types.ts'
+import type { GuestProgram, InterruptDelivery } from './types.ts'
 import type { SavedVcpu } from './vcpu-options.ts'
 import type { SavedVirtualFunction } from './virtual-function.ts'
 
@@ -17,11 +17,13 @@ export interface MachineContext {
 }
 
 export type SavedMachine = {
-  readonly version: 2
+  readonly version: 3
   readonly name: string
   readonly memoryMiB: number
   readonly interrupts: InterruptDelivery
   readonly nested: boolean
+  readonly vmcsShadowing: boolean
+  readonly program: GuestProgram
   readonly memory: Saved
   readonly ept: { readonly root: PageNumber }
   readonly apicPages: SavedApicPages | null

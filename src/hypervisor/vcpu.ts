@@ -5,12 +5,12 @@
 import { assert, hex } from '../core/index.ts'
 import { pause, type Software, type TraceKind } from '../engine/index.ts'
 import { ENTRY_FAILURE } from '../vmx/formats/exit-reasons.ts'
-import { RFLAGS } from '../vmx/formats/msrs.ts'
 import type { Operation, Word64 } from '../vmx/formats/operations.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
-import { BLOCKING, EventInjection } from './event-injection.ts'
+import { EventInjection } from './event-injection.ts'
 import { handleExit, type VcpuBoard } from './exit-handling.ts'
 import { readExit, recordOf } from './exit-record.ts'
+import { GuestFlags } from './guest-flags.ts'
 import type { HostProcessor } from './host-processor.ts'
 import type { NestedExits } from './nested/nested-exits.ts'
 import {
@@ -32,6 +32,8 @@ import type { Vmcs } from './vmcs.ts'
 
 /** Operations of a stream between pauses. */
 const SLICE = 128
+/** Vectors below are exceptions. */
+const FIRST_INTERRUPT_VECTOR = 32
 
 export class Vcpu implements VcpuPort {
   readonly number: number
@@ -48,9 +50,8 @@ export class Vcpu implements VcpuPort {
   /** Whether the processor is in non-root mode for this virtual processor. */
   #inGuest = false
   #running = false
-  // What the VMCS says of the guest, read after each VM exit.
-  #rflags: number = RFLAGS.fixed1
-  #interruptibility = 0
+  /** What the VMCS says of the guest, read after each VM exit. */
+  readonly #flags = new GuestFlags()
   readonly #events = new EventInjection()
   /** Index of the user's operation that is executing; null in guest kernel code. */
   #operation: number | null = null
@@ -108,7 +109,7 @@ export class Vcpu implements VcpuPort {
       this.#operation = index
       if (meanwhile?.before === index) yield* this.#interrupted(meanwhile)
       if (index % SLICE === SLICE - 1) yield* pause()
-      const result = yield* this.execute(operation)
+      const result = yield* this.#perform(operation)
       results.push(result)
       if (result.outcome === 'halted') break
     }
@@ -189,9 +190,14 @@ export class Vcpu implements VcpuPort {
     if (this.#virtualized?.descriptor?.outstanding) this.kick()
   }
 
+  /** An operation of a stream, as the guest's software lets it be executed. */
+  #perform(operation: Operation): Software<GuestResult> {
+    return this.#software?.execute?.(operation) ?? this.execute(operation)
+  }
+
   /** The guest kernel's idle loop: HLT, handlers, HLT again, until nothing is left. */
   *#idle(): Software {
-    while ((yield* this.execute({ op: 'hlt' })).outcome !== 'halted');
+    while ((yield* this.#perform({ op: 'hlt' })).outcome !== 'halted');
     this.#stop()
   }
 
@@ -203,7 +209,7 @@ export class Vcpu implements VcpuPort {
   }
 
   get interruptsEnabled(): boolean {
-    return (this.#rflags & RFLAGS.IF) !== 0
+    return this.#flags.interruptsEnabled
   }
 
   /** Executes one operation as the guest would, with every VM exit and interrupt that comes with it. */
@@ -220,6 +226,9 @@ export class Vcpu implements VcpuPort {
           return { ...guestResult('done', result), vector: -1 }
         case 'exception':
           return guestResult('exception', result)
+        // VMCS shadowing: an access of L1, where no VMCS is current.
+        case 'vmFailInvalid':
+          return guestResult('vmFailInvalid')
         case 'interrupted':
           yield* this.#deliveredByProcessor(result.vector)
           break
@@ -261,7 +270,9 @@ export class Vcpu implements VcpuPort {
       this.#counters.entries++
       this.#tell('vmEntry', `enters by ${op.toUpperCase()}`, vector < 0 ? {} : { injected: hex(vector) })
       if (outcome === 'vmExit') yield* this.#exit(undefined)
-      if (vector >= 0) yield* this.#handle(vector, image)
+      // The faults of L2 are its program's, which has them as results; the software here is that of L1.
+      const ofL2 = this.#inL2 && vector < FIRST_INTERRUPT_VECTOR
+      if (vector >= 0 && !ofL2) yield* this.#handle(vector, image)
     }
   }
 
@@ -269,20 +280,14 @@ export class Vcpu implements VcpuPort {
   #interruptL1(): void {
     const vector = this.apic.deliverable
     if (!this.#inL2 || vector < 0 || this.#events.exception !== undefined) return
-    if (this.#nested?.interruptL1(vector, () => this.apic.acknowledge(vector))) this.#readState()
-  }
-
-  /** What is remembered of the guest that runs. */
-  #readState(): void {
-    this.#rflags = this.#vmcs.read(VMCS.guestRflags)
-    this.#interruptibility = this.#vmcs.read(VMCS.guestInterruptibilityState)
+    if (this.#nested?.interruptL1(vector, () => this.apic.acknowledge(vector))) this.#flags.read(this.#vmcs)
   }
 
   #prepareEvent(): void {
     this.#virtualized?.prepareEntry()
     const window = this.#events.prepare({
       vmcs: this.#vmcs,
-      mayInterrupt: this.interruptsEnabled && (this.#interruptibility & BLOCKING) === 0,
+      mayInterrupt: this.#flags.mayInterrupt,
       // Where the processor delivers, nothing but exceptions is injected.
       requested: () => (this.#virtualized === undefined ? this.apic.deliverable : -1),
       acknowledge: vector => this.#injectInterrupt(vector),
@@ -304,7 +309,7 @@ export class Vcpu implements VcpuPort {
     const reason = this.#vmcs.read(VMCS.exitReason)
     assert((reason & ENTRY_FAILURE) === 0, `guest state is valid (exit reason ${hex(reason)})`)
     const exit = readExit(this.#vmcs, reason & 0xffff)
-    this.#readState()
+    this.#flags.read(this.#vmcs)
     this.#counters.exit(exit.reason)
     const level = this.#nested === undefined ? undefined : this.#inL2 ? 2 : 1
     const answer =
@@ -321,17 +326,9 @@ export class Vcpu implements VcpuPort {
       return guestResult('exception', { vector: answer.exception.vector, error: answer.exception.error ?? 0 })
     }
     this.#inGuest = answer.entered ?? false
-    if (answer.switched && !answer.entered) this.#readState()
-    else if (answer.result !== undefined && !answer.entered) this.#skip()
+    if (answer.switched && !answer.entered) this.#flags.read(this.#vmcs)
+    else if (answer.result !== undefined && !answer.entered) this.#flags.skip(this.#vmcs)
     return answer.result
-  }
-
-  /** Moves RIP past an emulated instruction, which ends what it was blocked by. */
-  #skip(): void {
-    this.#vmcs.skipInstruction()
-    if ((this.#interruptibility & BLOCKING) === 0) return
-    this.#interruptibility &= ~BLOCKING
-    this.#vmcs.write(VMCS.guestInterruptibilityState, this.#interruptibility)
   }
 
   #tell(kind: TraceKind, message: string, detail: Readonly<Record<string, unknown>>): void {
@@ -346,7 +343,7 @@ export class Vcpu implements VcpuPort {
   /** VMWRITE of a guest-state field by a user; what is remembered of the guest's state follows. */
   writeVmcs(field: number, [low, high]: Word64): void {
     this.#vmcs.write(field, low, high)
-    this.#readState()
+    this.#flags.read(this.#vmcs)
   }
 
   /** Leaves nothing behind on the processor. */
@@ -378,8 +375,8 @@ export class Vcpu implements VcpuPort {
       vmcs: this.#vmcs01.save(),
       inGuest: this.#inGuest,
       running: this.#running,
-      rflags: this.#rflags,
-      interruptibility: this.#interruptibility,
+      rflags: this.#flags.rflags,
+      interruptibility: this.#flags.interruptibility,
       events: this.#events.save(),
       counters: this.#counters.save(),
       virtualized: this.#virtualized?.save() ?? null,
@@ -393,11 +390,11 @@ export class Vcpu implements VcpuPort {
   load(saved: SavedVcpu, software: GuestSoftware): void {
     this.#inGuest = saved.inGuest
     this.#running = saved.running
-    this.#rflags = saved.rflags
-    this.#interruptibility = saved.interruptibility
+    this.#flags.rflags = saved.rflags
+    this.#flags.interruptibility = saved.interruptibility
     this.#events.load(saved.events)
     this.#counters.load(saved.counters)
-    if (saved.nested !== null) this.#nested!.counters.load(saved.nested.counters)
+    if (saved.nested !== null) this.#nested!.load(saved.nested)
     if (saved.software === null) return
     software.load(saved.software)
     this.#software = software

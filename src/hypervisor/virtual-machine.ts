@@ -21,9 +21,10 @@ import { addressed, reaches } from './message-targets.ts'
 import { GuestWords } from './nested/guest-words.ts'
 import { NestedExits } from './nested/nested-exits.ts'
 import { NestedVmx } from './nested/nested-vmx.ts'
-import type { GuestImage, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
+import type { GuestImage, GuestProgram, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
 import { Vcpu } from './vcpu.ts'
 import type { SavedVcpu } from './vcpu-options.ts'
+import { vcpuPages } from './vcpu-pages.ts'
 import { type InterruptCommand, isVectored, VirtualApic } from './virtual-apic.ts'
 import { VirtualBus } from './virtual-bus.ts'
 import { type FunctionHost, VirtualFunction } from './virtual-function.ts'
@@ -43,6 +44,8 @@ export class Machine implements VcpuBoard, FunctionHost {
   readonly interrupts: InterruptDelivery
   /** Whether guests find VMX. */
   readonly nested: boolean
+  readonly vmcsShadowing: boolean
+  readonly program: GuestProgram
   readonly #context: MachineContext
   readonly #ept: ExtendedPageTable
   /** Unless the hypervisor emulates the local APICs. */
@@ -67,6 +70,8 @@ export class Machine implements VcpuBoard, FunctionHost {
     this.memoryMiB = options.memoryMiB
     this.interrupts = options.interrupts ?? 'emulated'
     this.nested = options.nested ?? false
+    this.vmcsShadowing = options.vmcsShadowing ?? false
+    this.program = options.program ?? 'kernel'
     const size = options.memoryMiB * 2 ** 20
     this.memory = new GuestMemory(context.machine, context.host.memory, size, saved?.memory)
     this.bus = new VirtualBus(() => this.raise(this.vcpus[0]!, SLOT_EVENT_VECTOR))
@@ -93,6 +98,7 @@ export class Machine implements VcpuBoard, FunctionHost {
         this.#ept.map(XAPIC_PAGE, this.#apicPages.accessPage, 1, 'WB')
         this.#xapicMapped = true
       }
+      context.pages.require(vcpuPages(options, processors), 'the virtual processors')
       for (const [number, processor] of processors.entries()) this.#addVcpu(number, processor)
     } catch (error) {
       this.free()
@@ -112,8 +118,9 @@ export class Machine implements VcpuBoard, FunctionHost {
       const interrupts = this.#localApic(number, processor, vmcs, saved)
       if (this.nested) {
         const memory = new GuestWords(this.#context.machine, this.memory)
-        const parts = { processor, number, vmcs01: vmcs, ept01: this.#ept, memory }
-        vmx = new NestedVmx(this.#context, parts, saved?.nested?.vmx)
+        const { vmcsShadowing } = this
+        const parts = { vmcs01: vmcs, ept01: this.#ept, memory, vmcsShadowing }
+        vmx = new NestedVmx(this.#context, { processor, number, ...parts }, saved?.nested?.vmx)
       }
       const vcpu = new Vcpu({ name, number, processor, vmcs, board: this, engine, ...interrupts })
       if (vmx !== undefined) vcpu.nest(new NestedExits(vmx, vcpu, this))
@@ -185,15 +192,15 @@ export class Machine implements VcpuBoard, FunctionHost {
    */
   static restore(
     context: MachineContext,
-    image: GuestImage,
+    images: Readonly<Record<GuestProgram, GuestImage>>,
     processors: readonly HostProcessor[],
     from: Saved,
   ): Machine {
-    const saved = opened<SavedMachine>(from, 'a virtual machine', 2)
+    const saved = opened<SavedMachine>(from, 'a virtual machine', 3)
     for (const vcpu of saved.vcpus) opened(vcpu, 'a virtual processor', 3)
     const pinned = saved.vcpus.map(({ processor }) => processors[processor]!)
     const machine = new Machine(context, { ...saved, vcpus: pinned.length }, pinned, saved)
-    machine.#load(saved, image)
+    machine.#load(saved, images[saved.program])
     return machine
   }
 
@@ -375,6 +382,8 @@ export class Machine implements VcpuBoard, FunctionHost {
       memory: this.memory.ranges,
       interrupts: this.interrupts,
       nested: this.nested,
+      vmcsShadowing: this.vmcsShadowing,
+      program: this.program,
       vcpus: this.vcpus.map(vcpu => vcpu.view()),
       devices: this.bus.devices.map(device => device.view()),
     }
@@ -382,11 +391,13 @@ export class Machine implements VcpuBoard, FunctionHost {
 
   save(): SavedMachine {
     return {
-      version: 2,
+      version: 3,
       name: this.name,
       memoryMiB: this.memoryMiB,
       interrupts: this.interrupts,
       nested: this.nested,
+      vmcsShadowing: this.vmcsShadowing,
+      program: this.program,
       memory: this.memory.save(),
       ept: { root: this.#ept.root },
       apicPages: this.#apicPages?.save() ?? null,

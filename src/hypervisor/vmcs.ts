@@ -43,11 +43,16 @@ export class Vmcs {
   #launched = false
 
   /**
-   * Takes a page for a VMCS on a processor in VMX operation. Throws `outOfMemory`.
+   * Takes a page for a VMCS, or a shadow VMCS, on a processor in VMX operation. Throws `outOfMemory`.
    *
    * @param saved a VMCS that is in memory, or in the processor, as it was
    */
-  constructor(processor: HostProcessor, pages: HostPages, saved?: SavedVmcs) {
+  constructor(
+    processor: HostProcessor,
+    pages: HostPages,
+    saved?: SavedVmcs,
+    kind: 'ordinary' | 'shadow' = 'ordinary',
+  ) {
     this.#processor = processor
     this.#pages = pages
     if (saved !== undefined) {
@@ -56,7 +61,7 @@ export class Vmcs {
       return
     }
     this.page = pages.allocate()
-    processor.writeRevision(this.page)
+    processor.writeRevision(this.page, kind)
     processor.clear(this.page)
   }
 
@@ -93,11 +98,9 @@ export class Vmcs {
     this.#processor.run({ op: 'vmwrite', field, value: [low >>> 0, high >>> 0] })
   }
 
-  /** Moves RIP past the instruction that exited. */
-  skipInstruction(): void {
-    const [low, high] = this.read64(VMCS.guestRip)
-    const next = low + this.read(VMCS.exitInstructionLength)
-    this.write(VMCS.guestRip, next, high + (next > 0xffff_ffff ? 1 : 0))
+  /** VMCLEAR: nothing of it stays on the processor, as must be before the VMCS of a guest links it as its shadow. */
+  deactivate(): void {
+    this.#processor.clear(this.page)
   }
 
   /** The instruction that enters the guest, by launch state. */
@@ -124,6 +127,11 @@ export class Vmcs {
     if (on) this.#checkAllowed(capability, bits)
     const now = this.read(field)
     this.write(field, on ? now | bits : now & ~bits)
+  }
+
+  /** Throws `unsupported` if the processor does not allow execution controls. */
+  requireControls(which: keyof typeof EXECUTION_CONTROLS, bits: number): void {
+    this.#checkAllowed(EXECUTION_CONTROLS[which].capability, bits)
   }
 
   /** Returns which bits must be 1. */

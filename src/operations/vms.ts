@@ -2,7 +2,12 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { bytesToHex, hex, hexToBytes, NorthbridgeError, parsePhysical } from '../core/index.ts'
 import { type Software, within } from '../engine/index.ts'
-import { type AttachedDevice, INTERRUPT_DELIVERY, type VirtualMachine } from '../hypervisor/index.ts'
+import {
+  type AttachedDevice,
+  GUEST_PROGRAMS,
+  INTERRUPT_DELIVERY,
+  type VirtualMachine,
+} from '../hypervisor/index.ts'
 import type { SimulatedPlatform } from '../system/index.ts'
 import type { OperationContext } from './context.ts'
 import { functionOf } from './functions.ts'
@@ -57,6 +62,8 @@ const VmView = Fields(
     memoryMiB: Count(2 ** 40),
     interrupts: Words(...INTERRUPT_DELIVERY),
     nested: Type.Boolean(),
+    vmcsShadowing: Type.Boolean(),
+    program: Words(...GUEST_PROGRAMS),
     memory: Type.Array(Fields({ base: Hex, size: Count(Number.MAX_SAFE_INTEGER) }), {
       description: 'Ranges of guest memory, guest-physical',
     }),
@@ -87,6 +94,8 @@ const vmView = (vm: VirtualMachine): Static<typeof VmView> => ({
   memoryMiB: vm.memoryMiB,
   interrupts: vm.interrupts,
   nested: vm.nested,
+  vmcsShadowing: vm.vmcsShadowing,
+  program: vm.program,
   memory: vm.memory.map(({ base, size }) => ({ base: hex(base), size })),
   devices: vm.devices.map(deviceView),
 })
@@ -116,6 +125,16 @@ export const createVm = operation({
     nested: Type.Optional(
       Type.Boolean({ description: 'The guest finds VMX, and may run guests of its own' }),
     ),
+    vmcsShadowing: Type.Optional(
+      Type.Boolean({
+        description: 'A guest with VMX reads and writes the most used fields of its VMCS without VM exits',
+      }),
+    ),
+    program: Type.Optional({
+      ...Words(...GUEST_PROGRAMS),
+      description:
+        'What runs in it: a kernel, or a hypervisor that runs the operations it is given in a guest of its own',
+    }),
   }),
   output: VmView,
   errors: ['notFound', 'poweredOff', 'nameTaken', 'outOfMemory', 'outOfResources', 'unsupported'],

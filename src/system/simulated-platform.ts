@@ -11,7 +11,7 @@ import {
 import type { DmaOptions } from '../devices/index.ts'
 import { Engine, type Software, until, within } from '../engine/index.ts'
 import { describeReport, runFirmware } from '../firmware/index.ts'
-import { guestKernel } from '../guest/index.ts'
+import { guestHypervisor, guestKernel } from '../guest/index.ts'
 import { HostKernel } from '../host/index.ts'
 import { Hypervisor } from '../hypervisor/index.ts'
 import type { PcieFunction } from '../pcie/index.ts'
@@ -39,6 +39,9 @@ export interface SimulatedPlatformOptions {
 const MOST_PAGE_REQUEST_TRIES = 16
 
 export type PowerAction = 'on' | 'off' | 'reset'
+
+/** What virtual machines can run. */
+const PROGRAMS = { kernel: guestKernel, hypervisor: guestHypervisor } as const
 
 export class SimulatedPlatform {
   readonly id: string
@@ -142,7 +145,7 @@ export class SimulatedPlatform {
     })
     yield* host.boot()
     this.#host = host
-    this.#hypervisor = new Hypervisor(port, host, this.engine, guestKernel)
+    this.#hypervisor = new Hypervisor(port, host, this.engine, PROGRAMS)
   }
 
   /**
@@ -379,7 +382,7 @@ export class SimulatedPlatform {
     this.#hypervisor =
       this.#host === undefined || state.hypervisor === undefined
         ? undefined
-        : Hypervisor.restore(port, this.#host, this.engine, guestKernel, state.hypervisor)
+        : Hypervisor.restore(port, this.#host, this.engine, PROGRAMS, state.hypervisor)
     if (this.#host !== undefined && state.sanitizer !== undefined)
       this.#sanitizer = new DmaSanitizer(this.#watched(this.#host), state.sanitizer)
     // Last: nothing of the above is told or takes time.

@@ -17,6 +17,8 @@ afterAll(() => server.app.close())
 const GOOD: Readonly<Record<string, unknown>> = {
   topology: 'one-socket-82576',
   nested: false,
+  vmcsShadowing: false,
+  program: 'kernel',
   costs: 'nehalem',
   name: 'other',
   seed: 1,

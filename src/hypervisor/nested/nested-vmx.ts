@@ -21,6 +21,7 @@ import { exposedCapability, exposedEptPointer } from './capabilities.ts'
 import type { GuestWords } from './guest-words.ts'
 import { FeatureControl } from './nested-msrs.ts'
 import { type SavedShadow, ShadowEpt } from './shadow-ept.ts'
+import { type SavedVmcsShadow, VmcsShadow } from './vmcs-shadow.ts'
 import { secondaryControls, separateRegisters } from './vmcs02.ts'
 import { HEADER, isField, VMCS12_REVISION, Vmcs12 } from './vmcs12.ts'
 
@@ -60,8 +61,11 @@ const FAIL_INVALID = -1
 const CPUID_ADDRESS_WIDTH = 0x8000_0008
 const ARITHMETIC = RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | RFLAGS.OF
 
+/** Pages for each virtual processor: vmcs02, scratch, EPT02; the shadow VMCS and its bitmaps. */
+export const NESTED_PAGES = { always: 3, shadowing: 3 } as const
+
 export type SavedNestedVmx = {
-  readonly version: 2
+  readonly version: 3
   readonly inL2: boolean
   readonly shutdown: boolean
   readonly vmxonPointer: number
@@ -72,6 +76,7 @@ export type SavedNestedVmx = {
   readonly vmcs02: SavedVmcs
   readonly scratch: SavedVmcs
   readonly ept: SavedShadow
+  readonly shadow: SavedVmcsShadow | null
 }
 
 export class NestedVmx {
@@ -82,6 +87,8 @@ export class NestedVmx {
   readonly scratch: Vmcs
   readonly memory: GuestWords
   readonly ept: ShadowEpt
+  /** Where VMCS shadowing is used for L1. */
+  readonly shadow: VmcsShadow | undefined
   readonly featureControl = new FeatureControl()
   /** Stands for every VPID of L1's. The EPT tables tell virtual machines apart. */
   readonly vpid: number
@@ -89,7 +96,7 @@ export class NestedVmx {
   inL2 = false
   /** L1 failed beyond what VMX can tell it: the virtual processor executes nothing any more. */
   shutdown = false
-  current: Vmcs12 | undefined
+  #current: Vmcs12 | undefined
   #vmxonPointer = NONE
   /** VPID of L1 with which L2 ran last. */
   #lastVpid = 0
@@ -104,6 +111,7 @@ export class NestedVmx {
       vmcs01: Vmcs
       ept01: ExtendedPageTable
       memory: GuestWords
+      vmcsShadowing: boolean
     },
     saved?: SavedNestedVmx,
   ) {
@@ -126,6 +134,10 @@ export class NestedVmx {
     this.vmcs02 = take(() => new Vmcs(this.processor, pages, saved?.vmcs02))
     this.scratch = take(() => new Vmcs(this.processor, pages, saved?.scratch))
     this.ept = take(() => new ShadowEpt(machine, pages, options.ept01, saved?.ept))
+    const { vmcs01, processor } = options
+    this.shadow = options.vmcsShadowing
+      ? take(() => new VmcsShadow(machine, pages, vmcs01, processor, saved?.shadow ?? undefined))
+      : undefined
     if (saved !== undefined) {
       this.#restore(saved)
       return
@@ -136,10 +148,10 @@ export class NestedVmx {
   }
 
   #restore(saved: SavedNestedVmx): void {
-    opened(saved, 'VMX of a guest', 2)
+    opened(saved, 'VMX of a guest', 3)
     this.inL2 = saved.inL2
     this.shutdown = saved.shutdown
-    this.current = saved.current === NONE ? undefined : new Vmcs12(this.memory, saved.current)
+    this.#current = saved.current === NONE ? undefined : new Vmcs12(this.memory, saved.current)
     this.featureControl.value = saved.featureControl
     this.#vmxonPointer = saved.vmxonPointer
     this.#lastVpid = saved.lastVpid
@@ -152,6 +164,22 @@ export class NestedVmx {
 
   get vmxOn(): boolean {
     return this.#vmxonPointer !== NONE
+  }
+
+  /** The current vmcs12. */
+  get current(): Vmcs12 | undefined {
+    return this.#current
+  }
+
+  #setCurrent(vmcs12: Vmcs12 | undefined): void {
+    this.collect()
+    this.#current = vmcs12
+    this.shadow?.link(vmcs12)
+  }
+
+  /** What L1 wrote to its current VMCS without a VM exit stands in vmcs12 from here on. */
+  collect(): void {
+    if (this.#current !== undefined) this.shadow?.collect(this.#current)
   }
 
   /** A capability MSR of L1. */
@@ -227,8 +255,9 @@ export class NestedVmx {
       case 'vmxon':
         return this.#vmxon(operation.address)
       case 'vmxoff':
+        this.#setCurrent(undefined)
         this.#vmxonPointer = NONE
-        this.current = undefined
+        this.shadow?.enable(false)
         return SUCCEED
       case 'vmclear':
         return this.#vmclear(operation.address)
@@ -256,15 +285,15 @@ export class NestedVmx {
     if (this.vmxOn) return INSTRUCTION_ERROR.vmxonInRoot
     if (!this.#isRegion(address) || this.#revision(address) !== VMCS12_REVISION) return FAIL_INVALID
     this.#vmxonPointer = address
-    this.current = undefined
+    this.shadow?.enable(true)
     return SUCCEED
   }
 
   #vmclear(address: number): number {
     if (!this.#isRegion(address)) return INSTRUCTION_ERROR.vmclearInvalidAddress
     if (address === this.#vmxonPointer) return INSTRUCTION_ERROR.vmclearVmxonPointer
+    if (address === this.current?.address) this.#setCurrent(undefined)
     new Vmcs12(this.memory, address).launched = false
-    if (address === this.current?.address) this.current = undefined
     return SUCCEED
   }
 
@@ -272,7 +301,7 @@ export class NestedVmx {
     if (!this.#isRegion(address)) return INSTRUCTION_ERROR.vmptrldInvalidAddress
     if (address === this.#vmxonPointer) return INSTRUCTION_ERROR.vmptrldVmxonPointer
     if (this.#revision(address) !== VMCS12_REVISION) return INSTRUCTION_ERROR.vmptrldIncorrectRevision
-    this.current = new Vmcs12(this.memory, address)
+    this.#setCurrent(new Vmcs12(this.memory, address))
     return SUCCEED
   }
 
@@ -337,6 +366,7 @@ export class NestedVmx {
     this.ept.drop(this.processor)
     this.vmcs02.moveTo(processor)
     this.scratch.moveTo(processor)
+    this.shadow?.moveTo(processor)
     this.processor = processor
     this.#invalidateVpid()
   }
@@ -345,11 +375,12 @@ export class NestedVmx {
     this.ept.free()
     this.vmcs02.free()
     this.scratch.free()
+    this.shadow?.free()
   }
 
   save(): SavedNestedVmx {
     return {
-      version: 2,
+      version: 3,
       inL2: this.inL2,
       shutdown: this.shutdown,
       vmxonPointer: this.#vmxonPointer,
@@ -359,6 +390,7 @@ export class NestedVmx {
       vmcs02: this.vmcs02.save(),
       scratch: this.scratch.save(),
       ept: this.ept.save(),
+      shadow: this.shadow?.save() ?? null,
     }
   }
 }
