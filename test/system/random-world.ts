@@ -174,6 +174,8 @@ const COMMANDS = {
         memoryMiB: 2 + (c % 3),
         interrupts: nested ? 'emulated' : DELIVERIES[b % 3]!,
         nested,
+        vmcsShadowing: nested && a % 2 === 0,
+        program: nested && b % 2 === 0 ? 'hypervisor' : 'kernel',
       }),
     )
   },

@@ -54,6 +54,8 @@ const READ_AND_WRITTEN: readonly VmcsFieldName[] = [
 ]
 
 export type SavedVmcsShadow = {
+  /** VM-exit information is shadowed too. */
+  readonly anyField: boolean
   readonly shadow: SavedVmcs
   readonly readBitmap: PageNumber
   readonly writeBitmap: PageNumber
@@ -66,6 +68,7 @@ export class VmcsShadow {
   readonly #pages: HostPages
   readonly #readBitmap: PageNumber
   readonly #writeBitmap: PageNumber
+  readonly #anyField: boolean
   readonly #shadowed: readonly VmcsFieldName[]
 
   /** Throws `outOfMemory`, or `unsupported` where the processor has no VMCS shadowing; then nothing is taken. */
@@ -80,8 +83,9 @@ export class VmcsShadow {
     this.#machine = machine
     this.#pages = pages
     this.#vmcs01 = vmcs01
-    const anyField = (processor.readMsr(MSR.IA32_VMX_MISC)[0] & MISC_VMWRITE_ANY_FIELD) !== 0
-    this.#shadowed = anyField ? [...READ, ...READ_AND_WRITTEN] : READ_AND_WRITTEN
+    this.#anyField =
+      saved?.anyField ?? (processor.readMsr(MSR.IA32_VMX_MISC)[0] & MISC_VMWRITE_ANY_FIELD) !== 0
+    this.#shadowed = this.#anyField ? [...READ, ...READ_AND_WRITTEN] : READ_AND_WRITTEN
     this.#shadow = new Vmcs(processor, pages, saved?.shadow, 'shadow')
     if (saved !== undefined) {
       this.#readBitmap = saved.readBitmap
@@ -160,6 +164,7 @@ export class VmcsShadow {
 
   save(): SavedVmcsShadow {
     return {
+      anyField: this.#anyField,
       shadow: this.#shadow.save(),
       readBitmap: this.#readBitmap,
       writeBitmap: this.#writeBitmap,
