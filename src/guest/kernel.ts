@@ -2,7 +2,7 @@
  * A tiny guest kernel, one instance per virtual processor: it brings up its local APIC, runs every function on the
  * virtual bus (on virtual processor 0), counts interrupts in guest memory, and otherwise sleeps.
  */
-import type { Saved } from '../core/index.ts'
+import { opened, type Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import {
   INTERRUPT_COUNTS_BASE,
@@ -74,6 +74,12 @@ export class GuestKernel {
 
   save(): Saved {
     return { version: 1, vcpu: this.#vcpu, apic: this.#apic.save(), pci: this.#pci.save() }
+  }
+
+  load(saved: Saved): void {
+    const { apic, pci } = opened<{ apic: Saved; pci: Saved }>(saved, 'a guest kernel', 1)
+    this.#apic.load(apic)
+    this.#pci.load(pci)
   }
 }
 

@@ -26,13 +26,29 @@ export interface InjectedVcpu {
   acknowledge(vector: number): void
 }
 
+export type SavedInjection = {
+  readonly exception: { readonly vector: number; readonly error: number | null } | null
+  readonly windowExiting: boolean
+}
+
 export class EventInjection {
   /** An exception to deliver at the next VM entry. */
   exception: { readonly vector: number; readonly error: number | undefined } | undefined
   #windowExiting = false
 
-  get windowExiting(): boolean {
-    return this.#windowExiting
+  save(): SavedInjection {
+    const { exception } = this
+    return {
+      exception:
+        exception === undefined ? null : { vector: exception.vector, error: exception.error ?? null },
+      windowExiting: this.#windowExiting,
+    }
+  }
+
+  load({ exception, windowExiting }: SavedInjection): void {
+    this.exception =
+      exception === null ? undefined : { vector: exception.vector, error: exception.error ?? undefined }
+    this.#windowExiting = windowExiting
   }
 
   /** Fills the entry fields. Returns whether an interrupt still waits, for which a window is to open. */

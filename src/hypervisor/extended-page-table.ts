@@ -31,11 +31,15 @@ export class ExtendedPageTable {
   readonly #machine: MachinePort
   readonly #pages: HostPages
 
-  /** Throws `outOfMemory`. */
-  constructor(machine: MachinePort, pages: HostPages) {
+  /**
+   * Throws `outOfMemory`.
+   *
+   * @param root of tables that are in memory already
+   */
+  constructor(machine: MachinePort, pages: HostPages, root?: PageNumber) {
     this.#machine = machine
     this.#pages = pages
-    this.root = pages.allocate()
+    this.root = root ?? pages.allocate()
   }
 
   /**

@@ -2,7 +2,7 @@
  * A logical processor of the host in VMX root operation: switched on for the first virtual processor pinned to it and
  * off after the last, as "Enabling and Entering VMX Operation" tells.
  */
-import { assert, NorthbridgeError, PAGE_SIZE, type PageNumber, type Saved } from '../core/index.ts'
+import { assert, NorthbridgeError, opened, PAGE_SIZE, type PageNumber, type Saved } from '../core/index.ts'
 import type { MachinePort, ProcessorPort } from '../platform/machine-port.ts'
 import { FEATURE_CONTROL, MSR } from '../vmx/formats/msrs.ts'
 import type { Operation, OperationResult, Word64 } from '../vmx/formats/operations.ts'
@@ -116,5 +116,17 @@ export class HostProcessor {
       vmxonPage: this.#vmxonPage,
       currentVmcs: this.#currentVmcs,
     }
+  }
+
+  /** The processor itself is in the state of that moment. */
+  loadState(saved: Saved): void {
+    const { users, vmxonPage, currentVmcs } = opened<Record<'users' | 'vmxonPage' | 'currentVmcs', number>>(
+      saved,
+      'a host processor under the hypervisor',
+      1,
+    )
+    this.#users = users
+    this.#vmxonPage = vmxonPage
+    this.#currentVmcs = currentVmcs
   }
 }

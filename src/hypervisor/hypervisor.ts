@@ -2,7 +2,7 @@
  * The hypervisor: virtual machines on the host's logical processors, and functions assigned to them. Software: the
  * hardware is reached through the machine port, the host kernel and the formats only.
  */
-import { NorthbridgeError, PAGE_SIZE, type Saved } from '../core/index.ts'
+import { NorthbridgeError, opened, PAGE_SIZE, type Saved } from '../core/index.ts'
 import type { Engine, Software } from '../engine/index.ts'
 import type { AssignedFunction, HostKernel } from '../host/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
@@ -11,6 +11,7 @@ import { MAXIMUM_MEMORY_MIB, MAXIMUM_VCPUS } from './formats/virtual-board.ts'
 import type { MemoryRun } from './guest-memory.ts'
 import { HostPages } from './host-pages.ts'
 import { HostProcessor } from './host-processor.ts'
+import type { MachineContext } from './machine-state.ts'
 import { checkOperations } from './operations-check.ts'
 import {
   type AttachedDevice,
@@ -28,7 +29,7 @@ import {
 } from './types.ts'
 import type { Vcpu } from './vcpu.ts'
 import { VirtualFunction } from './virtual-function.ts'
-import { Machine, type MachineContext } from './virtual-machine.ts'
+import { Machine } from './virtual-machine.ts'
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 const MINIMUM_MEMORY_MIB = 2
@@ -288,6 +289,33 @@ export class Hypervisor {
     const vcpu = this.#find(vm).vcpus[number]
     if (vcpu === undefined) throw new NorthbridgeError('notFound', `${vm} has no virtual processor ${number}`)
     return vcpu
+  }
+
+  /**
+   * The hypervisor as it was when it was saved, over a host kernel and processors of that moment. Throws
+   * `invalidDocument` for a state of another version.
+   */
+  static restore(
+    machine: MachinePort,
+    host: HostKernel,
+    engine: Engine,
+    images: Readonly<Record<GuestProgram, GuestImage>>,
+    saved: Saved,
+  ): Hypervisor {
+    const { nextProcessor, processors, machines } = opened<{
+      nextProcessor: number
+      processors: readonly Saved[]
+      machines: readonly Saved[]
+    }>(saved, 'the hypervisor', 1)
+    const hypervisor = new Hypervisor(machine, host, engine, images)
+    hypervisor.#nextProcessor = nextProcessor
+    for (const [i, processor] of hypervisor.#processors.entries()) processor.loadState(processors[i]!)
+    for (const state of machines) {
+      const restored = Machine.restore(hypervisor.#context, images, hypervisor.#processors, state)
+      hypervisor.#machines.set(restored.name, restored)
+      if (restored.interrupts === 'posted') hypervisor.#listenForWakeups()
+    }
+    return hypervisor
   }
 
   save(): Saved {

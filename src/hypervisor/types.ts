@@ -233,6 +233,8 @@ export interface GuestSoftware {
   /** What it makes of an operation of a stream, or of the idle loop. Absent: the virtual processor executes it as it is. */
   execute?(operation: Operation): Software<GuestResult>
   save(): Saved
+  /** Goes on from what {@link save} returned, without {@link start}. */
+  load(saved: Saved): void
 }
 
 /** The port that a virtual processor offers to the software on it. */

@@ -2,7 +2,7 @@
  * A virtual processor: its VMCS, virtual APIC and software, and the loop that enters the guest, injects what is
  * pending, and answers VM exits ("VM Entries", "Event Injection", "VM Exits").
  */
-import { assert, hex, type Saved } from '../core/index.ts'
+import { assert, hex } from '../core/index.ts'
 import { pause, type Software, type TraceKind } from '../engine/index.ts'
 import { ENTRY_FAILURE } from '../vmx/formats/exit-reasons.ts'
 import type { Operation, Word64 } from '../vmx/formats/operations.ts'
@@ -24,16 +24,14 @@ import {
   type VcpuView,
 } from './types.ts'
 import { VcpuCounters } from './vcpu-counters.ts'
-import type { VcpuOptions } from './vcpu-options.ts'
-import { VcpuTrace } from './vcpu-trace.ts'
+import type { SavedVcpu, VcpuOptions } from './vcpu-options.ts'
+import { apicView, VcpuTrace } from './vcpu-trace.ts'
 import type { VirtualApic } from './virtual-apic.ts'
 import type { VirtualizedInterrupts } from './virtualized-interrupts.ts'
 import type { Vmcs } from './vmcs.ts'
 
 /** Operations of a stream between pauses. */
 const SLICE = 128
-/** Any operation will do where only the event before it is of interest. */
-const NEXT: Operation = { op: 'pause' }
 /** Vectors below are exceptions. */
 const FIRST_INTERRUPT_VECTOR = 32
 
@@ -158,7 +156,8 @@ export class Vcpu implements VcpuPort {
     yield* this.#enter()
     if (state === 'running') return act()
     this.#board.reschedule(this.processor.number)
-    const { outcome } = this.processor.port.execute(NEXT)
+    // Any operation will do: only the event before it is of interest.
+    const { outcome } = this.processor.port.execute({ op: 'pause' })
     assert(outcome === 'vmExit', 'a message of the host ends the guest’s turn')
     yield* this.#exit(undefined)
     this.#tell('interrupt', 'is preempted: notifications are suppressed', { step: 'preempted' })
@@ -356,37 +355,48 @@ export class Vcpu implements VcpuPort {
   }
 
   view(): VcpuView {
-    const descriptor = this.#virtualized?.descriptor
     return {
       number: this.number,
       processor: this.processor.number,
       state: this.#running ? 'running' : 'halted',
       interruptsEnabled: this.interruptsEnabled,
-      pending: this.apic.pending,
-      inService: this.apic.inService,
-      taskPriority: this.apic.taskPriority,
-      processorPriority: this.apic.processorPriority,
+      ...apicView(this.apic),
       ...this.#counters.view(),
-      ...(descriptor && { notification: descriptor.view() }),
+      ...this.#virtualized?.view(),
       ...(this.#nested && { nested: { running: this.#inL2 ? 'l2' : 'l1', ...this.#nested.counters.view() } }),
     }
   }
 
-  save(): Saved {
+  save(): SavedVcpu {
     return {
-      version: 2,
+      version: 3,
       number: this.number,
       processor: this.processor.number,
-      vmcs: this.#vmcs01.page,
+      vmcs: this.#vmcs01.save(),
+      inGuest: this.#inGuest,
       running: this.#running,
       rflags: this.#flags.rflags,
       interruptibility: this.#flags.interruptibility,
-      windowExiting: this.#events.windowExiting,
+      events: this.#events.save(),
       counters: this.#counters.save(),
-      kicked: this.#virtualized?.kicked ?? false,
+      virtualized: this.#virtualized?.save() ?? null,
       apic: this.apic.save(),
       software: this.#software?.save() ?? null,
       nested: this.#nested?.save() ?? null,
     }
+  }
+
+  /** Goes on from a state with which its parts were made. */
+  load(saved: SavedVcpu, software: GuestSoftware): void {
+    this.#inGuest = saved.inGuest
+    this.#running = saved.running
+    this.#flags.rflags = saved.rflags
+    this.#flags.interruptibility = saved.interruptibility
+    this.#events.load(saved.events)
+    this.#counters.load(saved.counters)
+    if (saved.nested !== null) this.#nested!.load(saved.nested)
+    if (saved.software === null) return
+    software.load(saved.software)
+    this.#software = software
   }
 }

@@ -34,19 +34,39 @@ const EXECUTION_CONTROLS = {
   secondary: { field: VMCS.secondaryProcessorBasedControls, capability: MSR.IA32_VMX_PROCBASED_CTLS2 },
 } as const
 
+export type SavedVmcs = { readonly page: PageNumber; readonly launched: boolean }
+
 export class Vmcs {
   readonly page: PageNumber
   #processor: HostProcessor
   readonly #pages: HostPages
   #launched = false
 
-  /** Takes a page for a VMCS, or a shadow VMCS, on a processor in VMX operation. Throws `outOfMemory`. */
-  constructor(processor: HostProcessor, pages: HostPages, kind: 'ordinary' | 'shadow' = 'ordinary') {
+  /**
+   * Takes a page for a VMCS, or a shadow VMCS, on a processor in VMX operation. Throws `outOfMemory`.
+   *
+   * @param saved a VMCS that is in memory, or in the processor, as it was
+   */
+  constructor(
+    processor: HostProcessor,
+    pages: HostPages,
+    saved?: SavedVmcs,
+    kind: 'ordinary' | 'shadow' = 'ordinary',
+  ) {
     this.#processor = processor
     this.#pages = pages
+    if (saved !== undefined) {
+      this.page = saved.page
+      this.#launched = saved.launched
+      return
+    }
     this.page = pages.allocate()
     processor.writeRevision(this.page, kind)
     processor.clear(this.page)
+  }
+
+  save(): SavedVmcs {
+    return { page: this.page, launched: this.#launched }
   }
 
   free(): void {

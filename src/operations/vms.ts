@@ -116,6 +116,7 @@ export const createVm = operation({
   summary: 'Creates a virtual machine and starts its virtual processors',
   rest: { method: 'POST', path, status: 201, location: `${path}/{name}` },
   words: 'vms create',
+  atomic: true,
   input: inPlatform({
     name: Name,
     vcpus: Count(64, 1),
@@ -176,6 +177,7 @@ export const deleteVm = operation({
   summary: 'Deletes a virtual machine; its devices go back to the host',
   rest: { method: 'DELETE', path: `${path}/{vm}`, status: 204 },
   words: 'vms delete',
+  atomic: true,
   input: inPlatform({ vm: Identifier }),
   output: Type.Null(),
   errors: ['notFound', 'poweredOff'],
@@ -195,6 +197,7 @@ export const attach = operation({
     location: `${path}/{vm}/devices/{function}`,
   },
   words: 'vms attach',
+  atomic: true,
   input: inPlatform({ vm: Identifier, function: FunctionAddress }),
   output: DeviceView,
   errors: [
@@ -225,6 +228,7 @@ export const detach = operation({
   summary: 'Takes a function back from a virtual machine',
   rest: { method: 'DELETE', path: `${path}/{vm}/devices/{function}`, status: 204 },
   words: 'vms detach',
+  atomic: true,
   input: inPlatform({ vm: Identifier, function: Identifier }),
   output: Type.Null(),
   errors: ['notFound', 'poweredOff'],

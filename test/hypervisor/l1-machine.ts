@@ -37,7 +37,7 @@ export class L1Machine implements RowMachine {
     const ports: VcpuPort[] = []
     const silent = (port: VcpuPort): GuestSoftware => {
       ports.push(port)
-      return { *start() {}, *interrupt() {}, save: () => ({ version: 1 }) }
+      return { *start() {}, *interrupt() {}, save: () => ({ version: 1 }), load() {} }
     }
     this.parts = bareHost(processors, () => silent, { vmwriteAnyField: true, ...capabilities })
     this.parts.run(

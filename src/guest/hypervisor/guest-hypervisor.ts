@@ -3,7 +3,7 @@
  * own (L2), with memory through EPT. It answers CPUID and HLT, lets L2 reach the ports that L1 has, gives it no MSRs, and
  * has no devices for it: where L2 has no memory it reads ones and writes nothing.
  */
-import { PAGE_SIZE, type Saved } from '../../core/index.ts'
+import { opened, PAGE_SIZE, type Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import { EVENT_TYPE, interruptionInformation } from '../../vmx/formats/events.ts'
 import { EXIT_REASON } from '../../vmx/formats/exit-reasons.ts'
@@ -202,15 +202,31 @@ export class GuestHypervisor {
 
   save(): Saved {
     return {
-      version: 1,
+      version: 2,
       kernel: this.#kernel.save(),
       tables: this.tables.save(),
       ready: this.#ready,
       launched: this.#launched,
       inGuest: this.#inGuest,
-      last:
-        this.#last === undefined ? null : [this.#last.reason, this.#last.qualification, this.#last.address],
+      last: this.#last === undefined ? null : { ...this.#last },
     }
+  }
+
+  load(saved: Saved): void {
+    const state = opened<{
+      kernel: Saved
+      tables: Saved
+      ready: boolean
+      launched: boolean
+      inGuest: boolean
+      last: GuestExit | null
+    }>(saved, 'the hypervisor of a guest', 2)
+    this.#kernel.load(state.kernel)
+    this.tables.load(state.tables)
+    this.#ready = state.ready
+    this.#launched = state.launched
+    this.#inGuest = state.inGuest
+    this.#last = state.last ?? undefined
   }
 }
 

@@ -1,5 +1,5 @@
 /** "EPT Translation Mechanism": the tables ("EPT12") that a hypervisor in a guest (L1) makes for its own guest (L2). */
-import { assert, PAGE_SIZE, type PageNumber, type Saved } from '../../core/index.ts'
+import { assert, opened, PAGE_SIZE, type PageNumber, type Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import { EPT_ENTRY, EPT_MEMORY_TYPE, EPTP, INVEPT } from '../../vmx/formats/ept.ts'
 import type { Word64 } from '../../vmx/formats/operations.ts'
@@ -88,5 +88,9 @@ export class GuestTables {
 
   save(): Saved {
     return { version: 1, first: this.#room.first, taken: this.#taken }
+  }
+
+  load(saved: Saved): void {
+    this.#taken = opened<{ taken: number }>(saved, 'the EPT of a guest', 1).taken
   }
 }

@@ -28,7 +28,7 @@ import { loadHostState } from './host-state.ts'
 import { loadArea, storeArea, type VirtualMsrs } from './msr-areas.ts'
 import { NestedCounters } from './nested-counters.ts'
 import { isVmcsMsr, readVmcsMsr, writeVmcsMsr } from './nested-msrs.ts'
-import { isVmxOperation, type NestedVmx } from './nested-vmx.ts'
+import { isVmxOperation, type NestedVmx, type SavedNestedVmx } from './nested-vmx.ts'
 import { belongsToL1 } from './routing.ts'
 import { leaveAtOnce, merge, mergePinControls, saveGuest, secondaryControls } from './vmcs02.ts'
 import type { Vmcs12 } from './vmcs12.ts'
@@ -54,6 +54,14 @@ type Overrides = Partial<Record<(typeof INFORMATION)[number], Word64>>
 
 /** L1 runs now, and finds the exit in its VMCS. */
 const TO_L1: Answer = { by: 'l1', result: guestResult('vmExit'), switched: true }
+
+export type SavedNested = {
+  readonly version: 2
+  readonly leaving: boolean
+  /** What {@link NestedVmx} is made from. */
+  readonly vmx: SavedNestedVmx
+  readonly counters: Saved
+}
 
 export class NestedExits {
   readonly vmx: NestedVmx
@@ -351,8 +359,14 @@ export class NestedExits {
     setWindow(this.vmx.vmcs02, window || (own ?? false))
   }
 
-  save(): Saved {
-    return { version: 1, leaving: this.#leaving, vmx: this.vmx.save(), counters: this.counters.save() }
+  save(): SavedNested {
+    return { version: 2, leaving: this.#leaving, vmx: this.vmx.save(), counters: this.counters.save() }
+  }
+
+  /** What its parts were not made with. */
+  load({ leaving, counters }: SavedNested): void {
+    this.#leaving = leaving
+    this.counters.load(counters)
   }
 
   // Interrupts of L1.

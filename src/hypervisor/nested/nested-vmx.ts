@@ -2,7 +2,7 @@
  * VMX as a guest hypervisor (L1) finds it: VMX operation, its current vmcs12, its instructions, and which of L1 and its
  * guest (L2) the virtual processor runs. The hypervisor itself is L0.
  */
-import { PAGE_SIZE, type PageNumber, type Saved } from '../../core/index.ts'
+import { opened, PAGE_SIZE, type PageNumber } from '../../core/index.ts'
 import type { MachinePort } from '../../platform/machine-port.ts'
 import { SECONDARY } from '../../vmx/formats/controls.ts'
 import { INVEPT, INVVPID } from '../../vmx/formats/ept.ts'
@@ -16,12 +16,12 @@ import type { ExtendedPageTable } from '../extended-page-table.ts'
 import type { HostPages } from '../host-pages.ts'
 import type { HostProcessor } from '../host-processor.ts'
 import { type GuestResult, guestResult } from '../types.ts'
-import { Vmcs } from '../vmcs.ts'
+import { type SavedVmcs, Vmcs } from '../vmcs.ts'
 import { exposedCapability, exposedEptPointer } from './capabilities.ts'
 import type { GuestWords } from './guest-words.ts'
 import { FeatureControl } from './nested-msrs.ts'
-import { ShadowEpt } from './shadow-ept.ts'
-import { VmcsShadow } from './vmcs-shadow.ts'
+import { type SavedShadow, ShadowEpt } from './shadow-ept.ts'
+import { type SavedVmcsShadow, VmcsShadow } from './vmcs-shadow.ts'
 import { secondaryControls, separateRegisters } from './vmcs02.ts'
 import { HEADER, isField, VMCS12_REVISION, Vmcs12 } from './vmcs12.ts'
 
@@ -64,6 +64,21 @@ const ARITHMETIC = RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | R
 /** Pages for each virtual processor: vmcs02, scratch, EPT02; the shadow VMCS and its bitmaps. */
 export const NESTED_PAGES = { always: 3, shadowing: 3 } as const
 
+export type SavedNestedVmx = {
+  readonly version: 3
+  readonly inL2: boolean
+  readonly shutdown: boolean
+  readonly vmxonPointer: number
+  /** Address of the current vmcs12, or -1. */
+  readonly current: number
+  readonly featureControl: number
+  readonly lastVpid: number
+  readonly vmcs02: SavedVmcs
+  readonly scratch: SavedVmcs
+  readonly ept: SavedShadow
+  readonly shadow: SavedVmcsShadow | null
+}
+
 export class NestedVmx {
   /** The VMCS with which L1 runs, and the one with which L2 does. */
   readonly vmcs01: Vmcs
@@ -98,6 +113,7 @@ export class NestedVmx {
       memory: GuestWords
       vmcsShadowing: boolean
     },
+    saved?: SavedNestedVmx,
   ) {
     this.processor = options.processor
     this.vmcs01 = options.vmcs01
@@ -115,16 +131,30 @@ export class NestedVmx {
         throw error
       }
     }
-    this.vmcs02 = take(() => new Vmcs(this.processor, pages))
-    this.scratch = take(() => new Vmcs(this.processor, pages))
-    this.ept = take(() => new ShadowEpt(machine, pages, options.ept01))
+    this.vmcs02 = take(() => new Vmcs(this.processor, pages, saved?.vmcs02))
+    this.scratch = take(() => new Vmcs(this.processor, pages, saved?.scratch))
+    this.ept = take(() => new ShadowEpt(machine, pages, options.ept01, saved?.ept))
     const { vmcs01, processor } = options
     this.shadow = options.vmcsShadowing
-      ? take(() => new VmcsShadow(machine, pages, vmcs01, processor))
+      ? take(() => new VmcsShadow(machine, pages, vmcs01, processor, saved?.shadow ?? undefined))
       : undefined
+    if (saved !== undefined) {
+      this.#restore(saved)
+      return
+    }
     this.vmcs02.initialize(this.ept.root)
     separateRegisters(this.vmcs02, this.processor)
     separateRegisters(this.vmcs01, this.processor)
+  }
+
+  #restore(saved: SavedNestedVmx): void {
+    opened(saved, 'VMX of a guest', 3)
+    this.inL2 = saved.inL2
+    this.shutdown = saved.shutdown
+    this.#current = saved.current === NONE ? undefined : new Vmcs12(this.memory, saved.current)
+    this.featureControl.value = saved.featureControl
+    this.#vmxonPointer = saved.vmxonPointer
+    this.#lastVpid = saved.lastVpid
   }
 
   /** The VMCS of whoever runs. */
@@ -348,18 +378,18 @@ export class NestedVmx {
     this.shadow?.free()
   }
 
-  save(): Saved {
+  save(): SavedNestedVmx {
     return {
-      version: 1,
+      version: 3,
       inL2: this.inL2,
       shutdown: this.shutdown,
       vmxonPointer: this.#vmxonPointer,
       current: this.current?.address ?? NONE,
       featureControl: this.featureControl.value,
       lastVpid: this.#lastVpid,
-      vmcs02: this.vmcs02.page,
-      scratch: this.scratch.page,
-      ept: this.ept.root,
+      vmcs02: this.vmcs02.save(),
+      scratch: this.scratch.save(),
+      ept: this.ept.save(),
       shadow: this.shadow?.save() ?? null,
     }
   }

@@ -10,6 +10,8 @@ import type { HostPages } from '../host-pages.ts'
 import type { HostProcessor } from '../host-processor.ts'
 import { eptPointer } from '../vmcs.ts'
 
+export type SavedShadow = { readonly root: PageNumber; readonly shadowed: PageNumber }
+
 /** What EPT12 says of a page of L2. */
 export interface L1Page {
   readonly page: PageNumber
@@ -24,9 +26,14 @@ export class ShadowEpt {
   #shadowed: PageNumber = -1
 
   /** Throws `outOfMemory`. */
-  constructor(machine: MachinePort, pages: HostPages, ept01: ExtendedPageTable) {
+  constructor(machine: MachinePort, pages: HostPages, ept01: ExtendedPageTable, saved?: SavedShadow) {
     this.#ept01 = ept01
-    this.#table = new ExtendedPageTable(machine, pages)
+    this.#table = new ExtendedPageTable(machine, pages, saved?.root)
+    this.#shadowed = saved?.shadowed ?? -1
+  }
+
+  save(): SavedShadow {
+    return { root: this.root, shadowed: this.#shadowed }
   }
 
   get root(): PageNumber {

@@ -3,14 +3,14 @@
  * shadow VMCS too, which the processor reads and writes when L1 executes VMREAD and VMWRITE. Those then do not exit.
  * While L1 runs, what it wrote is in the shadow only.
  */
-import { PAGE_SIZE, type PageNumber, type Saved } from '../../core/index.ts'
+import { PAGE_SIZE, type PageNumber } from '../../core/index.ts'
 import type { MachinePort } from '../../platform/machine-port.ts'
 import { SECONDARY } from '../../vmx/formats/controls.ts'
 import { MSR } from '../../vmx/formats/msrs.ts'
 import { NO_VMCS, VMCS, type VmcsFieldName, vmcsFieldWidth } from '../../vmx/formats/vmcs.ts'
 import type { HostPages } from '../host-pages.ts'
 import type { HostProcessor } from '../host-processor.ts'
-import { Vmcs } from '../vmcs.ts'
+import { type SavedVmcs, Vmcs } from '../vmcs.ts'
 import type { Vmcs12 } from './vmcs12.ts'
 
 /** IA32_VMX_MISC: VMWRITE may write VM-exit information, so that the hypervisor can put it into a shadow. */
@@ -53,6 +53,14 @@ const READ_AND_WRITTEN: readonly VmcsFieldName[] = [
   'entryInstructionLength',
 ]
 
+export type SavedVmcsShadow = {
+  /** VM-exit information is shadowed too. */
+  readonly anyField: boolean
+  readonly shadow: SavedVmcs
+  readonly readBitmap: PageNumber
+  readonly writeBitmap: PageNumber
+}
+
 export class VmcsShadow {
   readonly #vmcs01: Vmcs
   readonly #shadow: Vmcs
@@ -60,17 +68,30 @@ export class VmcsShadow {
   readonly #pages: HostPages
   readonly #readBitmap: PageNumber
   readonly #writeBitmap: PageNumber
+  readonly #anyField: boolean
   readonly #shadowed: readonly VmcsFieldName[]
 
   /** Throws `outOfMemory`, or `unsupported` where the processor has no VMCS shadowing; then nothing is taken. */
-  constructor(machine: MachinePort, pages: HostPages, vmcs01: Vmcs, processor: HostProcessor) {
-    vmcs01.requireControls('secondary', SECONDARY.vmcsShadowing)
+  constructor(
+    machine: MachinePort,
+    pages: HostPages,
+    vmcs01: Vmcs,
+    processor: HostProcessor,
+    saved?: SavedVmcsShadow,
+  ) {
+    if (saved === undefined) vmcs01.requireControls('secondary', SECONDARY.vmcsShadowing)
     this.#machine = machine
     this.#pages = pages
     this.#vmcs01 = vmcs01
-    const anyField = (processor.readMsr(MSR.IA32_VMX_MISC)[0] & MISC_VMWRITE_ANY_FIELD) !== 0
-    this.#shadowed = anyField ? [...READ, ...READ_AND_WRITTEN] : READ_AND_WRITTEN
-    this.#shadow = new Vmcs(processor, pages, 'shadow')
+    this.#anyField =
+      saved?.anyField ?? (processor.readMsr(MSR.IA32_VMX_MISC)[0] & MISC_VMWRITE_ANY_FIELD) !== 0
+    this.#shadowed = this.#anyField ? [...READ, ...READ_AND_WRITTEN] : READ_AND_WRITTEN
+    this.#shadow = new Vmcs(processor, pages, saved?.shadow, 'shadow')
+    if (saved !== undefined) {
+      this.#readBitmap = saved.readBitmap
+      this.#writeBitmap = saved.writeBitmap
+      return
+    }
     const taken: PageNumber[] = []
     try {
       for (let i = 0; i < BITMAPS; i++) taken.push(pages.allocate())
@@ -141,10 +162,10 @@ export class VmcsShadow {
     this.#pages.free(this.#writeBitmap)
   }
 
-  save(): Saved {
+  save(): SavedVmcsShadow {
     return {
-      version: 1,
-      shadow: this.#shadow.page,
+      anyField: this.#anyField,
+      shadow: this.#shadow.save(),
       readBitmap: this.#readBitmap,
       writeBitmap: this.#writeBitmap,
     }
