@@ -12,6 +12,7 @@ import { PageAllocator } from './page-allocator.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 import type { TableMemory } from './table-memory.ts'
 import type { DmaBuffer } from './types.ts'
+import { usesKernelDma } from './vfio/rules.ts'
 
 /** I/O virtual addresses that drivers get: above the RAM that reserved regions lie in, below the interrupt range. */
 const ARENA = { first: 0x8_0000, pages: 0xfee00 - 0x8_0000 } as const
@@ -58,13 +59,18 @@ export class KernelDma {
   }
 
   /**
-   * Zeroed, contiguous memory that a function may reach. Throws `functionInUse` unless a driver of this kernel has the
-   * function; `outOfMemory`, `outOfResources`; nothing has changed then.
+   * Zeroed, contiguous memory that a function may reach. Throws `functionInUse` unless a driver of this kernel that does
+   * DMA has the function: others do not hold its group, whose domain may become user space's; `outOfMemory`, `outOfResources`; nothing has changed then.
    */
   *allocate(fn: HostPciFunction, pages: number, access: Rights): Software<DmaBuffer> {
     const { memory, iommu } = this.#options
     if (fn.owner.kind !== 'driver') {
       throw new NorthbridgeError('functionInUse', `no driver of the host has ${fn.address}`, {
+        owner: fn.owner,
+      })
+    }
+    if (!usesKernelDma(fn.driver)) {
+      throw new NorthbridgeError('functionInUse', `driver ${fn.driver} of ${fn.address} does no DMA`, {
         owner: fn.owner,
       })
     }
