@@ -49,7 +49,7 @@ export function isTrue({ platform }: Judged, id: string, input: object, error: N
     case 'alreadyDone':
       return id === 'power' && platform.powered === (facts['action'] === 'on')
     case 'functionInUse':
-      if (id === 'allocateBuffer') return fn?.owner.kind !== 'driver'
+      if (id === 'allocateBuffer') return fn?.owner.kind !== 'driver' || NO_DMA.has(fn.owner.name)
       return isHeld(fn) || functions.some(one => isHeld(one) && one.physicalFunction === wanted)
     case 'functionNotAssignable':
       return (
@@ -112,6 +112,8 @@ export function isTrue({ platform }: Judged, id: string, input: object, error: N
 /** Drivers that configure virtual functions. */
 const VF_DRIVERS = new Set(['igb', 'ixgbe', 'i40e', 'ice', 'nvme', 'pci-pf-stub', 'mlx5_core', 'bnxt_en'])
 
+/** Drivers that do no DMA of their own and leave it to user space: "driver_managed_dma" of Linux, and pci-stub. */
+const NO_DMA: ReadonlySet<string> = new Set(['pcieport', 'pci-pf-stub', 'pci-stub', 'vfio-pci'])
 const BRIDGES = new Set(['rootPort', 'upstreamPort', 'downstreamPort', 'bridge'])
 
 /** A function, a unit, or an entry of its tables. */
