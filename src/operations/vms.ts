@@ -5,6 +5,7 @@ import { type Software, within } from '../engine/index.ts'
 import {
   type AttachedDevice,
   GUEST_PROGRAMS,
+  type GuestProgram,
   INTERRUPT_DELIVERY,
   type VirtualMachine,
 } from '../hypervisor/index.ts'
@@ -130,11 +131,13 @@ export const createVm = operation({
         description: 'A guest with VMX reads and writes the most used fields of its VMCS without VM exits',
       }),
     ),
-    program: Type.Optional({
-      ...Words(...GUEST_PROGRAMS),
-      description:
-        'What runs in it: a kernel, or a hypervisor that runs the operations it is given in a guest of its own',
-    }),
+    program: Type.Optional(
+      Type.Unsafe<GuestProgram>({
+        ...Words(...GUEST_PROGRAMS),
+        description:
+          'What runs in it: a kernel, or a hypervisor that runs the operations it is given in a guest of its own',
+      }),
+    ),
   }),
   output: VmView,
   errors: ['notFound', 'poweredOff', 'nameTaken', 'outOfMemory', 'outOfResources', 'unsupported'],
