@@ -55,6 +55,9 @@ function legacy(): RemappingUnit {
   return unit
 }
 
+/** Entries that a nested walk reads: of four first-stage tables, each found by a second-stage walk, and of one for the page. */
+const NESTED_READS = 4 * (4 + 1) + 4
+
 /** First-stage tables in guest memory that second-stage tables map, no cache of translations bigger than one entry. */
 function nested(): RemappingUnit {
   const { unit, tables } = make({
@@ -105,11 +108,25 @@ function translating(unit: RemappingUnit, order: Float64Array, write: boolean): 
   }
 }
 
+/** Reads of structures in memory for one request. */
+function readsOf(unit: RemappingUnit, page: number): number {
+  const request = new MemoryRequest()
+  request.requesterId = SID
+  request.length = 64
+  request.page = page
+  if (!unit.translate(request)) throw new Error(`fault ${request.faultReason.toString(16)}h`)
+  return request.tableReads
+}
+
 export function translations(): readonly Contestant[] {
   const unit = legacy()
   const request = new MemoryRequest()
   const message = new InterruptMessage()
   const cold = nested()
+  // Once the function is known, what is left to each request is the whole walk, and nothing else.
+  readsOf(cold, FIRST_PAGE)
+  const reads = readsOf(cold, FIRST_PAGE + 1)
+  if (reads !== NESTED_READS) throw new Error(`a cold nested walk read ${reads} entries`)
   return [
     { name: 'hit', count: COUNT, run: translating(unit, pages(64), false) },
     { name: 'miss, in order', count: COUNT, run: translating(unit, pages(PAGES), false) },

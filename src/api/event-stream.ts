@@ -65,14 +65,15 @@ export class EventStream {
     this.#scheduled = false
     if (this.#stall !== undefined || this.#response.destroyed || this.#response.writableEnded) return
     // A client that knows more than there is resumes a stream of another life of the platform.
-    const lost = this.#sent + 1 < this.#trace.oldest || this.#sent > this.#trace.last
+    const lost = this.#sent + 1 < this.#trace.oldest || this.#sent > this.#trace.told
     let text = lost ? this.#gap(this.#trace.oldest) : ''
     for (const event of this.#trace.since(this.#sent, BATCH)) {
+      if (event.sequence > this.#trace.told) break
       text += `id: ${event.sequence}\nevent: ${event.kind}\ndata: ${JSON.stringify(eventView(event))}\n\n`
       this.#sent = event.sequence
     }
     if (text !== '') this.#write(text)
-    if (this.#sent < this.#trace.last) this.#schedule()
+    if (this.#sent < this.#trace.told) this.#schedule()
   }
 
   /** The event that tells: those up to the one before `oldest` are lost to this client. */

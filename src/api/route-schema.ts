@@ -91,7 +91,9 @@ export function routeSchema(id: string, row: Operation, shape: RouteInput): Fast
   const query = { ...shape.query?.properties, ...(shape.paged ? PageQuery.properties : {}) }
   const has = (properties: object | undefined) => Object.keys(properties ?? {}).length > 0
   const statuses = new Map<number, string[]>()
-  for (const code of new Set([...errors, 'malformedInput', 'invalidArgument'] as const)) {
+  // Whatever needs power needs a kernel that goes on too.
+  const halts = errors.includes('poweredOff') ? (['hostHalted'] as const) : []
+  for (const code of new Set([...errors, ...halts, 'malformedInput', 'invalidArgument'] as const)) {
     const { status } = CODE_NUMBERS[code]
     statuses.set(status, [...(statuses.get(status) ?? []), code])
   }

@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
-import { NorthbridgeError } from '../core/index.ts'
+import { NorthbridgeError, packageFile } from '../core/index.ts'
 import { drive } from '../engine/index.ts'
 import {
   type ExperimentOperations,
@@ -28,7 +28,7 @@ import { localCall } from './client.ts'
 import type { CommandEnvironment } from './environment.ts'
 import { toJson } from './output.ts'
 
-const DEMO = fileURLToPath(new URL('../../experiments/two-vms-one-nic.yaml', import.meta.url))
+const DEMO = fileURLToPath(packageFile('experiments/two-vms-one-nic.yaml'))
 
 interface RunOptions {
   readonly topology?: string

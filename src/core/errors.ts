@@ -12,6 +12,7 @@ export const ERROR_TITLES = {
   nameTaken: 'The name is already in use',
   alreadyDone: 'The thing already is as asked for',
   poweredOff: 'The platform is powered off',
+  hostHalted: 'The host kernel has stopped',
   functionInUse: 'The function is in use',
   functionNotAssignable: 'The function cannot be assigned',
   groupNotViable: 'The IOMMU group is not viable',

@@ -192,10 +192,20 @@ export class DmaEngine {
 
   /** Signals an interrupt vector, counted from 0. */
   fire(vector: number): InterruptResult {
-    this.#request.privileged = false
-    this.#request.execute = false
-    this.#request.poisoned = false
-    this.#interrupt.signal = this.function.signal(vector, this.#request)
+    const request = this.#request
+    // Nothing of the last request is left in the record of a message that is not sent.
+    request.begin()
+    request.interrupt.clear()
+    request.segment = this.function.segment
+    request.requesterId = this.function.rid
+    request.page = 0
+    request.offset = 0
+    request.length = 0
+    request.addressType = ADDRESS_TYPE.untranslated
+    request.privileged = false
+    request.execute = false
+    request.poisoned = false
+    this.#interrupt.signal = this.function.signal(vector, request)
     return this.#interrupt
   }
 

@@ -1,11 +1,10 @@
 /** The data sheets that ship with the package, as files in its top-level `devices/`. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { NorthbridgeError, parseDocument } from '../core/index.ts'
+import { NorthbridgeError, packageFile, parseDocument } from '../core/index.ts'
 import { type DataSheet, dataSheetSchema } from './data-sheet.ts'
 
-/** The same from `src/devices/` and from `dist/devices/`. */
-const FOLDER = new URL('../../devices/', import.meta.url)
+const FOLDER = packageFile('devices/')
 
 /** Names of all data sheets, sorted. */
 export const dataSheetNames = (): string[] =>

@@ -1,5 +1,5 @@
 /** Virtual time and the event queue of a world. Events are data, never closures, so that a world can be saved. */
-import { assert, type Saved } from '../core/index.ts'
+import { assert, opened, type Saved } from '../core/index.ts'
 import { drive, type Software, WAKE_UP } from './software.ts'
 import { Trace } from './trace.ts'
 
@@ -23,6 +23,7 @@ export class Engine {
   #queue: QueuedEvent[] = []
   #now = 0
   #order = 0
+  #served = 0
 
   constructor() {
     this.trace = new Trace(() => this.#now)
@@ -32,6 +33,11 @@ export class Engine {
   /** Nanoseconds of virtual time since the world began. */
   get now(): number {
     return this.#now
+  }
+
+  /** Events that happened, for those who wait for the next one. */
+  get served(): number {
+    return this.#served
   }
 
   get pending(): number {
@@ -60,6 +66,24 @@ export class Engine {
     }
   }
 
+  /** Forgets the events of a kind for a target. Looks at every event. */
+  cancel(kind: string, target: string): void {
+    // In the order of time they are a heap.
+    this.#queue = this.#queue
+      .filter(event => event.kind !== kind || event.target !== target)
+      .sort((a, b) => (before(a, b) ? -1 : 1))
+  }
+
+  /** When the next event of a kind happens to a target; undefined if none is queued. Looks at every event. */
+  next(kind: string, target: string): number | undefined {
+    let time: number | undefined
+    for (const event of this.#queue) {
+      const matches = event.kind === kind && event.target === target
+      if (matches && (time === undefined || event.time < time)) time = event.time
+    }
+    return time
+  }
+
   /** Runs the next event; false when there is none. */
   advance = (): boolean => {
     const queue = this.#queue
@@ -79,6 +103,7 @@ export class Engine {
       }
     }
     this.#now = next.time
+    this.#served++
     this.#handlers.get(next.kind)!(next.target, next.argument)
     return true
   }
@@ -88,12 +113,13 @@ export class Engine {
     return drive(software, this.advance)
   }
 
+  /** Time and what is to come; what was told of the past is the trace's. */
   save(): Saved {
     return { version: 1, now: this.#now, order: this.#order, queue: this.#queue.map(event => ({ ...event })) }
   }
 
   load(saved: Saved): void {
-    const state = saved as unknown as { now: number; order: number; queue: QueuedEvent[] }
+    const state = opened<{ now: number; order: number; queue: QueuedEvent[] }>(saved, 'the event queue', 1)
     this.#now = state.now
     this.#order = state.order
     this.#queue = state.queue.map(event => ({ ...event }))

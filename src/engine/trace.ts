@@ -1,5 +1,7 @@
 /** What happened, in order: typed events that any room emits and any face can follow. */
 
+import { assert, opened, type Saved } from '../core/index.ts'
+
 /** Kinds of events. Each is one step of a journey that a user may want to see. */
 export type TraceKind =
   | 'power' // on, off, reset
@@ -13,6 +15,7 @@ export type TraceKind =
   | 'vmExit'
   | 'sriov' // virtual functions enabled or disabled
   | 'reset' // function level, bus or platform reset
+  | 'injection' // what a stimulus broke
   | 'assignment' // a function given to a virtual machine, or taken back
   | 'network' // a frame: where it went; a link or team that changed
   | 'vm' // a virtual machine created or deleted
@@ -38,6 +41,8 @@ export class Trace {
   readonly #events: TraceEvent[] = []
   readonly #listeners = new Set<TraceListener>()
   #sequence = 0
+  /** While events are held back: how far the others went. */
+  #held: number | undefined
   /** Hot paths ask before they build an event. */
   enabled = true
 
@@ -50,12 +55,35 @@ export class Trace {
     if (!this.enabled) return
     const event: TraceEvent = { sequence: ++this.#sequence, time: this.#now(), kind, message, detail }
     if (this.#events.push(event) > this.#capacity * 2) this.#events.splice(0, this.#capacity)
+    if (this.#held === undefined) this.#tell(event)
+  }
+
+  #tell(event: TraceEvent): void {
     for (const listener of this.#listeners) listener(event)
+  }
+
+  /** From now on nobody is told, until {@link release}: what happens may have to be taken back. */
+  hold(): void {
+    assert(this.#held === undefined, 'events are held back once at a time')
+    this.#held = this.#sequence
+  }
+
+  /** Tells what was held back, unless it was taken back meanwhile by {@link load}. */
+  release(): void {
+    const held = this.#held
+    assert(held !== undefined, 'what is released was held back')
+    this.#held = undefined
+    for (const event of this.since(held)) this.#tell(event)
   }
 
   /** Sequence of the newest event, 0 if none. */
   get last(): number {
     return this.#sequence
+  }
+
+  /** Sequence of the newest event that may be told to the world: what is newer may still be taken back. */
+  get told(): number {
+    return this.#held ?? this.#sequence
   }
 
   /** Sequence of the oldest event still kept; `last + 1` if none is. */
@@ -67,6 +95,20 @@ export class Trace {
   since(sequence: number, limit = Number.POSITIVE_INFINITY): readonly TraceEvent[] {
     const first = Math.max(0, sequence + 1 - this.oldest)
     return this.#events.slice(first, first + limit)
+  }
+
+  /** The position; who follows is no state, and what happened before is not told again. */
+  save(): Saved {
+    return { version: 1, sequence: this.#sequence, enabled: this.enabled }
+  }
+
+  /** Later events are forgotten, followers stay. */
+  load(saved: Saved): void {
+    const { sequence, enabled } = opened<{ sequence: number; enabled: boolean }>(saved, 'the trace', 1)
+    if (sequence > this.#sequence) this.#events.length = 0
+    while (this.#events.length > 0 && this.#events.at(-1)!.sequence > sequence) this.#events.pop()
+    this.#sequence = sequence
+    this.enabled = enabled
   }
 
   /** Calls `listener` for every new event until the returned function is called. */

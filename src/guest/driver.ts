@@ -37,4 +37,6 @@ export interface DriverEntry {
   readonly ids: readonly (readonly [vendor: number, device: number])[]
   /** Brings the function up. */
   start(context: DriverContext, options: DriverOptions): Software<GuestDriver>
+  /** The driver as it was when it was saved, of a function that is in the state of that moment: it touches nothing. */
+  restore(context: DriverContext, saved: Saved): GuestDriver
 }

@@ -1,8 +1,8 @@
 /** The drivers that a guest kernel has started, by the slot of their function, and the memory that they share out. */
-import { NorthbridgeError, type Saved } from '../core/index.ts'
+import { assert, NorthbridgeError, opened, type Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import type { ConfigAccess } from './config-access.ts'
-import type { DriverEntry, DriverOptions, GuestDriver } from './driver.ts'
+import type { DriverContext, DriverEntry, DriverOptions, GuestDriver } from './driver.ts'
 import type { GuestAccess } from './guest-access.ts'
 import type { GuestDevice } from './pci-driver.ts'
 import { AddressWindow } from './resources.ts'
@@ -16,6 +16,17 @@ interface Started {
   readonly driver: GuestDriver
   /** Addresses of memory taken. */
   readonly memory: readonly number[]
+}
+
+type SavedDrivers = {
+  readonly version: 1
+  readonly memory: Saved
+  readonly drivers: readonly {
+    readonly slot: number
+    readonly name: string
+    readonly memory: readonly number[]
+    readonly driver: Saved
+  }[]
 }
 
 export class Drivers {
@@ -51,15 +62,22 @@ export class Drivers {
       )
     }
     const taken: number[] = []
-    const allocate = (bytes: number): Software<number> => this.#allocate(bytes, taken)
-    const readConfig = (offset: number): Software<number> => this.#config.read(device.slot, offset & 0xfc)
     try {
-      const driver = yield* entry.start({ device, access: this.#access, readConfig, allocate }, options)
+      const driver = yield* entry.start(this.#contextOf(device, taken), options)
       this.#started = [...this.#started, { device, driver, memory: taken }]
       return driver
     } catch (error) {
       for (const address of taken) this.#memory.free(address)
       throw error
+    }
+  }
+
+  #contextOf(device: GuestDevice, taken: number[]): DriverContext {
+    return {
+      device,
+      access: this.#access,
+      readConfig: offset => this.#config.read(device.slot, offset & 0xfc),
+      allocate: bytes => this.#allocate(bytes, taken),
     }
   }
 
@@ -91,7 +109,7 @@ export class Drivers {
     }
   }
 
-  save(): Saved {
+  save(): SavedDrivers {
     return {
       version: 1,
       memory: this.#memory.save(),
@@ -102,5 +120,18 @@ export class Drivers {
         driver: driver.save(),
       })),
     }
+  }
+
+  /** @param devices those that the PCI driver runs */
+  load(saved: Saved, devices: readonly GuestDevice[]): void {
+    const state = opened<SavedDrivers>(saved, 'the drivers of a guest', 1)
+    this.#memory.load(state.memory)
+    this.#started = state.drivers.map(({ slot, name, memory, driver }) => {
+      const device = devices.find(candidate => candidate.slot === slot)
+      const entry = this.#table.find(candidate => candidate.name === name)
+      assert(device !== undefined && entry !== undefined, 'a started driver has its function and its code')
+      const taken = [...memory]
+      return { device, driver: entry.restore(this.#contextOf(device, taken), driver), memory: taken }
+    })
   }
 }

@@ -2,7 +2,7 @@
  * A tiny guest kernel, one instance per virtual processor: it brings up its local APIC, runs every function on the
  * virtual bus (on virtual processor 0), counts interrupts in guest memory, and otherwise sleeps.
  */
-import { NorthbridgeError, type Saved } from '../core/index.ts'
+import { NorthbridgeError, opened, type Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import {
   INTERRUPT_COUNTS_BASE,
@@ -110,12 +110,19 @@ export class GuestKernel {
 
   save(): Saved {
     return {
-      version: 1,
+      version: 2,
       vcpu: this.#vcpu,
       apic: this.#apic.save(),
       pci: this.#pci.save(),
       drivers: this.#drivers.save(),
     }
+  }
+
+  load(saved: Saved): void {
+    const state = opened<{ apic: Saved; pci: Saved; drivers: Saved }>(saved, 'a guest kernel', 2)
+    this.#apic.load(state.apic)
+    this.#pci.load(state.pci)
+    this.#drivers.load(state.drivers, this.devices)
   }
 }
 

@@ -2,7 +2,7 @@
  * The driver of a virtual processor's local APIC: x2APIC where CPUID offers it, else the xAPIC page. Programs that
  * change the mode behind its back lose their interrupts, as they would on silicon.
  */
-import type { Saved } from '../core/index.ts'
+import { opened, type Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import { APIC_BASE, LOCAL_APIC, SVR, XAPIC_BASE, x2apicMsr } from '../interrupts/formats/local-apic.ts'
 import { MSR } from '../vmx/formats/msrs.ts'
@@ -63,5 +63,11 @@ export class LocalApicDriver {
 
   save(): Saved {
     return { version: 1, x2apic: this.#x2apic, id: this.#id }
+  }
+
+  load(saved: Saved): void {
+    const { x2apic, id } = opened<{ x2apic: boolean; id: number }>(saved, 'the APIC driver of a guest', 1)
+    this.#x2apic = x2apic
+    this.#id = id
   }
 }

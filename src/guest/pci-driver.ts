@@ -2,7 +2,7 @@
  * The guest's PCI driver: finds a function in a slot, places its BARs, gives its messages vectors and lets it be bus
  * master; and lets go of it again.
  */
-import type { Saved } from '../core/index.ts'
+import { opened, type Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import {
   DEVICE_WINDOW_32,
@@ -220,17 +220,25 @@ export class PciDriver {
 
   save(): Saved {
     return {
-      version: 1,
+      version: 2,
       window32: this.#window32.save(),
       window64: this.#window64.save(),
       vectors: this.#vectors.save(),
-      devices: this.#devices.map(({ slot, bars, firstVector, vectors }) => ({
-        slot,
-        bars: bars.map(({ index, base, size }) => [index, base, size]),
-        firstVector,
-        vectors,
-      })),
+      devices: this.#devices.map(device => ({ ...device, bars: device.bars.map(bar => ({ ...bar })) })),
     }
+  }
+
+  load(saved: Saved): void {
+    const state = opened<{
+      window32: Saved
+      window64: Saved
+      vectors: Saved
+      devices: readonly GuestDevice[]
+    }>(saved, 'the PCI driver of a guest', 2)
+    this.#window32.load(state.window32)
+    this.#window64.load(state.window64)
+    this.#vectors.load(state.vectors)
+    this.#devices = state.devices.map(device => ({ ...device, bars: device.bars.map(bar => ({ ...bar })) }))
   }
 }
 

@@ -34,6 +34,10 @@ export class AddressWindow {
   save(): Saved {
     return this.#used.map(({ base, size }) => [base, size])
   }
+
+  load(saved: Saved): void {
+    this.#used = (saved as readonly (readonly [number, number])[]).map(([base, size]) => ({ base, size }))
+  }
 }
 
 const align = (value: number, size: number): number => Math.ceil(value / size) * size
@@ -73,5 +77,9 @@ export class VectorSpace {
 
   save(): Saved {
     return this.#used.slice()
+  }
+
+  load(saved: Saved): void {
+    this.#used.set(saved as Uint8Array)
   }
 }

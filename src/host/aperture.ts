@@ -9,6 +9,14 @@ import type { TableMemory } from './table-memory.ts'
 
 const ENTRY_SIZE = 4
 
+export type SavedAperture = {
+  readonly first: PageNumber
+  readonly pages: number
+  readonly table: PageNumber
+  readonly control: number
+  readonly free: Saved
+}
+
 export class ApertureDriver {
   readonly name: string
   readonly #memory: TableMemory
@@ -25,11 +33,20 @@ export class ApertureDriver {
    * @param order 32 MiB times 2^order for the aperture; less if that is more than a quarter of what is free. Throws
    *   `outOfMemory` if there is no room for the smallest.
    */
-  constructor(name: string, memory: TableMemory, registers: number, order: number) {
+  constructor(name: string, memory: TableMemory, registers: number, order: number, saved?: SavedAperture) {
     const { allocator } = memory
     this.name = name
     this.#memory = memory
     this.#registers = registers
+    if (saved !== undefined) {
+      this.#pages = saved.pages
+      this.#first = saved.first
+      this.#table = saved.table
+      this.#free = new PageAllocator([{ first: this.#first, pages: this.#pages }])
+      this.#free.load(saved.free)
+      this.#control = saved.control
+      return
+    }
     let size = order
     while (size > 0 && allocator.freePages < 4 * SMALLEST_APERTURE * 2 ** size) size--
     this.#pages = SMALLEST_APERTURE * 2 ** size
@@ -63,8 +80,14 @@ export class ApertureDriver {
     this.#free.free(first, pages)
   }
 
-  save(): Saved {
-    return { version: 1, first: this.#first, pages: this.#pages, free: this.#free.save() }
+  save(): SavedAperture {
+    return {
+      first: this.#first,
+      pages: this.#pages,
+      table: this.#table,
+      control: this.#control,
+      free: this.#free.save(),
+    }
   }
 
   #writeEntry(page: PageNumber, entry: number): void {

@@ -4,7 +4,7 @@ import type { Software, Trace } from '../engine/index.ts'
 import { COMMAND_STATUS, HEADER } from '../pcie/formats/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { type DriverRow, driverFor, driverNamed } from './driver-table.ts'
-import { FunctionInterrupts } from './function-interrupts.ts'
+import { FunctionInterrupts, type SavedFunctionInterrupts } from './function-interrupts.ts'
 import { type HostInterrupts, VECTORS } from './interrupts.ts'
 import type { Iommu } from './iommu/iommu.ts'
 import type { KernelDma } from './kernel-dma.ts'
@@ -31,10 +31,12 @@ export interface DriverCoreOptions {
   readonly overrides: Readonly<Record<string, string | null>>
   readonly portServices: PortServiceRules
   /** What a port's interrupt handler does, by message number. */
-  readonly onPortInterrupt?: (port: HostPciFunction, message: number) => void
+  readonly onPortInterrupt?: (port: HostPciFunction, message: number) => boolean
   /** Whether the hot-plug driver serves the slot of a port. */
   readonly servesHotplug: (port: HostPciFunction) => boolean
 }
+
+type SavedArmed = readonly [address: string, interrupts: SavedFunctionInterrupts]
 
 export class DriverCore {
   readonly #options: DriverCoreOptions
@@ -190,18 +192,33 @@ export class DriverCore {
     return new FunctionInterrupts(machine, interrupts, fn, unit?.interrupts)
   }
 
-  save(): readonly string[] {
+  save(): readonly SavedArmed[] {
     return [...this.#armed]
-      .map(([fn, interrupts]) => `${fn.address}=${interrupts.save().join(',')}`)
-      .sort((a, b) => (a < b ? -1 : 1))
+      .map(([fn, interrupts]): SavedArmed => [fn.address, interrupts.save()])
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+  }
+
+  load(saved: readonly SavedArmed[], find: (address: string) => HostPciFunction): void {
+    for (const [address, state] of saved) {
+      const fn = find(address)
+      const interrupts = this.interruptsOf(fn)!
+      interrupts.load(state, this.#handlerOf(fn, driverNamed(fn.driver)!))
+      this.#armed.set(fn, interrupts)
+    }
+  }
+
+  #handlerOf(fn: HostPciFunction, { portsOnly }: DriverRow): (index: number) => unknown {
+    return portsOnly === true
+      ? index => this.#options.onPortInterrupt?.(fn, index)
+      : index => this.#handlers.get(fn)?.(index)
   }
 
   /** The port driver: interrupts for what a port tells of, and error reporting. */
   *#servePort(fn: HostPciFunction, driver: DriverRow): Software {
-    const { portServices, onPortInterrupt, servesHotplug } = this.#options
+    const { portServices, servesHotplug } = this.#options
     if (!fn.bridge) setBusMaster(fn, true)
     const wanted = portMessages(fn, portServices, servesHotplug(fn))
-    if (wanted > 0) yield* this.#armWith(fn, driver, wanted, index => onPortInterrupt?.(fn, index))
+    if (wanted > 0) yield* this.#armWith(fn, driver, wanted)
     if (portServices.errorReporting === false) return
     enableRootErrors(fn)
     if (servesContainment(fn, portServices)) enableContainment(fn)
@@ -210,15 +227,10 @@ export class DriverCore {
   *#arm(fn: HostPciFunction, driver: DriverRow): Software {
     // One for each processor's queue and one for everything else.
     const wanted = Math.min(driver.vectors, this.#options.machine.processors.length + 1)
-    yield* this.#armWith(fn, driver, wanted, index => this.#handlers.get(fn)?.(index))
+    yield* this.#armWith(fn, driver, wanted)
   }
 
-  *#armWith(
-    fn: HostPciFunction,
-    driver: DriverRow,
-    wanted: number,
-    handler: (index: number) => void,
-  ): Software {
+  *#armWith(fn: HostPciFunction, driver: DriverRow, wanted: number): Software {
     const { interrupts: vectors } = this.#options
     const interrupts = this.interruptsOf(fn)
     const count = Math.min(wanted, interrupts?.available ?? 0)
@@ -227,7 +239,7 @@ export class DriverCore {
     // Half of the vectors are left to virtual machines: a driver falls back to INTx before a guest has to.
     if (vectors.free(processor) - count < VECTORS / 2) return
     try {
-      yield* interrupts.enable(count, handler, processor)
+      yield* interrupts.enable(count, this.#handlerOf(fn, driver), processor)
       this.#armed.set(fn, interrupts)
     } catch (error) {
       if (!(error instanceof NorthbridgeError)) throw error

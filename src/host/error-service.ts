@@ -3,12 +3,12 @@
  * of a port that contains an error is noted; outside the interrupt the logs are read, told and cleared, and after a fatal
  * error what is below the port is reset and put back into service.
  */
-import { formatFunctionAddress, hex, type RequesterId, type Saved } from '../core/index.ts'
+import { formatFunctionAddress, hex, opened, type RequesterId } from '../core/index.ts'
 import { type Engine, type Software, sleep } from '../engine/index.ts'
 import { BRIDGE_CONTROL } from '../pcie/formats/index.ts'
 import type { DriverCore } from './driver-core.ts'
 import type { Surrender } from './hotplug.ts'
-import { saveConfig } from './pci/config-state.ts'
+import { type ConfigState, restoreConfig, saveConfig } from './pci/config-state.ts'
 import { canContain, containedError, releaseContainment } from './pci/containment.ts'
 import { type Severity, takeErrors, takeRootErrors } from './pci/error-registers.ts'
 import { isGone, resetAndRestore, untilReady } from './pci/function-reset.ts'
@@ -25,9 +25,19 @@ export interface ErrorServiceOptions {
 }
 
 /** Registers of functions, to be put back after a reset. */
-type Snapshot = readonly { readonly fn: HostPciFunction; readonly restore: () => void }[]
+type Snapshot = readonly { readonly fn: HostPciFunction; readonly state: ConfigState }[]
 
 const TOLD = { correctable: 'correctable', nonFatal: 'non-fatal', fatal: 'fatal' } as const
+
+export type SavedErrors = {
+  readonly version: 1
+  /** Ports that have interrupted, in that order. */
+  readonly pending: readonly string[]
+  readonly snapshots: readonly {
+    readonly port: string
+    readonly functions: readonly { readonly function: string; readonly state: ConfigState }[]
+  }[]
+}
 
 export class ErrorService {
   readonly #options: ErrorServiceOptions
@@ -102,9 +112,10 @@ export class ErrorService {
   *#reset(point: HostPciFunction, surrender: Surrender): Software {
     const { engine, drivers } = this.#options
     if (!point.bridge) {
-      const [method] = point.resetMethods
-      if (method === undefined) return this.#say(point, 'has no reset: recovery failed', {})
-      if (!(yield* resetAndRestore(point, method, engine))) return
+      const methods = point.resetMethods
+      if (methods.length === 0) return this.#say(point, 'has no reset: recovery failed', {})
+      const method = yield* resetAndRestore(point, methods, engine)
+      if (method === undefined) return
       if (point.owner.kind === 'vm') yield* surrender(point.address)
       else yield* drivers.rearm(point)
       return this.#say(point, `recovered by ${method}`, {})
@@ -119,26 +130,31 @@ export class ErrorService {
   *#release(port: HostPciFunction, surrender: Surrender): Software {
     releaseContainment(port)
     this.#tell(port, 'fatal')
-    const snapshot = this.#snapshots.get(port) ?? []
+    const snapshot = this.#presentOf(this.#snapshots.get(port) ?? [])
     yield* this.#putBack(port, snapshot, surrender)
     if (snapshot.every(({ fn }) => !isGone(fn))) this.#options.forgetLinkEvents(port)
   }
 
+  /** Without functions that have left the machine since. */
+  #presentOf(snapshot: Snapshot): Snapshot {
+    return snapshot.filter(({ fn }) => this.#options.functions.get(fn.address) === fn)
+  }
+
   /** Registers first, from the port down, then drivers; what virtual machines had is taken from them. */
   *#putBack(port: HostPciFunction, snapshot: Snapshot, surrender: Surrender): Software {
-    const { engine, drivers, functions } = this.#options
-    const present = snapshot.filter(({ fn }) => functions.get(fn.address) === fn)
-    for (const { fn, restore } of present) {
+    const { engine, drivers } = this.#options
+    const present = this.#presentOf(snapshot)
+    for (const { fn, state } of present) {
       if (fn.physical !== undefined) continue
       if (!(yield* untilReady(fn, engine)))
         return this.#say(port, `recovery failed: ${fn.address} is gone`, {})
-      restore()
+      restoreConfig(fn, state)
       this.#tell(fn, 'fatal')
     }
     // "VF Enable" was set again.
     if (present.some(({ fn }) => fn.physical !== undefined)) yield* sleep(engine, VF_ENABLE_TIME)
-    for (const { fn, restore } of present) {
-      if (fn.physical !== undefined) restore()
+    for (const { fn, state } of present) {
+      if (fn.physical !== undefined) restoreConfig(fn, state)
       if (fn.owner.kind === 'vm') yield* surrender(fn.address)
       else yield* drivers.rearm(fn)
     }
@@ -160,8 +176,29 @@ export class ErrorService {
     this.#options.engine.trace.emit('host', `${fn.address}: ${what}`, { function: fn.address, ...details })
   }
 
-  save(): Saved {
-    return { version: 1, pending: [...this.#pending].map(({ address }) => address).sort() }
+  save(): SavedErrors {
+    const { functions } = this.#options
+    return {
+      version: 1,
+      pending: [...this.#pending].map(({ address }) => address),
+      snapshots: [...this.#snapshots]
+        .filter(([port]) => functions.get(port.address) === port)
+        .map(([port, snapshot]) => ({
+          port: port.address,
+          functions: this.#presentOf(snapshot).map(({ fn, state }) => ({ function: fn.address, state })),
+        }))
+        .sort((a, b) => (a.port < b.port ? -1 : 1)),
+    }
+  }
+
+  load(saved: SavedErrors): void {
+    opened(saved, 'the error service', 1)
+    const find = (address: string): HostPciFunction => this.#options.functions.get(address)!
+    for (const address of saved.pending) this.#pending.add(find(address))
+    for (const { port, functions } of saved.snapshots) {
+      const snapshot = functions.map(({ function: address, state }) => ({ fn: find(address), state }))
+      this.#snapshots.set(find(port), snapshot)
+    }
   }
 }
 
@@ -188,5 +225,4 @@ const besides = (
       fn.rid >>> 8 === collector.rid >>> 8,
   )
 
-const snapshotOf = (port: HostPciFunction): Snapshot =>
-  below(port).map(fn => ({ fn, restore: saveConfig(fn) }))
+const snapshotOf = (port: HostPciFunction): Snapshot => below(port).map(fn => ({ fn, state: saveConfig(fn) }))

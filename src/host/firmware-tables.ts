@@ -1,5 +1,5 @@
 /** What firmware left in memory for the kernel: memory map, host bridges, and the ACPI tables behind the RSDP. */
-import { assert, NorthbridgeError, PAGE_SIZE, type PageNumber } from '../core/index.ts'
+import { assert, NorthbridgeError, PAGE_SIZE, type PageNumber, type Saved } from '../core/index.ts'
 import {
   type Dmar,
   decodeDmar,
@@ -36,6 +36,17 @@ export interface FirmwareTables {
   readonly dmar: Dmar | undefined
   /** Registers of an address-range unit. */
   readonly aperture: number | undefined
+}
+
+/** The tables as plain data. The kernel keeps what it read: memory may hold something else by now. */
+export const savedTables = ({ ecam, ...tables }: FirmwareTables): Saved =>
+  ({ ...tables, ecam: [...ecam] }) as unknown as Saved
+
+export function firmwareTablesIn(saved: Saved): FirmwareTables {
+  const { ecam, ...tables } = saved as unknown as Omit<FirmwareTables, 'ecam'> & {
+    readonly ecam: readonly (readonly [number, number])[]
+  }
+  return { ...tables, ecam: new Map(ecam) }
 }
 
 export function readFirmwareTables(machine: MachinePort): FirmwareTables {

@@ -20,6 +20,13 @@ import type { HostPciFunction } from './pci/pci-function.ts'
 /** The 8-bit destination of compatibility format reaches no APIC id beyond. */
 const LARGEST_COMPATIBILITY_ID = 254
 
+export type SavedFunctionInterrupts = {
+  readonly vectors: readonly (readonly [processor: number, vector: number])[]
+  readonly firstEntry: number
+  readonly entries: number
+  readonly posted: readonly number[]
+}
+
 export class FunctionInterrupts {
   readonly #machine: MachinePort
   readonly #interrupts: HostInterrupts
@@ -61,7 +68,7 @@ export class FunctionInterrupts {
    * Arms messages 0 to `count - 1` on a processor. Throws `invalidArgument`, `outOfResources`,
    * `noInterruptRemapping`, with nothing changed.
    */
-  *enable(count: number, handler: (index: number) => void, processor: number): Software {
+  *enable(count: number, handler: (index: number) => unknown, processor: number): Software {
     const { address } = this.#fn
     if (this.#vectors.length > 0) {
       throw new NorthbridgeError('alreadyDone', `interrupts of ${address} are armed already`)
@@ -134,22 +141,39 @@ export class FunctionInterrupts {
     this.#entries = 0
   }
 
-  save(): readonly string[] {
-    return this.#vectors.map(
-      ({ processor, vector }, i) =>
-        `${processor}:${vector}:${this.#firstEntry + i}${this.#posted[i] === 1 ? ':posted' : ''}`,
-    )
+  save(): SavedFunctionInterrupts {
+    return {
+      vectors: this.#vectors.map(({ processor, vector }) => [processor, vector]),
+      firstEntry: this.#firstEntry,
+      entries: this.#entries,
+      posted: this.#vectors.map((_, i) => this.#posted[i] ?? 0),
+    }
+  }
+
+  /** Takes the vectors and entries over that were saved; registers and tables hold what they did. */
+  load(saved: SavedFunctionInterrupts, handler: (index: number) => unknown): void {
+    this.#firstEntry = saved.firstEntry
+    this.#entries = saved.entries
+    this.#posted = [...saved.posted]
+    this.#vectors = saved.vectors.map(([processor, vector], i) => {
+      this.#interrupts.resume(processor, this.#nameOf(i), () => handler(i))
+      return { processor, apicId: this.#interrupts.apicId(processor), vector }
+    })
+  }
+
+  #nameOf(index: number): string {
+    return `${this.#fn.address}/${index}`
   }
 
   #placed(bar: number): boolean {
     return this.#fn.bars.some(({ index, address }) => index === bar && address !== 0)
   }
 
-  #allocateVectors(count: number, handler: (index: number) => void, processor: number): HostVector[] {
+  #allocateVectors(count: number, handler: (index: number) => unknown, processor: number): HostVector[] {
     const vectors: HostVector[] = []
     try {
       for (let i = 0; i < count; i++) {
-        const vector = this.#interrupts.allocate(processor, `${this.#fn.address}/${i}`, () => handler(i))
+        const vector = this.#interrupts.allocate(processor, this.#nameOf(i), () => handler(i))
         vectors.push(vector)
         if (this.#table === undefined && vector.apicId > LARGEST_COMPATIBILITY_ID) {
           throw new NorthbridgeError(

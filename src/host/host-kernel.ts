@@ -1,36 +1,21 @@
 /** The host kernel: PCI core, IOMMU driver, driver binding, SR-IOV control and VFIO, brought up in Linux's order. */
-import {
-  assert,
-  formatFunctionAddress,
-  NorthbridgeError,
-  type RequesterId,
-  type Saved,
-} from '../core/index.ts'
+import { NorthbridgeError, opened, type Saved } from '../core/index.ts'
 import { pause, type Software, sleep } from '../engine/index.ts'
-import type { HostBridgeResources } from '../platform/formats/boot-parameters.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
-import { ApertureDriver } from './aperture.ts'
-import { type KernelParameters, parseCommandLine } from './command-line.ts'
 import { DeviceAccess } from './device-access.ts'
-import { DriverCore } from './driver-core.ts'
 import { driverNamed } from './driver-table.ts'
-import { ErrorService } from './error-service.ts'
-import { allocatablePages, memoryPages, readFirmwareTables } from './firmware-tables.ts'
-import { Hotplug, type Surrender } from './hotplug.ts'
-import { InterruptPosting } from './interrupt-posting.ts'
-import { HostInterrupts } from './interrupts.ts'
-import { Iommu } from './iommu/iommu.ts'
+import type { Surrender } from './hotplug.ts'
+import type { InterruptPosting } from './interrupt-posting.ts'
+import type { InterruptLine } from './interrupts.ts'
 import { enableFaultInterrupt, enablePageRequestInterrupt } from './iommu/unit-interrupts.ts'
-import { KernelDma } from './kernel-dma.ts'
-import { KERNEL_RULES } from './kernel-rules.ts'
-import { PageAllocator } from './page-allocator.ts'
-import { AccessControl } from './pci/access-control.ts'
-import { bestReset, resetAndRestore } from './pci/function-reset.ts'
+import { findFunction, type KernelParts, makeParts } from './kernel-parts.ts'
+import type { PageAllocator } from './page-allocator.ts'
+import { resetAndRestore, resetsOf } from './pci/function-reset.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 import { enableErrorReporting } from './pci/port-services.ts'
-import { PciScanner } from './pci/scan.ts'
-import { SriovControl, VF_ENABLE_TIME } from './sriov.ts'
-import { TableMemory } from './table-memory.ts'
+import { loadParts, saveParts } from './restore.ts'
+import type { SavedHost } from './saved-host.ts'
+import { VF_ENABLE_TIME } from './sriov.ts'
 import type {
   AssignedFunction,
   DmaBuffer,
@@ -41,10 +26,6 @@ import type {
   IommuGroup,
   ResetMethod,
 } from './types.ts'
-import { Vfio } from './vfio/vfio.ts'
-
-/** As Debian's kernel needs it: DMA remapping is built in, but off until asked for. */
-const DEFAULT_COMMAND_LINE = 'intel_iommu=on'
 
 export class HostKernel {
   readonly memory: PageAllocator
@@ -55,161 +36,82 @@ export class HostKernel {
   /** What the hypervisor needs for posted interrupts. */
   readonly posting: InterruptPosting
   readonly #options: HostOptions
-  readonly #parameters: KernelParameters
-  readonly #hostBridges: readonly HostBridgeResources[]
-  /** By address, in the order of discovery. */
-  readonly #functions = new Map<string, HostPciFunction>()
-  readonly #scanner: PciScanner
-  readonly #iommu: Iommu
-  readonly #accessControl: AccessControl
-  readonly #machine: MachinePort
-  readonly #dma: KernelDma
-  readonly #openAperture: () => void
-  readonly #interrupts: HostInterrupts
-  readonly #drivers: DriverCore
-  readonly #sriov: SriovControl
-  readonly #hotplug: Hotplug
-  readonly #errors: ErrorService
-  readonly #vfio: Vfio
+  readonly #parts: KernelParts
+  #halted: string | undefined
 
   /**
    * The kernel as it is loaded: it has read what firmware left in memory, and touched no device. Throws
    * `invalidArgument` for a command line that makes no sense, `outOfMemory` without usable memory.
+   *
+   * @param saved a state to go on from, see {@link HostKernel.restore}
    */
-  constructor(machine: MachinePort, options: HostOptions) {
-    const { trace } = options.engine
-    const tables = readFirmwareTables(machine)
-    this.#machine = machine
+  constructor(machine: MachinePort, options: HostOptions, saved?: SavedHost) {
     this.#options = options
-    this.#parameters = parseCommandLine(options.commandLine ?? DEFAULT_COMMAND_LINE)
-    this.#hostBridges = tables.hostBridges
-    this.memory = new PageAllocator(allocatablePages(tables.memoryMap))
-    this.#scanner = new PciScanner(machine, tables.ecam, this.#parameters)
-    const rules = KERNEL_RULES[options.kernel ?? '6.1']
-    const memory = new TableMemory(machine, this.memory)
-    const names = options.unitNames ?? new Map<number, string>()
-    const { aperture } = tables
-    const apertureName = aperture === undefined ? undefined : (names.get(aperture) ?? 'gart')
-    const iommu = new Iommu({
-      machine,
-      memory,
-      dmar: tables.dmar,
-      parameters: this.#parameters,
-      trace,
-      usable: memoryPages(tables.memoryMap),
-      unitNames: names,
-      aperture: apertureName,
-      rules: rules.grouping,
-    })
-    // Under a hypervisor every invalidation is a detour through it anyway: Linux does not batch them there.
-    const strict = this.#parameters.strict || iommu.units.some(unit => unit.cachesNotPresent)
-    const dma = new KernelDma({ iommu, memory, strict })
-    this.#dma = dma
-    this.#openAperture = () => {
-      if (aperture === undefined || !this.#parameters.aperture) return
-      dma.aperture = new ApertureDriver(apertureName!, memory, aperture, this.#parameters.apertureOrder)
-      trace.emit('host', `${apertureName} is enabled: one table for all devices`, { unit: apertureName })
-    }
-    const interrupts = new HostInterrupts(machine)
-    const drivers = new DriverCore({
-      machine,
-      interrupts,
-      iommu,
-      dma,
-      trace,
-      missingDrivers: options.missingDrivers ?? [],
-      overrides: options.driverOverrides ?? {},
-      portServices: { ...rules.portServices, errorReporting: this.#parameters.errorReporting },
-      onPortInterrupt: port => {
-        this.#hotplug.interrupted(port)
-        this.#errors.interrupted(port)
-      },
-      servesHotplug: port => this.#hotplug.serves(port),
-    })
-    this.#accessControl = new AccessControl({
-      machine,
-      parameters: this.#parameters,
-      rules,
-      at: (segment, rid) => this.#functions.get(formatFunctionAddress(segment, rid as RequesterId)),
-    })
-    this.#iommu = iommu
-    this.#interrupts = interrupts
-    this.posting = new InterruptPosting(interrupts)
-    this.#drivers = drivers
-    this.#sriov = new SriovControl({
-      scanner: this.#scanner,
-      iommu,
-      drivers,
-      engine: options.engine,
-      accessControl: this.#accessControl,
-      autoprobe: options.driversAutoprobe ?? true,
-      rootOf: fn => this.#rootOf(fn),
-      functions: this.#functions,
-    })
-    this.#hotplug = new Hotplug({
-      scanner: this.#scanner,
-      iommu,
-      drivers,
-      accessControl: this.#accessControl,
-      sriov: this.#sriov,
-      engine: options.engine,
-      functions: this.#functions,
-      rootOf: fn => this.#rootOf(fn),
-    })
-    this.#errors = new ErrorService({
-      drivers,
-      engine: options.engine,
-      functions: this.#functions,
-      forgetLinkEvents: port => this.#hotplug.forgetLinkEvents(port),
-    })
-    this.#vfio = new Vfio({
-      iommu,
-      drivers,
-      engine: options.engine,
-      rules: {
-        allowUnsafeInterrupts: this.#parameters.allowUnsafeInterrupts,
-        reservedMemoryErrno: rules.reservedMemoryErrno,
-      },
-      find: address => this.#find(address),
-    })
-    this.vfio = this.#vfio
+    this.#parts = makeParts(machine, options, reason => this.#halt(reason), saved)
+    this.memory = this.#parts.memory
+    this.posting = this.#parts.posting
+    this.vfio = this.#parts.vfio
+  }
+
+  /**
+   * The kernel as it was when it was saved, on a machine whose state is the one of that moment: nothing of the machine
+   * is changed. Throws `invalidDocument` for a state of another version.
+   */
+  static restore(machine: MachinePort, options: HostOptions, saved: Saved): HostKernel {
+    const state = opened<SavedHost>(saved, 'the host kernel', 2)
+    opened(state.iommu as unknown as Saved, 'the IOMMU driver', 1)
+    const kernel = new HostKernel(machine, options, state)
+    loadParts(kernel.#parts, state)
+    kernel.#halted = state.halted ?? undefined
+    return kernel
+  }
+
+  /** The handle of a function that a virtual machine has: how the hypervisor finds its own after a restore. */
+  assignedFunction(address: string): AssignedFunction {
+    return this.#parts.vfio.handleOf(address)
   }
 
   /** Brings the kernel up. Throws what enabling the boot VFs throws. */
   *boot(): Software {
     const { engine, bootVfs = {}, faultInterrupts = false } = this.#options
-    for (const root of this.#hostBridges) {
-      for (const fn of yield* this.#scanner.scan(root)) this.#functions.set(fn.address, fn)
+    for (const root of this.#parts.hostBridges) {
+      for (const fn of yield* this.#parts.scanner.scan(root)) this.#parts.functions.set(fn.address, fn)
     }
-    yield* this.#sriov.placeBars([...this.#functions.values()])
-    yield* this.#iommu.remapInterrupts()
-    this.#interrupts.enable(this.#iommu.extendedMode)
-    for (const unit of this.#iommu.units) {
-      enableFaultInterrupt(unit, this.#interrupts, engine.trace, faultInterrupts)
-      enablePageRequestInterrupt(unit, this.#interrupts)
+    yield* this.#parts.sriov.placeBars([...this.#parts.functions.values()])
+    yield* this.#parts.iommu.remapInterrupts()
+    this.#parts.interrupts.enable(this.#parts.iommu.extendedMode)
+    for (const unit of this.#parts.iommu.units) {
+      enableFaultInterrupt(unit, this.#parts.interrupts, engine.trace, faultInterrupts)
+      enablePageRequestInterrupt(unit, this.#parts.interrupts)
     }
-    const functions = [...this.#functions.values()]
-    this.#accessControl.requested = this.#iommu.wantsAccessControl(functions)
+    const functions = [...this.#parts.functions.values()]
+    this.#parts.accessControl.requested = this.#parts.iommu.wantsAccessControl(functions)
     for (const fn of functions) {
-      this.#accessControl.enable(fn)
-      if (this.#parameters.errorReporting) enableErrorReporting(fn)
+      this.#parts.accessControl.enable(fn)
+      if (this.#parts.parameters.errorReporting) enableErrorReporting(fn)
       yield* pause()
     }
-    yield* this.#iommu.remapDma(functions)
-    this.#openAperture()
+    yield* this.#parts.iommu.remapDma(functions)
+    this.#parts.openAperture()
     for (const fn of functions) {
-      yield* this.#drivers.probe(fn)
+      yield* this.#parts.drivers.probe(fn)
       yield* pause()
     }
-    for (const fn of functions) this.#hotplug.start(fn)
+    for (const fn of functions) this.#parts.hotplug.start(fn)
     this.serviceInterrupts()
     yield* this.servePorts(NOBODY_TO_ASK)
     for (const [address, count] of Object.entries(bootVfs)) {
-      const fn = this.#find(address)
+      const fn = this.#parts.functions.get(address)
+      if (fn === undefined) {
+        engine.trace.emit('host', `${address} does not answer: it has no virtual functions`, {
+          function: address,
+        })
+        continue
+      }
       yield* this.#lendDriver(fn)
-      yield* this.#sriov.setNumVfs(fn, count)
+      yield* this.#parts.sriov.setNumVfs(fn, count)
     }
-    this.#errors.remember()
+    this.#parts.errors.remember()
   }
 
   /** Virtual functions that are wanted from boot on need a driver of their PF: the stub, if there is no other. */
@@ -217,18 +119,35 @@ export class HostKernel {
     const stub = driverNamed('pci-pf-stub')
     if (stub === undefined || fn.virtualization === undefined || driverNamed(fn.driver)?.sriov !== undefined)
       return
-    yield* this.#drivers.unbind(fn)
-    yield* this.#drivers.bind(fn, stub)
+    yield* this.#parts.drivers.unbind(fn)
+    yield* this.#parts.drivers.bind(fn, stub)
   }
 
   /** Whether invalidations of what drivers unmapped are batched. */
   get defersInvalidation(): boolean {
-    return !this.#dma.strict
+    return !this.#parts.dma.strict
+  }
+
+  /** Why the kernel has stopped; undefined while it runs. */
+  get halted(): string | undefined {
+    return this.#halted
+  }
+
+  /** "Kernel panic": nothing is done from here on. Throws `hostHalted`. */
+  #halt(reason: string): never {
+    this.#halted = reason
+    this.#options.engine.trace.emit('host', `kernel panic: ${reason}`, { reason })
+    throw new NorthbridgeError('hostHalted', `the host kernel has stopped: ${reason}`, { reason })
+  }
+
+  /** Interrupts that were taken, by processor and vector. */
+  interruptLines(): readonly InterruptLine[] {
+    return this.#parts.interrupts.lines()
   }
 
   /** Every function, by address. */
   functions(): readonly HostFunction[] {
-    return [...this.#functions.values()].sort((a, b) => a.segment - b.segment || a.rid - b.rid)
+    return [...this.#parts.functions.values()].sort((a, b) => a.segment - b.segment || a.rid - b.rid)
   }
 
   /** Throws `notFound`. */
@@ -238,20 +157,20 @@ export class HostKernel {
 
   /** Ascending by number. */
   groups(): readonly IommuGroup[] {
-    return this.#iommu.groups().map(state => ({
+    return this.#parts.iommu.groups().map(state => ({
       id: state.group.id,
       functions: state.group.members.map(({ address }) => address).sort(),
       why: [...state.group.why],
-      owner: this.#iommu.ownerOf(state),
+      owner: this.#parts.iommu.ownerOf(state),
     }))
   }
 
   /** By which changes of the machine a group would fall apart. Throws `notFound`. */
   *groupRepairs(id: number): Software<GroupRepairs> {
-    const state = this.#iommu.groups().find(({ group }) => group.id === id)
+    const state = this.#parts.iommu.groups().find(({ group }) => group.id === id)
     if (state === undefined) throw new NorthbridgeError('notFound', `there is no IOMMU group ${id}`)
-    const { repairs, ...rest } = yield* this.#iommu.repairs(state)
-    return { ...rest, repairs: repairs.map(repair => this.#accessControl.withParameter(repair)) }
+    const { repairs, ...rest } = yield* this.#parts.iommu.repairs(state)
+    return { ...rest, repairs: repairs.map(repair => this.#parts.accessControl.withParameter(repair)) }
   }
 
   /**
@@ -259,8 +178,8 @@ export class HostKernel {
    * `outOfResources`, `outOfMemory`, with the name of Linux's errno in `details.errno`; nothing has changed then.
    */
   *setNumVfs(address: string, count: number): Software {
-    yield* this.#sriov.setNumVfs(this.#find(address), count)
-    this.#errors.remember()
+    yield* this.#parts.sriov.setNumVfs(this.#find(address), count)
+    this.#parts.errors.remember()
   }
 
   /**
@@ -277,14 +196,15 @@ export class HostKernel {
         { function: held.address, owner: held.owner, errno: 'EBUSY' },
       )
     }
-    const method = bestReset(fn)
-    if (!(yield* resetAndRestore(fn, method, this.#options.engine))) {
-      const message = `${address} does not answer after its reset (${method})`
+    const methods = resetsOf(fn)
+    const method = yield* resetAndRestore(fn, methods, this.#options.engine)
+    if (method === undefined) {
+      const message = `${address} does not answer after its reset (${methods.join(', ')})`
       throw new NorthbridgeError('resetUnavailable', message, { function: address, errno: 'ENOTTY' })
     }
     // Virtual functions were enabled anew.
     if (fn.virtuals.length > 0) yield* sleep(this.#options.engine, VF_ENABLE_TIME)
-    for (const one of [fn, ...fn.virtuals]) yield* this.#drivers.rearm(one)
+    for (const one of [fn, ...fn.virtuals]) yield* this.#parts.drivers.rearm(one)
     this.#options.engine.trace.emit('reset', `${address} was reset (${method})`, {
       function: address,
       method,
@@ -303,22 +223,22 @@ export class HostKernel {
       throw new NorthbridgeError('functionInUse', message, { errno: 'EBUSY' })
     }
     if (driver === null) {
-      if (fn.virtuals.length > 0) yield* this.#sriov.setNumVfs(fn, 0)
-      return yield* this.#drivers.unbind(fn)
+      if (fn.virtuals.length > 0) yield* this.#parts.sriov.setNumVfs(fn, 0)
+      return yield* this.#parts.drivers.unbind(fn)
     }
     const row = driverNamed(driver)
     if (row === undefined) throw new NorthbridgeError('notFound', `there is no driver "${driver}"`)
-    yield* this.#drivers.bind(fn, row)
+    yield* this.#parts.drivers.bind(fn, row)
   }
 
   /** The kernel's interrupt entry on a processor in root operation: dispatches a vector and signals EOI. */
   interrupt(processor: number, vector: number): void {
-    this.#interrupts.dispatch(processor, vector)
+    this.#parts.interrupts.dispatch(processor, vector)
   }
 
   /** Takes every interrupt that is deliverable on processors in root operation. Returns how many. */
   serviceInterrupts(): number {
-    return this.#interrupts.takeAll()
+    return this.#parts.interrupts.takeAll()
   }
 
   /**
@@ -328,16 +248,16 @@ export class HostKernel {
    * @param surrender takes a function away from the virtual machine that has it.
    */
   *servePorts(surrender: Surrender): Software<boolean> {
-    const hadErrors = yield* this.#errors.serve(surrender)
-    if (!this.#hotplug.hasWork) return hadErrors
-    yield* this.#hotplug.serve(surrender)
-    this.#errors.remember()
+    const hadErrors = yield* this.#parts.errors.serve(surrender)
+    if (!this.#parts.hotplug.hasWork) return hadErrors
+    yield* this.#parts.hotplug.serve(surrender)
+    this.#parts.errors.remember()
     return true
   }
 
   /** Answers what devices asked for by page requests. Returns the number of answers. */
   *answerPageRequests(): Software<number> {
-    return yield* this.#iommu.answerPageRequests()
+    return yield* this.#parts.iommu.answerPageRequests()
   }
 
   /**
@@ -349,73 +269,45 @@ export class HostKernel {
     pages: number,
     access: { readonly read: boolean; readonly write: boolean },
   ): Software<DmaBuffer> {
-    return yield* this.#dma.allocate(this.#find(address), pages, access)
+    return yield* this.#parts.dma.allocate(this.#find(address), pages, access)
   }
 
   /** Takes a buffer back, by the address at which the function reaches it. Throws `notFound`. */
   *freeBuffer(address: string, ioAddress: number): Software {
-    yield* this.#dma.free(this.#find(address), ioAddress)
+    yield* this.#parts.dma.free(this.#find(address), ioAddress)
   }
 
   /** What the kernel's driver of a function has of it. Throws `notFound`; `functionInUse` if it has no driver. */
   device(address: string): DeviceAccess {
-    return new DeviceAccess(this.#machine, this.#find(address), this.#dma, this.#drivers)
+    const { machine, dma, drivers } = this.#parts
+    return new DeviceAccess(machine, this.#find(address), dma, drivers)
   }
 
   /** Buffers of a function, ascending by address. */
   buffers(address: string): readonly DmaBuffer[] {
-    return this.#dma.buffers(this.#find(address))
+    return this.#parts.dma.buffers(this.#find(address))
   }
 
   /** Makes every unit forget the buffers that were taken back in deferred mode. */
   *flushDeferred(): Software {
-    yield* this.#dma.flush()
+    yield* this.#parts.dma.flush()
   }
 
   /** The newest faults of a unit that its driver has read, oldest first; none while fault interrupts are masked. */
   faults(unit: string): readonly HostFault[] {
-    const found = this.#iommu.units.find(({ name }) => name === unit)
+    const found = this.#parts.iommu.units.find(({ name }) => name === unit)
     if (found === undefined) throw new NorthbridgeError('notFound', `there is no remapping unit "${unit}"`)
     return found.faults.faults
   }
 
-  save(): Saved {
-    return {
-      version: 1,
-      memory: this.memory.save(),
-      functions: [...this.#functions.values()]
-        .map(({ address, driver, owner }) => `${address} ${driver} ${JSON.stringify(owner)}`)
-        .sort(),
-      iommu: this.#iommu.save(),
-      interrupts: this.#interrupts.save(),
-      drivers: this.#drivers.save(),
-      hotplug: this.#hotplug.save(),
-      errors: this.#errors.save(),
-      dma: this.#dma.save(),
-      assigned: this.#vfio.save() as unknown as Saved,
-    }
+  save(): SavedHost {
+    return saveParts(this.#parts, this.#halted)
   }
 
   #find(address: string): HostPciFunction {
-    const fn = this.#functions.get(address.length === SHORT_ADDRESS ? `0000:${address}` : address)
-    if (fn === undefined) throw new NorthbridgeError('notFound', `there is no function ${address}`)
-    return fn
-  }
-
-  #rootOf(fn: HostPciFunction): HostBridgeResources {
-    let top = fn
-    while (top.above !== undefined) top = top.above
-    const bus = top.rid >>> 8
-    const root = this.#hostBridges.find(
-      bridge => bridge.segment === fn.segment && bridge.bus <= bus && bus <= bridge.lastBus,
-    )
-    assert(root !== undefined, 'every function was found below a host bridge')
-    return root
+    return findFunction(this.#parts.functions, address)
   }
 }
 
 /** While the kernel boots there is no virtual machine that a function would have to be taken from. */
 const NOBODY_TO_ASK: Surrender = function* () {}
-
-/** `bb:dd.f` without the segment. */
-const SHORT_ADDRESS = '00:00.0'.length

@@ -2,7 +2,7 @@
  * The hot-plug driver, in the order of Linux's pciehp: an interrupt of a slot is noted, and work outside the interrupt
  * takes away what is gone and brings up what came. Cards with bridges on them get no further bus numbers.
  */
-import { formatFunctionAddress, type Saved } from '../core/index.ts'
+import { opened } from '../core/index.ts'
 import { type Engine, type Software, sleep } from '../engine/index.ts'
 import type { HostBridgeResources } from '../platform/formats/boot-parameters.ts'
 import type { DriverCore } from './driver-core.ts'
@@ -33,6 +33,13 @@ export interface HotplugOptions {
 
 /** Takes a function away from the virtual machine that has it. */
 export type Surrender = (address: string) => Software
+
+export type SavedHotplug = {
+  readonly version: 1
+  readonly slots: readonly { readonly port: string; readonly capabilities: number }[]
+  /** Ports that have interrupted, in that order. */
+  readonly pending: readonly string[]
+}
 
 export class Hotplug {
   readonly #options: HotplugOptions
@@ -69,6 +76,11 @@ export class Hotplug {
     if (slot === undefined || !slot.linkActive) return
     this.#pending.delete(slot)
     slot.takeEvents()
+  }
+
+  /** Whether the slot of a port, if it is served, shows events. */
+  hasEvents(port: HostPciFunction): boolean {
+    return this.#slots.get(port)?.hasEvents ?? false
   }
 
   get hasWork(): boolean {
@@ -178,10 +190,22 @@ export class Hotplug {
     })
   }
 
-  save(): Saved {
-    const addresses = (slots: Iterable<HotplugSlot>): string[] =>
-      [...slots].map(({ port }) => formatFunctionAddress(port.segment, port.rid)).sort()
-    return { version: 1, slots: addresses(this.#slots.values()), pending: addresses(this.#pending) }
+  save(): SavedHotplug {
+    return {
+      version: 1,
+      slots: [...this.#slots.values()]
+        .map(({ port, capabilities }) => ({ port: port.address, capabilities }))
+        .sort((a, b) => (a.port < b.port ? -1 : 1)),
+      pending: [...this.#pending].map(({ port }) => port.address),
+    }
+  }
+
+  load(saved: SavedHotplug): void {
+    opened(saved, 'the hot-plug driver', 1)
+    const find = (address: string): HostPciFunction => this.#options.functions.get(address)!
+    for (const { port, capabilities } of saved.slots)
+      this.#slots.set(find(port), new HotplugSlot(find(port), capabilities))
+    for (const port of saved.pending) this.#pending.add(this.#slots.get(find(port))!)
   }
 }
 

@@ -1,5 +1,6 @@
 /** The kernel's interrupt vectors: handed out per processor, dispatched, and ended with EOI. */
 import { assert, NorthbridgeError } from '../core/index.ts'
+import type { Trace } from '../engine/index.ts'
 import { APIC_BASE, LOCAL_APIC, SVR, XAPIC_BASE, x2apicMsr } from '../interrupts/formats/local-apic.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { MSR } from '../vmx/formats/msrs.ts'
@@ -19,14 +20,45 @@ export interface HostVector {
   readonly vector: number
 }
 
+/** Returns false if the interrupt was for somebody else, or for nobody. */
+type Handler = (processor: number) => unknown
+
 interface Line {
   readonly name: string
-  readonly handler: (processor: number) => void
+  handler: Handler
   count: number
+  /** Interrupts since the last look, and how many of them nobody wanted. */
+  recent: number
+  unhandled: number
+  disabled: boolean
 }
+
+const line = (name: string, handler: Handler): Line => ({
+  name,
+  handler,
+  count: 0,
+  recent: 0,
+  unhandled: 0,
+  disabled: false,
+})
+
+/** One row of what Linux shows as `/proc/interrupts`. */
+export interface InterruptLine {
+  readonly processor: number
+  readonly vector: number
+  readonly name: string
+  readonly count: number
+  /** Nobody cared: its handler does not run any more. */
+  readonly disabled: boolean
+}
+
+/** As Linux's `note_interrupt`: of so many interrupts, more than so many that no handler wanted. */
+const LOOKED_AT = 100_000
+const TOO_MANY_UNHANDLED = 99_900
 
 export class HostInterrupts {
   readonly #machine: MachinePort
+  readonly #trace: Trace
   #x2apic = false
   #apicIds: number[] = []
   /** By processor, then by vector. */
@@ -35,8 +67,9 @@ export class HostInterrupts {
   readonly #own: readonly Map<number, Line>[]
   #unexpected = 0
 
-  constructor(machine: MachinePort) {
+  constructor(machine: MachinePort, trace: Trace) {
     this.#machine = machine
+    this.#trace = trace
     this.#lines = machine.processors.map(() => new Map())
     this.#own = machine.processors.map(() => new Map())
   }
@@ -67,9 +100,9 @@ export class HostInterrupts {
   }
 
   /** Keeps a vector of the kernel's own on every processor; it is none of those that devices get. */
-  reserve(vector: number, name: string, handler: (processor: number) => void): void {
+  reserve(vector: number, name: string, handler: Handler): void {
     assert(vector > LAST_VECTOR && vector < SPURIOUS_VECTOR, 'the kernel has vectors above those of devices')
-    for (const lines of this.#own) lines.set(vector, { name, handler, count: 0 })
+    for (const lines of this.#own) lines.set(vector, line(name, handler))
   }
 
   /** Sends a fixed interrupt from one processor, which is in root operation, to another. */
@@ -99,14 +132,14 @@ export class HostInterrupts {
   }
 
   /** Takes a free vector of a processor. Throws `invalidArgument`, `outOfResources`. */
-  allocate(processor: number, name: string, handler: () => void): HostVector {
+  allocate(processor: number, name: string, handler: () => unknown): HostVector {
     const lines = this.#lines[processor]
     if (lines === undefined) {
       throw new NorthbridgeError('invalidArgument', `there is no logical processor ${processor}`)
     }
     for (let vector = FIRST_VECTOR; vector <= LAST_VECTOR; vector++) {
       if (lines.has(vector)) continue
-      lines.set(vector, { name, handler, count: 0 })
+      lines.set(vector, line(name, handler))
       return { processor, apicId: this.apicId(processor), vector }
     }
     throw new NorthbridgeError('outOfResources', `every interrupt vector of processor ${processor} is in use`)
@@ -123,10 +156,34 @@ export class HostInterrupts {
       this.#unexpected++
     } else {
       line.count++
-      line.handler(processor)
+      if (!line.disabled) this.#handle(line, processor)
     }
     // "Spurious Interrupt": no bit of ISR was set, so none is to be cleared.
     if (vector !== SPURIOUS_VECTOR) this.#writeApic(processor, LOCAL_APIC.EOI, 0)
+  }
+
+  /** An interrupt that comes and comes while its handler wants none of it is switched off. */
+  #handle(line: Line, processor: number): void {
+    if (line.handler(processor) === false) line.unhandled++
+    if (++line.recent < LOOKED_AT) return
+    line.disabled = line.unhandled > TOO_MANY_UNHANDLED
+    if (line.disabled) {
+      this.#trace.emit('host', `nobody cared about ${line.name}: disabled on processor ${processor}`, {
+        line: line.name,
+        processor,
+      })
+    }
+    line.recent = 0
+    line.unhandled = 0
+  }
+
+  /** Every vector in use, by processor and number. */
+  lines(): readonly InterruptLine[] {
+    return this.#lines.flatMap((lines, processor) =>
+      [...lines]
+        .sort(([a], [b]) => a - b)
+        .map(([vector, { name, count, disabled }]) => ({ processor, vector, name, count, disabled })),
+    )
   }
 
   /** Takes whatever is deliverable on processors outside non-root operation. Returns how many interrupts came. */
@@ -141,12 +198,35 @@ export class HostInterrupts {
     return taken
   }
 
-  save(): {
-    readonly unexpected: number
-    readonly lines: readonly string[]
-    readonly own: readonly string[]
-  } {
-    return { unexpected: this.#unexpected, lines: listed(this.#lines), own: listed(this.#own) }
+  save(): SavedInterrupts {
+    return {
+      x2apic: this.#x2apic,
+      apicIds: [...this.#apicIds],
+      unexpected: this.#unexpected,
+      lines: this.#lines.map(listed),
+      own: this.#own.map(listed),
+    }
+  }
+
+  /** Vectors of devices have no handlers then, until their owners {@link resume}. */
+  load(saved: SavedInterrupts): void {
+    this.#x2apic = saved.x2apic
+    this.#apicIds = [...saved.apicIds]
+    this.#unexpected = saved.unexpected
+    for (const [processor, lines] of saved.lines.entries()) {
+      for (const state of lines) this.#lines[processor]!.set(state[0], lineOf(state, unowned))
+    }
+    for (const [processor, lines] of saved.own.entries()) {
+      const own = this.#own[processor]!
+      for (const state of lines) own.set(state[0], lineOf(state, own.get(state[0])!.handler))
+    }
+  }
+
+  /** Gives a vector that was loaded its handler again. */
+  resume(processor: number, name: string, handler: () => unknown): void {
+    const held = [...this.#lines[processor]!.values()].find(line => line.name === name)
+    assert(held !== undefined, `processor ${processor} has a vector for ${name}`)
+    held.handler = handler
   }
 
   #readApic(processor: number, offset: number): number {
@@ -168,9 +248,43 @@ export class HostInterrupts {
   }
 }
 
-const listed = (all: readonly Map<number, Line>[]): string[] =>
-  all.flatMap((lines, processor) =>
-    [...lines]
-      .sort(([a], [b]) => a - b)
-      .map(([vector, { name, count }]) => `${processor}:${vector}:${name}:${count}`),
-  )
+type SavedLine = readonly [
+  vector: number,
+  name: string,
+  count: number,
+  recent: number,
+  unhandled: number,
+  disabled: boolean,
+]
+
+export type SavedInterrupts = {
+  readonly x2apic: boolean
+  readonly apicIds: readonly number[]
+  readonly unexpected: number
+  /** By processor, then ascending by vector. */
+  readonly lines: readonly (readonly SavedLine[])[]
+  readonly own: readonly (readonly SavedLine[])[]
+}
+
+const listed = (lines: ReadonlyMap<number, Line>): SavedLine[] =>
+  [...lines]
+    .sort(([a], [b]) => a - b)
+    .map(([vector, { name, count, recent, unhandled, disabled }]) => [
+      vector,
+      name,
+      count,
+      recent,
+      unhandled,
+      disabled,
+    ])
+
+const lineOf = ([, name, count, recent, unhandled, disabled]: SavedLine, handler: Handler): Line => ({
+  name,
+  handler,
+  count,
+  recent,
+  unhandled,
+  disabled,
+})
+
+const unowned: Handler = () => assert(false, 'every vector that was loaded has got its handler')

@@ -2,9 +2,9 @@
  * Memory that the kernel's own drivers share with their devices ("DMA API"): allocated, and made reachable at an I/O
  * virtual address of the function's domain, in an aperture, or at its physical address.
  */
-import { hex, NorthbridgeError, PAGE_SIZE, type PageNumber, type Saved } from '../core/index.ts'
+import { hex, NorthbridgeError, opened, PAGE_SIZE, type PageNumber, type Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
-import type { ApertureDriver } from './aperture.ts'
+import type { ApertureDriver, SavedAperture } from './aperture.ts'
 import type { TranslationDomain } from './iommu/domain.ts'
 import type { Rights } from './iommu/entry-format.ts'
 import type { Iommu } from './iommu/iommu.ts'
@@ -12,6 +12,7 @@ import { PageAllocator } from './page-allocator.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 import type { TableMemory } from './table-memory.ts'
 import type { DmaBuffer } from './types.ts'
+import { usesKernelDma } from './vfio/rules.ts'
 
 /** I/O virtual addresses that drivers get: above the RAM that reserved regions lie in, below the interrupt range. */
 const ARENA = { first: 0x8_0000, pages: 0xfee00 - 0x8_0000 } as const
@@ -21,6 +22,17 @@ export interface KernelDmaOptions {
   readonly memory: TableMemory
   /** All units have forgotten a buffer when {@link KernelDma.free} returns. */
   readonly strict: boolean
+}
+
+export type SavedKernelDma = {
+  readonly version: 1
+  readonly buffers: readonly {
+    readonly function: string
+    readonly buffers: readonly { readonly [Key in keyof DmaBuffer]: DmaBuffer[Key] }[]
+  }[]
+  /** Addresses that are free, of domains of which some are taken. */
+  readonly arenas: readonly { readonly domain: number; readonly arena: Saved }[]
+  readonly aperture: SavedAperture | null
 }
 
 export class KernelDma {
@@ -47,13 +59,18 @@ export class KernelDma {
   }
 
   /**
-   * Zeroed, contiguous memory that a function may reach. Throws `functionInUse` unless a driver of this kernel has the
-   * function; `outOfMemory`, `outOfResources`; nothing has changed then.
+   * Zeroed, contiguous memory that a function may reach. Throws `functionInUse` unless a driver of this kernel that does
+   * DMA has the function: others do not hold its group, whose domain may become user space's; `outOfMemory`, `outOfResources`; nothing has changed then.
    */
   *allocate(fn: HostPciFunction, pages: number, access: Rights): Software<DmaBuffer> {
     const { memory, iommu } = this.#options
     if (fn.owner.kind !== 'driver') {
       throw new NorthbridgeError('functionInUse', `no driver of the host has ${fn.address}`, {
+        owner: fn.owner,
+      })
+    }
+    if (!usesKernelDma(fn.driver)) {
+      throw new NorthbridgeError('functionInUse', `driver ${fn.driver} of ${fn.address} does no DMA`, {
         owner: fn.owner,
       })
     }
@@ -103,16 +120,34 @@ export class KernelDma {
     this.#deferring.clear()
   }
 
-  save(): Saved {
+  save(): SavedKernelDma {
     return {
       version: 1,
       buffers: [...this.#buffers]
-        .flatMap(([fn, buffers]) =>
-          buffers.map(({ address, hostPage, pages }) => `${fn.address} ${hex(address)} ${hostPage} ${pages}`),
-        )
-        .sort(),
-      ...(this.aperture && { aperture: this.aperture.save() }),
+        .map(([fn, buffers]) => ({ function: fn.address, buffers: buffers.map(one => ({ ...one })) }))
+        .sort((a, b) => (a.function < b.function ? -1 : 1)),
+      // One that nothing is taken from is as good as none.
+      arenas: this.#options.iommu.domains().flatMap(domain => {
+        const arena = this.#arenas.get(domain)
+        const inUse = arena !== undefined && arena.freePages < arena.totalPages
+        return inUse ? [{ domain: domain.number, arena: arena.save() }] : []
+      }),
+      aperture: this.aperture?.save() ?? null,
     }
+  }
+
+  /** The aperture is the caller's to open. */
+  load(saved: SavedKernelDma, find: (address: string) => HostPciFunction): void {
+    opened(saved, 'the DMA interface of the kernel', 1)
+    const { iommu } = this.#options
+    for (const { function: address, buffers } of saved.buffers) {
+      this.#buffers.set(
+        find(address),
+        buffers.map(one => ({ ...one })),
+      )
+    }
+    for (const { domain, arena } of saved.arenas) this.#openArena(iommu.domain(domain)).load(arena)
+    for (const domain of iommu.domains()) if (domain.deferred > 0) this.#deferring.add(domain)
   }
 
   *#map(
@@ -143,21 +178,28 @@ export class KernelDma {
     }
     if (this.#options.iommu.isIdentity(domain)) return giveBack()
     const arena = this.#arena(domain)
-    const forgotten = (): void => {
-      arena.free(page, pages)
-      giveBack()
-    }
     if (this.#options.strict) {
       yield* domain.unmap(page, pages)
-      return forgotten()
+      arena.free(page, pages)
+      return giveBack()
     }
-    yield* domain.unmapLater(page, pages, forgotten)
+    yield* domain.unmapLater(page, pages)
     if (domain.deferred > 0) this.#deferring.add(domain)
   }
 
   #arena(domain: TranslationDomain): PageAllocator {
     let arena = this.#arenas.get(domain)
-    if (arena === undefined) this.#arenas.set(domain, (arena = new PageAllocator([ARENA])))
+    if (arena === undefined) arena = this.#openArena(domain)
+    return arena
+  }
+
+  #openArena(domain: TranslationDomain): PageAllocator {
+    const arena = new PageAllocator([ARENA])
+    this.#arenas.set(domain, arena)
+    domain.onForgotten = ({ page, pages, hostPage }) => {
+      arena.free(page, pages)
+      this.#options.memory.allocator.free(hostPage, pages)
+    }
     return arena
   }
 }

@@ -3,12 +3,14 @@ import { assert } from '../core/index.ts'
 
 export class NumberPool {
   readonly #used = new Set<number>()
+  readonly #first: number
   /** No number from the pool's first up to here is free. */
   #lowest: number
   readonly #end: number
 
   /** @param end first number beyond the pool. */
   constructor(first: number, end: number = Number.POSITIVE_INFINITY) {
+    this.#first = first
     this.#lowest = first
     this.#end = end
   }
@@ -32,5 +34,11 @@ export class NumberPool {
 
   save(): readonly number[] {
     return [...this.#used].sort((a, b) => a - b)
+  }
+
+  load(used: readonly number[]): void {
+    this.#used.clear()
+    for (const number of used) this.#used.add(number)
+    this.#lowest = this.#first
   }
 }

@@ -14,6 +14,7 @@ import { driverNamed } from './driver-table.ts'
 import type { Iommu } from './iommu/iommu.ts'
 import type { AccessControl } from './pci/access-control.ts'
 import { findSpace } from './pci/address-space.ts'
+import { isGone } from './pci/function-reset.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 import type { PciScanner } from './pci/scan.ts'
 import { judgeNumVfs } from './sriov-rules.ts'
@@ -57,7 +58,8 @@ export class SriovControl {
         { errno: 'ENOSYS' },
       )
     }
-    const { numVfs } = virtualization
+    // What the kernel enabled: a function that is gone reads as all ones.
+    const numVfs = fn.virtuals.length
     const configurable = driverNamed(fn.driver)?.sriov !== undefined
     const verdict = judgeNumVfs(count, { limit: fn.vfLimit, numVfs, configurable })
     if (verdict === 'ERANGE') {
@@ -124,6 +126,9 @@ export class SriovControl {
   *#enable(fn: HostPciFunction, count: number): Software {
     const virtualization = fn.virtualization!
     const { scanner, iommu, drivers, engine, accessControl, autoprobe, functions } = this.#options
+    if (isGone(fn)) {
+      throw new NorthbridgeError('sriovUnsupported', `${fn.address} does not answer`, { errno: 'EIO' })
+    }
     if (virtualization.initialVfs !== virtualization.totalVfs) {
       throw new NorthbridgeError('sriovUnsupported', `${fn.address}: InitialVFs differs from TotalVFs`, {
         errno: 'EIO',

@@ -250,6 +250,8 @@ export interface AssignedFunction {
    */
   enableInterrupts(count: number, onInterrupt: (index: number) => void, processor: number): Software
   disableInterrupts(): Software
+  /** After a state was loaded: what was armed goes to this handler from now on. */
+  resumeInterrupts(onInterrupt: (index: number) => void): void
   /** Whether armed vectors can be posted: the unit on the way has CAP.PI. */
   readonly postsInterrupts: boolean
   /**

@@ -18,6 +18,13 @@ const NOT_READ: readonly number[] = [ICR_LOW, TIMER_CURRENT]
 const X2APIC_FIRST = 0x800
 const X2APIC_REGISTERS = 0x40
 
+export type SavedApicPages = {
+  readonly accessPage: PageNumber
+  readonly msrBitmaps: PageNumber
+  readonly taken: readonly PageNumber[]
+  readonly descriptors: PageNumber | null
+}
+
 export class ApicPages {
   readonly accessPage: PageNumber
   readonly msrBitmaps: PageNumber
@@ -26,10 +33,21 @@ export class ApicPages {
   readonly #taken: PageNumber[] = []
   #descriptors: PageNumber | undefined
 
-  /** Throws `outOfMemory`, having taken nothing. */
-  constructor(machine: MachinePort, pages: HostPages) {
+  /**
+   * Throws `outOfMemory`, having taken nothing.
+   *
+   * @param saved what it has taken already; it is in memory as it was
+   */
+  constructor(machine: MachinePort, pages: HostPages, saved?: SavedApicPages) {
     this.#machine = machine
     this.#pages = pages
+    if (saved !== undefined) {
+      this.accessPage = saved.accessPage
+      this.msrBitmaps = saved.msrBitmaps
+      this.#taken.push(...saved.taken)
+      this.#descriptors = saved.descriptors ?? undefined
+      return
+    }
     try {
       this.accessPage = this.#take()
       this.msrBitmaps = this.#take()
@@ -69,6 +87,15 @@ export class ApicPages {
   descriptor(vcpu: number): PostedDescriptor {
     this.#descriptors ??= this.#take()
     return new PostedDescriptor(this.#machine, this.#descriptors * PAGE_SIZE + vcpu * DESCRIPTOR_SIZE)
+  }
+
+  save(): SavedApicPages {
+    return {
+      accessPage: this.accessPage,
+      msrBitmaps: this.msrBitmaps,
+      taken: [...this.#taken],
+      descriptors: this.#descriptors ?? null,
+    }
   }
 
   free(): void {

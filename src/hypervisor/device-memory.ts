@@ -2,7 +2,7 @@
  * Where an assigned function's memory lies in its guest: BARs that the guest placed, mapped straight to the host's BAR
  * pages except those that must exit.
  */
-import { NorthbridgeError, PAGE_SIZE, type PageNumber, pageOf, type Saved } from '../core/index.ts'
+import { NorthbridgeError, opened, PAGE_SIZE, type PageNumber, pageOf, type Saved } from '../core/index.ts'
 import type { AssignedFunction, DeviceRegion } from '../host/index.ts'
 import { VirtualBarRegisters } from './virtual-bar.ts'
 
@@ -137,5 +137,17 @@ export class DeviceMemory {
 
   save(): Saved {
     return { version: 1, bars: this.bars.save(), placed: [...this.#placed], mapped: [...this.#mapped] }
+  }
+
+  /** The guest's memory map holds what it did. */
+  load(saved: Saved): void {
+    const { bars, placed, mapped } = opened<{
+      bars: Saved
+      placed: readonly (number | null)[]
+      mapped: readonly boolean[]
+    }>(saved, 'device memory in a guest', 1)
+    this.bars.load(bars)
+    this.#placed.splice(0, placed.length, ...placed)
+    this.#mapped.splice(0, mapped.length, ...mapped)
   }
 }

@@ -75,6 +75,10 @@ export class EmulatedConfig {
   save(): Saved {
     return this.#words.slice()
   }
+
+  load(saved: Saved): void {
+    this.#words.set(saved as Uint32Array)
+  }
 }
 
 function msixBody({ count, bar, tableOffset, pbaOffset }: EmulatedMsix): Uint8Array {

@@ -63,4 +63,6 @@ export interface EmulatedDevice {
   /** It leaves its machine. */
   disconnect(): void
   save(): Saved
+  /** Goes on, connected, from a state that {@link save} returned. It reads and writes no memory and sends nothing. */
+  load(saved: Saved): void
 }

@@ -28,6 +28,19 @@ export interface EmulationHost {
   vcpuFor(address: number): number | null
 }
 
+export type SavedEmulatedFunction = {
+  readonly version: 1
+  readonly slot: number
+  readonly kind: string
+  readonly config: Saved
+  readonly bars: Saved
+  readonly placed: readonly (number | null)[]
+  readonly messages: Saved
+  readonly pending: Uint8Array
+  readonly delivered: Float64Array
+  readonly device: Saved
+}
+
 export class EmulatedFunction implements BusDevice, DevicePort {
   readonly slot: number
   readonly device: EmulatedDevice
@@ -41,7 +54,8 @@ export class EmulatedFunction implements BusDevice, DevicePort {
   readonly #pending: Uint8Array
   readonly #delivered: Float64Array
 
-  constructor(device: EmulatedDevice, slot: number, host: EmulationHost) {
+  /** @param saved the state in which it was, see `Machine.replug` */
+  constructor(device: EmulatedDevice, slot: number, host: EmulationHost, saved?: SavedEmulatedFunction) {
     this.device = device
     this.slot = slot
     this.#host = host
@@ -60,6 +74,7 @@ export class EmulatedFunction implements BusDevice, DevicePort {
     this.#pending = new Uint8Array(count)
     this.#delivered = new Float64Array(count)
     device.connect(this)
+    if (saved !== undefined) this.#load(saved)
   }
 
   get #source(): VirtualMsix | VirtualMsi | undefined {
@@ -238,7 +253,17 @@ export class EmulatedFunction implements BusDevice, DevicePort {
     }
   }
 
-  save(): Saved {
+  #load(saved: SavedEmulatedFunction): void {
+    this.#config.load(saved.config)
+    this.#bars.load(saved.bars)
+    for (const [index, base] of saved.placed.entries()) this.#placed[index] = base
+    if (saved.messages !== null) this.#source?.load(saved.messages)
+    this.#pending.set(saved.pending)
+    this.#delivered.set(saved.delivered)
+    this.device.load(saved.device)
+  }
+
+  save(): SavedEmulatedFunction {
     return {
       version: 1,
       slot: this.slot,

@@ -3,7 +3,12 @@
  * may be taken; a window for one that may not.
  */
 import { PRIMARY } from '../vmx/formats/controls.ts'
-import { EVENT_TYPE, INTERRUPTIBILITY, interruptionInformation } from '../vmx/formats/events.ts'
+import {
+  EVENT_TYPE,
+  INTERRUPTIBILITY,
+  INTERRUPTION_VALID,
+  interruptionInformation,
+} from '../vmx/formats/events.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
 import type { Vmcs } from './vmcs.ts'
 
@@ -21,13 +26,29 @@ export interface InjectedVcpu {
   acknowledge(vector: number): void
 }
 
+export type SavedInjection = {
+  readonly exception: { readonly vector: number; readonly error: number | null } | null
+  readonly windowExiting: boolean
+}
+
 export class EventInjection {
   /** An exception to deliver at the next VM entry. */
   exception: { readonly vector: number; readonly error: number | undefined } | undefined
   #windowExiting = false
 
-  get windowExiting(): boolean {
-    return this.#windowExiting
+  save(): SavedInjection {
+    const { exception } = this
+    return {
+      exception:
+        exception === undefined ? null : { vector: exception.vector, error: exception.error ?? null },
+      windowExiting: this.#windowExiting,
+    }
+  }
+
+  load({ exception, windowExiting }: SavedInjection): void {
+    this.exception =
+      exception === null ? undefined : { vector: exception.vector, error: exception.error ?? undefined }
+    this.#windowExiting = windowExiting
   }
 
   /** Fills the entry fields. Returns whether an interrupt still waits, for which a window is to open. */
@@ -42,9 +63,10 @@ export class EventInjection {
       vmcs.write(VMCS.entryInterruptionInformation, information)
       return requested >= 0
     }
-    if (requested < 0 || !vcpu.mayInterrupt) {
-      return requested >= 0
-    }
+    if (requested < 0) return false
+    // An event whose delivery was interrupted is there already, and goes first.
+    const again = (vmcs.read(VMCS.entryInterruptionInformation) & INTERRUPTION_VALID) !== 0
+    if (again || !vcpu.mayInterrupt) return true
     vmcs.write(
       VMCS.entryInterruptionInformation,
       interruptionInformation(EVENT_TYPE.externalInterrupt, requested),

@@ -31,11 +31,15 @@ export class ExtendedPageTable {
   readonly #machine: MachinePort
   readonly #pages: HostPages
 
-  /** Throws `outOfMemory`. */
-  constructor(machine: MachinePort, pages: HostPages) {
+  /**
+   * Throws `outOfMemory`.
+   *
+   * @param root of tables that are in memory already
+   */
+  constructor(machine: MachinePort, pages: HostPages, root?: PageNumber) {
     this.#machine = machine
     this.#pages = pages
-    this.root = pages.allocate()
+    this.root = root ?? pages.allocate()
   }
 
   /**
@@ -113,18 +117,25 @@ export class ExtendedPageTable {
     }
   }
 
-  /** The host page that a guest page is mapped to, and whether as ordinary memory; undefined if it is not mapped. */
-  lookUp(page: PageNumber): { readonly page: PageNumber; readonly type: MemoryType } | undefined {
+  /**
+   * The host page that a guest page is mapped to, whether as ordinary memory, and with which rights (bits 2:0 of an
+   * entry); undefined if it is not mapped.
+   */
+  lookUp(
+    page: PageNumber,
+  ): { readonly page: PageNumber; readonly type: MemoryType; readonly rights: number } | undefined {
     if (page >= PAGE_LIMIT) return undefined
     let table = this.root
+    let rights = PRESENT
     for (let level = LEVELS; ; level--) {
       const at = entryAddress(table, level, page)
       const low = this.#machine.readDword(at)
       if ((low & PRESENT) === 0) return undefined
       table = this.#frame(at)
+      rights &= low
       if (level > 1 && (low & LEAF.mask) === 0) continue
       const type = (low & EPT_ENTRY.MT.mask) >>> EPT_ENTRY.MT.shift === EPT_MEMORY_TYPE.WB ? 'WB' : 'UC'
-      return { page: table + (page % SPAN[level]!), type }
+      return { page: table + (page % SPAN[level]!), type, rights }
     }
   }
 

@@ -3,6 +3,7 @@ import {
   assert,
   hex,
   NorthbridgeError,
+  opened,
   PAGE_SIZE,
   type PageNumber,
   pageOf,
@@ -38,11 +39,24 @@ export class GuestMemory {
   readonly #machine: MachinePort
   readonly #allocator: PageAllocator
 
-  /** Takes `size` bytes (a multiple of 1 MiB) of host memory. Throws `outOfMemory`, having taken nothing. */
-  constructor(machine: MachinePort, allocator: PageAllocator, size: number) {
+  /**
+   * Takes `size` bytes (a multiple of 1 MiB) of host memory. Throws `outOfMemory`, having taken nothing.
+   *
+   * @param saved what it has taken already
+   */
+  constructor(machine: MachinePort, allocator: PageAllocator, size: number, saved?: Saved) {
     this.#machine = machine
     this.#allocator = allocator
     this.ranges = memoryRanges(size)
+    if (saved !== undefined) {
+      const { runs } = opened<{ runs: readonly (readonly [number, number, number])[] }>(
+        saved,
+        'the memory of a virtual machine',
+        1,
+      )
+      this.runs = runs.map(([guestPage, hostPage, pages]) => ({ guestPage, hostPage, pages }))
+      return
+    }
     const needed = size / PAGE_SIZE
     if (allocator.freePages < needed) {
       throw new NorthbridgeError(

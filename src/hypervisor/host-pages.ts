@@ -1,5 +1,5 @@
 /** Pages of host memory for the hypervisor's own structures: VMXON regions, VMCSs and EPT tables. */
-import type { PageNumber } from '../core/index.ts'
+import { NorthbridgeError, type PageNumber } from '../core/index.ts'
 import type { PageAllocator } from '../host/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 
@@ -10,6 +10,17 @@ export class HostPages {
   constructor(machine: MachinePort, allocator: PageAllocator) {
     this.#machine = machine
     this.#allocator = allocator
+  }
+
+  /** Throws `outOfMemory` unless so many pages are free. */
+  require(pages: number, forWhat: string): void {
+    const { freePages } = this.#allocator
+    if (freePages >= pages) return
+    throw new NorthbridgeError(
+      'outOfMemory',
+      `${forWhat} need ${pages} pages and ${freePages} pages of host memory are free`,
+      { pages, freePages },
+    )
   }
 
   /** A page of zeros. Throws `outOfMemory`. */

@@ -2,12 +2,14 @@
  * A logical processor of the host in VMX root operation: switched on for the first virtual processor pinned to it and
  * off after the last, as "Enabling and Entering VMX Operation" tells.
  */
-import { assert, NorthbridgeError, PAGE_SIZE, type PageNumber, type Saved } from '../core/index.ts'
+import { assert, NorthbridgeError, opened, PAGE_SIZE, type PageNumber, type Saved } from '../core/index.ts'
 import type { MachinePort, ProcessorPort } from '../platform/machine-port.ts'
 import { FEATURE_CONTROL, MSR } from '../vmx/formats/msrs.ts'
 import type { Operation, OperationResult, Word64 } from '../vmx/formats/operations.ts'
 import type { HostPages } from './host-pages.ts'
 
+/** Bit 31 of the first dword of a VMCS region. */
+const SHADOW_VMCS = 0x8000_0000
 /** CPUID.1:ECX.VMX */
 const CPUID_VMX = 1 << 5
 
@@ -28,6 +30,11 @@ export class HostProcessor {
 
   get number(): number {
     return this.port.number
+  }
+
+  /** In VMX operation for some virtual processor. */
+  get inUse(): boolean {
+    return this.#users > 0
   }
 
   /** Pins one more virtual processor here. Throws `unsupported`, `outOfMemory`; then nothing has changed. */
@@ -67,10 +74,11 @@ export class HostProcessor {
     this.#currentVmcs = -1
   }
 
-  /** Puts the VMCS revision identifier into the first dword of a VMXON region or VMCS. */
-  writeRevision(page: PageNumber): void {
+  /** Puts the VMCS revision identifier, with the shadow-VMCS indicator or not, into the first dword of a region. */
+  writeRevision(page: PageNumber, kind: 'ordinary' | 'shadow' = 'ordinary'): void {
     const [basic] = this.readMsr(MSR.IA32_VMX_BASIC)
-    this.#machine.writeDword(page * PAGE_SIZE, basic & 0x7fff_ffff)
+    const indicator = kind === 'shadow' ? SHADOW_VMCS : 0
+    this.#machine.writeDword(page * PAGE_SIZE, ((basic & ~SHADOW_VMCS) | indicator) >>> 0)
   }
 
   /** Makes a VMCS current. */
@@ -108,5 +116,17 @@ export class HostProcessor {
       vmxonPage: this.#vmxonPage,
       currentVmcs: this.#currentVmcs,
     }
+  }
+
+  /** The processor itself is in the state of that moment. */
+  loadState(saved: Saved): void {
+    const { users, vmxonPage, currentVmcs } = opened<Record<'users' | 'vmxonPage' | 'currentVmcs', number>>(
+      saved,
+      'a host processor under the hypervisor',
+      1,
+    )
+    this.#users = users
+    this.#vmxonPage = vmxonPage
+    this.#currentVmcs = currentVmcs
   }
 }

@@ -2,7 +2,7 @@
  * The hypervisor: virtual machines on the host's logical processors, and functions assigned to them. Software: the
  * hardware is reached through the machine port, the host kernel and the formats only.
  */
-import { NorthbridgeError, PAGE_SIZE, type Saved } from '../core/index.ts'
+import { NorthbridgeError, opened, PAGE_SIZE, type Saved } from '../core/index.ts'
 import type { Engine, Software } from '../engine/index.ts'
 import type { AssignedFunction, HostKernel } from '../host/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
@@ -13,11 +13,14 @@ import { MAXIMUM_MEMORY_MIB, MAXIMUM_VCPUS } from './formats/virtual-board.ts'
 import type { MemoryRun } from './guest-memory.ts'
 import { HostPages } from './host-pages.ts'
 import { HostProcessor } from './host-processor.ts'
+import type { MachineContext } from './machine-state.ts'
 import { checkOperations } from './operations-check.ts'
 import { spinning } from './spinning.ts'
 import {
   type AttachedDevice,
+  GUEST_PROGRAMS,
   type GuestImage,
+  type GuestProgram,
   type GuestRun,
   type GuestSoftware,
   INTERRUPT_DELIVERY,
@@ -31,24 +34,29 @@ import {
 } from './types.ts'
 import type { Vcpu } from './vcpu.ts'
 import { VirtualFunction } from './virtual-function.ts'
-import { Machine, type MachineContext } from './virtual-machine.ts'
+import { Machine } from './virtual-machine.ts'
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 const MINIMUM_MEMORY_MIB = 2
 
 export class Hypervisor {
   readonly #context: MachineContext
-  readonly #image: GuestImage
+  readonly #images: Readonly<Record<GuestProgram, GuestImage>>
   readonly #processors: readonly HostProcessor[]
   readonly #machines = new Map<string, Machine>()
   /** The processor to which the next virtual processor is pinned. */
   #nextProcessor = 0
 
-  /** @param guest what the virtual machines run, e.g. `guestKernel` of `guest/`. */
-  constructor(machine: MachinePort, host: HostKernel, engine: Engine, guest: GuestImage) {
+  /** @param images what the virtual machines run, e.g. `guestKernel` of `guest/`. */
+  constructor(
+    machine: MachinePort,
+    host: HostKernel,
+    engine: Engine,
+    images: Readonly<Record<GuestProgram, GuestImage>>,
+  ) {
     const pages = new HostPages(machine, host.memory)
     this.#context = { machine, host, engine, pages }
-    this.#image = guest
+    this.#images = images
     this.#processors = machine.processors.map(port => new HostProcessor(machine, pages, port))
   }
 
@@ -73,7 +81,7 @@ export class Hypervisor {
       vcpus,
       memoryMiB,
     })
-    yield* machine.start(this.#image)
+    yield* machine.start(this.#images[machine.program])
     yield* this.settle()
     return machine.view()
   }
@@ -192,6 +200,11 @@ export class Hypervisor {
     machine.bus.insert(slot, fn)
     yield* this.settle()
     return slot
+  }
+
+  /** After a restore: an emulated device is back in the slot that it was in, in the state in which it was. Throws `notFound`. */
+  replug(vm: string, slot: number, device: EmulatedDevice): void {
+    this.#find(vm).replug(slot, device)
   }
 
   /** Asks the guest to let go of an emulated device and takes it away, whether it did or not. Throws `notFound`. */
@@ -353,6 +366,33 @@ export class Hypervisor {
     return vcpu
   }
 
+  /**
+   * The hypervisor as it was when it was saved, over a host kernel and processors of that moment. Throws
+   * `invalidDocument` for a state of another version.
+   */
+  static restore(
+    machine: MachinePort,
+    host: HostKernel,
+    engine: Engine,
+    images: Readonly<Record<GuestProgram, GuestImage>>,
+    saved: Saved,
+  ): Hypervisor {
+    const { nextProcessor, processors, machines } = opened<{
+      nextProcessor: number
+      processors: readonly Saved[]
+      machines: readonly Saved[]
+    }>(saved, 'the hypervisor', 1)
+    const hypervisor = new Hypervisor(machine, host, engine, images)
+    hypervisor.#nextProcessor = nextProcessor
+    for (const [i, processor] of hypervisor.#processors.entries()) processor.loadState(processors[i]!)
+    for (const state of machines) {
+      const restored = Machine.restore(hypervisor.#context, images, hypervisor.#processors, state)
+      hypervisor.#machines.set(restored.name, restored)
+      if (restored.interrupts === 'posted') hypervisor.#listenForWakeups()
+    }
+    return hypervisor
+  }
+
   save(): Saved {
     return {
       version: 1,
@@ -370,7 +410,8 @@ function* mapMemory(machine: Machine, assigned: AssignedFunction): Software {
   }
 }
 
-function checkOptions({ name, vcpus, memoryMiB, interrupts, nested }: VmOptions): void {
+function checkOptions(options: VmOptions): void {
+  const { name, vcpus, memoryMiB, interrupts, nested, vmcsShadowing, program } = options
   const refuse = (field: string, rule: string): never => {
     throw new NorthbridgeError('invalidArgument', `${field} must be ${rule}`, {
       issues: [{ path: `/${field}`, message: `must be ${rule}` }],
@@ -391,4 +432,9 @@ function checkOptions({ name, vcpus, memoryMiB, interrupts, nested }: VmOptions)
   if (nested === true && (interrupts ?? 'emulated') !== 'emulated') {
     refuse('interrupts', 'emulated where guests find VMX')
   }
+  if (program !== undefined && !GUEST_PROGRAMS.includes(program)) {
+    refuse('program', `one of ${GUEST_PROGRAMS.join(', ')}`)
+  }
+  if (program === 'hypervisor' && nested !== true) refuse('program', 'kernel where guests find no VMX')
+  if (vmcsShadowing === true && nested !== true) refuse('vmcsShadowing', 'false where guests find no VMX')
 }

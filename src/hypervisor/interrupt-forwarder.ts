@@ -2,7 +2,7 @@
  * Carries the interrupts of an assigned function to its guest: host vectors are armed for as many messages as the
  * guest has unmasked, and an arrival becomes the message that the guest programmed, or waits while it is masked.
  */
-import type { Saved } from '../core/index.ts'
+import { opened, type Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import type { AssignedFunction, PostedTarget } from '../host/index.ts'
 
@@ -17,6 +17,7 @@ export interface MessageSource {
   address(index: number): number
   data(index: number): number
   save(): Saved
+  load(saved: Saved): void
 }
 
 export interface ForwarderHost {
@@ -113,5 +114,20 @@ export class InterruptForwarder {
       delivered: this.#delivered.slice(),
       source: this.#source.save(),
     }
+  }
+
+  /** Goes on from a state whose host vectors are still armed. */
+  load(saved: Saved): void {
+    const { armed, pending, delivered, source } = opened<{
+      armed: number
+      pending: Uint8Array
+      delivered: Uint32Array
+      source: Saved
+    }>(saved, 'an interrupt forwarder', 1)
+    this.#armed = armed
+    this.#pending.set(pending)
+    this.#delivered.set(delivered)
+    this.#source.load(source)
+    this.#assigned.resumeInterrupts(index => this.arrive(index))
   }
 }

@@ -14,7 +14,18 @@ export interface VmOptions {
   readonly interrupts?: InterruptDelivery
   /** Guests find VMX, and may run guests of their own; with emulated interrupts only. Default false. */
   readonly nested?: boolean
+  /**
+   * Guests that find VMX access the most used fields of their VMCS without VM exits, by VMCS shadowing of the processor.
+   * Default false.
+   */
+  readonly vmcsShadowing?: boolean
+  /** What the virtual machine runs; default `kernel`. */
+  readonly program?: GuestProgram
 }
+
+/** `kernel`: the operations that it is given are its own. `hypervisor`: one which runs them in a guest of its own. */
+export const GUEST_PROGRAMS = ['kernel', 'hypervisor'] as const
+export type GuestProgram = (typeof GUEST_PROGRAMS)[number]
 
 /**
  * `emulated`: the hypervisor keeps the local APICs and injects at VM entries. `virtualized`: the processors do, by
@@ -38,6 +49,9 @@ export interface VirtualMachine {
   readonly interrupts: InterruptDelivery
   /** Whether guests find VMX. */
   readonly nested: boolean
+  /** Whether the processor shadows the VMCS of a guest that finds VMX. */
+  readonly vmcsShadowing: boolean
+  readonly program: GuestProgram
   readonly vcpus: readonly VcpuView[]
   /** Functions of the host, in the order of their slots. */
   readonly devices: readonly AttachedDevice[]
@@ -237,7 +251,11 @@ export interface GuestSoftware {
    * pushed it on the stack.
    */
   interrupt(vector: number, interruptFlag: boolean): Software
+  /** What it makes of an operation of a stream, or of the idle loop. Absent: the virtual processor executes it as it is. */
+  execute?(operation: Operation): Software<GuestResult>
   save(): Saved
+  /** Goes on from what {@link save} returned, without {@link start}. */
+  load(saved: Saved): void
 }
 
 /** The port that a virtual processor offers to the software on it. */

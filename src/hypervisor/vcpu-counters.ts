@@ -1,5 +1,5 @@
 /** What a virtual processor has lived through: exits by reason, entries, interrupts by vector. */
-import { hex, type Saved } from '../core/index.ts'
+import { hex, opened, type Saved } from '../core/index.ts'
 import { exitName } from './exit-record.ts'
 import type { VcpuView } from './types.ts'
 
@@ -43,6 +43,19 @@ export class VcpuCounters {
       injected: this.#injected.slice(),
       delivered: this.#delivered.slice(),
     }
+  }
+
+  load(saved: Saved): void {
+    const { entries, exits, injected, delivered } = opened<{
+      entries: number
+      exits: Uint32Array
+      injected: Uint32Array
+      delivered: Uint32Array
+    }>(saved, 'the counters of a virtual processor', 1)
+    this.entries = entries
+    this.#exits.set(exits)
+    this.#injected.set(injected)
+    this.#delivered.set(delivered)
   }
 }
 

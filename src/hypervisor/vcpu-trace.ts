@@ -1,5 +1,6 @@
-/** What a virtual processor tells the world's trace: its machine, its number, and the processor under it. */
+/** What a virtual processor shows of its local APIC, and what it tells the world's trace: its machine, its number, and the processor under it. */
 import type { Trace, TraceKind } from '../engine/index.ts'
+import type { VirtualApic } from './virtual-apic.ts'
 
 export class VcpuTrace {
   readonly #trace: Trace
@@ -25,3 +26,10 @@ export class VcpuTrace {
     })
   }
 }
+
+export const apicView = (apic: VirtualApic) => ({
+  pending: apic.pending,
+  inService: apic.inService,
+  taskPriority: apic.taskPriority,
+  processorPriority: apic.processorPriority,
+})

@@ -2,15 +2,15 @@
  * A virtual processor: its VMCS, virtual APIC and software, and the loop that enters the guest, injects what is
  * pending, and answers VM exits ("VM Entries", "Event Injection", "VM Exits").
  */
-import { assert, hex, type Saved } from '../core/index.ts'
+import { assert, hex } from '../core/index.ts'
 import { pause, type Software, type TraceKind } from '../engine/index.ts'
 import { ENTRY_FAILURE } from '../vmx/formats/exit-reasons.ts'
-import { RFLAGS } from '../vmx/formats/msrs.ts'
 import type { Operation, Word64 } from '../vmx/formats/operations.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
-import { BLOCKING, EventInjection } from './event-injection.ts'
+import { EventInjection } from './event-injection.ts'
 import { handleExit, type VcpuBoard } from './exit-handling.ts'
 import { readExit, recordOf } from './exit-record.ts'
+import { GuestFlags } from './guest-flags.ts'
 import type { HostProcessor } from './host-processor.ts'
 import type { NestedExits } from './nested/nested-exits.ts'
 import {
@@ -25,16 +25,16 @@ import {
   type VcpuView,
 } from './types.ts'
 import { VcpuCounters } from './vcpu-counters.ts'
-import type { VcpuOptions } from './vcpu-options.ts'
-import { VcpuTrace } from './vcpu-trace.ts'
+import type { SavedVcpu, VcpuOptions } from './vcpu-options.ts'
+import { apicView, VcpuTrace } from './vcpu-trace.ts'
 import type { VirtualApic } from './virtual-apic.ts'
 import type { VirtualizedInterrupts } from './virtualized-interrupts.ts'
 import type { Vmcs } from './vmcs.ts'
 
 /** Operations of a stream between pauses. */
 const SLICE = 128
-/** Any operation will do where only the event before it is of interest. */
-const NEXT: Operation = { op: 'pause' }
+/** Vectors below are exceptions. */
+const FIRST_INTERRUPT_VECTOR = 32
 
 export class Vcpu implements VcpuPort {
   readonly number: number
@@ -51,9 +51,8 @@ export class Vcpu implements VcpuPort {
   /** Whether the processor is in non-root mode for this virtual processor. */
   #inGuest = false
   #running = false
-  // What the VMCS says of the guest, read after each VM exit.
-  #rflags: number = RFLAGS.fixed1
-  #interruptibility = 0
+  /** What the VMCS says of the guest, read after each VM exit. */
+  readonly #flags = new GuestFlags()
   readonly #events = new EventInjection()
   /** Index of the user's operation that is executing; null in guest kernel code. */
   #operation: number | null = null
@@ -111,7 +110,7 @@ export class Vcpu implements VcpuPort {
       this.#operation = index
       if (meanwhile?.before === index) yield* this.#interrupted(meanwhile)
       if (index % SLICE === SLICE - 1) yield* pause()
-      const result = yield* this.execute(operation)
+      const result = yield* this.#perform(operation)
       results.push(result)
       if (result.outcome === 'halted') break
     }
@@ -172,7 +171,8 @@ export class Vcpu implements VcpuPort {
     yield* this.#enter()
     if (state === 'running') return act()
     this.#board.reschedule(this.processor.number)
-    const { outcome } = this.processor.port.execute(NEXT)
+    // Any operation will do: only the event before it is of interest.
+    const { outcome } = this.processor.port.execute({ op: 'pause' })
     assert(outcome === 'vmExit', 'a message of the host ends the guest’s turn')
     yield* this.#exit(undefined)
     this.#tell('interrupt', 'is preempted: notifications are suppressed', { step: 'preempted' })
@@ -202,9 +202,14 @@ export class Vcpu implements VcpuPort {
     if (this.#virtualized?.descriptor?.outstanding) this.kick()
   }
 
+  /** An operation of a stream, as the guest's software lets it be executed. */
+  #perform(operation: Operation): Software<GuestResult> {
+    return this.#software?.execute?.(operation) ?? this.execute(operation)
+  }
+
   /** The guest kernel's idle loop: HLT, handlers, HLT again, until nothing is left. */
   *#idle(): Software {
-    while ((yield* this.execute({ op: 'hlt' })).outcome !== 'halted');
+    while ((yield* this.#perform({ op: 'hlt' })).outcome !== 'halted');
     this.#stop()
   }
 
@@ -216,7 +221,7 @@ export class Vcpu implements VcpuPort {
   }
 
   get interruptsEnabled(): boolean {
-    return (this.#rflags & RFLAGS.IF) !== 0
+    return this.#flags.interruptsEnabled
   }
 
   /** Executes one operation as the guest would, with every VM exit and interrupt that comes with it. */
@@ -233,6 +238,9 @@ export class Vcpu implements VcpuPort {
           return { ...guestResult('done', result), vector: -1 }
         case 'exception':
           return guestResult('exception', result)
+        // VMCS shadowing: an access of L1, where no VMCS is current.
+        case 'vmFailInvalid':
+          return guestResult('vmFailInvalid')
         case 'interrupted':
           yield* this.#deliveredByProcessor(result.vector)
           break
@@ -274,7 +282,9 @@ export class Vcpu implements VcpuPort {
       this.#counters.entries++
       this.#tell('vmEntry', `enters by ${op.toUpperCase()}`, vector < 0 ? {} : { injected: hex(vector) })
       if (outcome === 'vmExit') yield* this.#exit(undefined)
-      if (vector >= 0) yield* this.#handle(vector, image)
+      // The faults of L2 are its program's, which has them as results; the software here is that of L1.
+      const ofL2 = this.#inL2 && vector < FIRST_INTERRUPT_VECTOR
+      if (vector >= 0 && !ofL2) yield* this.#handle(vector, image)
     }
   }
 
@@ -282,20 +292,14 @@ export class Vcpu implements VcpuPort {
   #interruptL1(): void {
     const vector = this.apic.deliverable
     if (!this.#inL2 || vector < 0 || this.#events.exception !== undefined) return
-    if (this.#nested?.interruptL1(vector, () => this.apic.acknowledge(vector))) this.#readState()
-  }
-
-  /** What is remembered of the guest that runs. */
-  #readState(): void {
-    this.#rflags = this.#vmcs.read(VMCS.guestRflags)
-    this.#interruptibility = this.#vmcs.read(VMCS.guestInterruptibilityState)
+    if (this.#nested?.interruptL1(vector, () => this.apic.acknowledge(vector))) this.#flags.read(this.#vmcs)
   }
 
   #prepareEvent(): void {
     this.#virtualized?.prepareEntry()
     const window = this.#events.prepare({
       vmcs: this.#vmcs,
-      mayInterrupt: this.interruptsEnabled && (this.#interruptibility & BLOCKING) === 0,
+      mayInterrupt: this.#flags.mayInterrupt,
       // Where the processor delivers, nothing but exceptions is injected.
       requested: () => (this.#virtualized === undefined ? this.apic.deliverable : -1),
       acknowledge: vector => this.#injectInterrupt(vector),
@@ -319,7 +323,7 @@ export class Vcpu implements VcpuPort {
     const reason = this.#vmcs.read(VMCS.exitReason)
     assert((reason & ENTRY_FAILURE) === 0, `guest state is valid (exit reason ${hex(reason)})`)
     const exit = readExit(this.#vmcs, reason & 0xffff)
-    this.#readState()
+    this.#flags.read(this.#vmcs)
     this.#counters.exit(exit.reason)
     const level = this.#nested === undefined ? undefined : this.#inL2 ? 2 : 1
     const answer =
@@ -336,18 +340,9 @@ export class Vcpu implements VcpuPort {
       return guestResult('exception', { vector: answer.exception.vector, error: answer.exception.error ?? 0 })
     }
     this.#inGuest = answer.entered ?? false
-    if (answer.switched && !answer.entered) this.#readState()
-    else if (answer.result !== undefined && !answer.entered) this.#skip()
+    if (answer.switched && !answer.entered) this.#flags.read(this.#vmcs)
+    else if (answer.result !== undefined && !answer.entered) this.#flags.skip(this.#vmcs)
     return answer.result
-  }
-
-  /** Moves RIP past an emulated instruction, which ends what it was blocked by. */
-  #skip(): void {
-    this.#vmcs.skipInstruction()
-    if ((this.#interruptibility & BLOCKING) !== 0) {
-      this.#interruptibility &= ~BLOCKING
-      this.#vmcs.write(VMCS.guestInterruptibilityState, this.#interruptibility)
-    }
   }
 
   #tell(kind: TraceKind, message: string, detail: Readonly<Record<string, unknown>>): void {
@@ -362,7 +357,7 @@ export class Vcpu implements VcpuPort {
   /** VMWRITE of a guest-state field by a user; what is remembered of the guest's state follows. */
   writeVmcs(field: number, [low, high]: Word64): void {
     this.#vmcs.write(field, low, high)
-    this.#readState()
+    this.#flags.read(this.#vmcs)
   }
 
   /** Leaves nothing behind on the processor. */
@@ -374,37 +369,48 @@ export class Vcpu implements VcpuPort {
   }
 
   view(): VcpuView {
-    const descriptor = this.#virtualized?.descriptor
     return {
       number: this.number,
       processor: this.processor.number,
       state: this.#running ? 'running' : 'halted',
       interruptsEnabled: this.interruptsEnabled,
-      pending: this.apic.pending,
-      inService: this.apic.inService,
-      taskPriority: this.apic.taskPriority,
-      processorPriority: this.apic.processorPriority,
+      ...apicView(this.apic),
       ...this.#counters.view(),
-      ...(descriptor && { notification: descriptor.view() }),
+      ...this.#virtualized?.view(),
       ...(this.#nested && { nested: { running: this.#inL2 ? 'l2' : 'l1', ...this.#nested.counters.view() } }),
     }
   }
 
-  save(): Saved {
+  save(): SavedVcpu {
     return {
-      version: 2,
+      version: 3,
       number: this.number,
       processor: this.processor.number,
-      vmcs: this.#vmcs01.page,
+      vmcs: this.#vmcs01.save(),
+      inGuest: this.#inGuest,
       running: this.#running,
-      rflags: this.#rflags,
-      interruptibility: this.#interruptibility,
-      windowExiting: this.#events.windowExiting,
+      rflags: this.#flags.rflags,
+      interruptibility: this.#flags.interruptibility,
+      events: this.#events.save(),
       counters: this.#counters.save(),
-      kicked: this.#virtualized?.kicked ?? false,
+      virtualized: this.#virtualized?.save() ?? null,
       apic: this.apic.save(),
       software: this.#software?.save() ?? null,
       nested: this.#nested?.save() ?? null,
     }
+  }
+
+  /** Goes on from a state with which its parts were made. */
+  load(saved: SavedVcpu, software: GuestSoftware): void {
+    this.#inGuest = saved.inGuest
+    this.#running = saved.running
+    this.#flags.rflags = saved.rflags
+    this.#flags.interruptibility = saved.interruptibility
+    this.#events.load(saved.events)
+    this.#counters.load(saved.counters)
+    if (saved.nested !== null) this.#nested!.load(saved.nested)
+    if (saved.software === null) return
+    software.load(saved.software)
+    this.#software = software
   }
 }

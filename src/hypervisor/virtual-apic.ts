@@ -2,7 +2,7 @@
  * The virtual local APIC of one virtual processor, in software: "Advanced Programmable Interrupt Controller (APIC)" in
  * xAPIC and x2APIC mode. Timer and local interrupt pins are registers without effect: nothing raises them.
  */
-import { hex, type Saved } from '../core/index.ts'
+import { hex, opened } from '../core/index.ts'
 import {
   APIC_BASE,
   ESR as ESR_BITS,
@@ -75,6 +75,12 @@ export interface ApicPlace {
 /** The index of the register at an offset: registers are 16 bytes apart. */
 const at = (offset: number): number => offset >>> 4
 
+export type SavedVirtualApic = {
+  readonly version: 1
+  readonly base: number
+  readonly words: Uint32Array
+}
+
 export class VirtualApic {
   readonly id: number
   /** The whole state, with IA32_APIC_BASE. */
@@ -83,11 +89,24 @@ export class VirtualApic {
   readonly #send: (command: InterruptCommand) => void
   #base: number
 
-  constructor(id: number, send: (command: InterruptCommand) => void, place?: ApicPlace) {
+  /** @param saved what it was; a page of registers holds that already. */
+  constructor(
+    id: number,
+    send: (command: InterruptCommand) => void,
+    place?: ApicPlace,
+    saved?: SavedVirtualApic,
+  ) {
     this.id = id
     this.#send = send
     this.#registers = place?.registers ?? new OwnRegisters()
     this.#descriptor = place?.descriptor
+    if (saved !== undefined) {
+      opened(saved, 'a virtual APIC', 1)
+      this.#base = saved.base
+      if (place === undefined)
+        for (const [index, word] of saved.words.entries()) this.#registers.write(index, word)
+      return
+    }
     this.#base = APIC_BASE.EN | (id === 0 ? APIC_BASE.BSP : 0)
     this.#set(ID, (id << 24) >>> 0)
     this.#set(VERSION, VERSION_VALUE)
@@ -305,7 +324,7 @@ export class VirtualApic {
     }
   }
 
-  save(): Saved {
+  save(): SavedVirtualApic {
     const words = Uint32Array.from({ length: 64 }, (_, index) => this.#registers.read(index))
     return { version: 1, base: this.#base, words }
   }

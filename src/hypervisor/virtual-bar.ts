@@ -1,5 +1,5 @@
 /** "Base Address Registers" as a guest sees them: sizes of the function, addresses of the guest's choice. */
-import type { Saved } from '../core/index.ts'
+import { opened, type Saved } from '../core/index.ts'
 import type { DeviceRegion } from '../host/index.ts'
 import { BAR } from '../pcie/formats/index.ts'
 
@@ -41,5 +41,9 @@ export class VirtualBarRegisters {
 
   save(): Saved {
     return { version: 1, words: this.#words.slice() }
+  }
+
+  load(saved: Saved): void {
+    this.#words.set(opened<{ words: Uint32Array }>(saved, 'virtual base address registers', 1).words)
   }
 }

@@ -2,7 +2,7 @@
  * The virtual machine's I/O ports: one PCI bus behind configuration mechanism #1, and the slot controller that tells
  * the guest of functions that come and go.
  */
-import { lanesOf, type Saved } from '../core/index.ts'
+import { lanesOf, opened, type Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import { CLASS, ID } from '../pcie/formats/index.ts'
 import { CONFIG_ADDRESS, CONFIG_DATA, HOST_BRIDGE, SLOT_PORT, SLOTS } from './formats/virtual-board.ts'
@@ -61,6 +61,11 @@ export class VirtualBus<Device extends PciDevice> {
     this.#devices[slot] = device
     this.#changed |= 1 << slot
     this.#raise()
+  }
+
+  /** Puts a function back into its slot after a restore: the guest knows it. */
+  restore(slot: number, device: Device): void {
+    this.#devices[slot] = device
   }
 
   /** Asks the guest to let go of a slot. */
@@ -145,6 +150,18 @@ export class VirtualBus<Device extends PciDevice> {
       removing: this.#removing >>> 0,
       ejected: this.#ejected >>> 0,
     }
+  }
+
+  load(saved: Saved): void {
+    const { configAddress, changed, removing, ejected } = opened<Record<string, number>>(
+      saved,
+      'a virtual bus',
+      1,
+    )
+    this.#configAddress = configAddress!
+    this.#changed = changed! | 0
+    this.#removing = removing! | 0
+    this.#ejected = ejected! | 0
   }
 }
 

@@ -7,6 +7,7 @@ import {
   devfn,
   formatFunctionAddress,
   NorthbridgeError,
+  opened,
   requesterId,
   type Saved,
 } from '../core/index.ts'
@@ -41,36 +42,59 @@ export interface FunctionHost extends ForwarderHost, MemoryMapHost {
   vcpuFor(address: number): number | null
 }
 
+/** By what the function signals: offset of the capability, and of MSI the first dword as it was found. */
+type Messages =
+  | { readonly kind: 'msix'; readonly at: number }
+  | { readonly kind: 'msi'; readonly control: number }
+
+export type SavedVirtualFunction = {
+  readonly version: 2
+  readonly address: string
+  readonly slot: number
+  readonly messages: Messages | null
+  readonly memoryEnable: boolean
+  readonly interruptLine: number
+  readonly memory: Saved
+  readonly interrupts: Saved
+}
+
 export class VirtualFunction implements BusDevice {
   readonly assigned: AssignedFunction
   readonly slot: number
   readonly #machine: MachinePort
   readonly #host: FunctionHost
   readonly #memory: DeviceMemory
+  readonly #messages: Messages | null
   readonly #msix: VirtualMsix | undefined
   readonly #msi: VirtualMsi | undefined
   readonly #forwarder: InterruptForwarder | undefined
   #memoryEnable = false
   #interruptLine = 0
 
-  constructor(assigned: AssignedFunction, slot: number, machine: MachinePort, host: FunctionHost) {
+  /** @param saved what it was: function, memory map and host vectors are as they were then. */
+  constructor(
+    assigned: AssignedFunction,
+    slot: number,
+    machine: MachinePort,
+    host: FunctionHost,
+    saved?: SavedVirtualFunction,
+  ) {
     this.assigned = assigned
     this.slot = slot
     this.#machine = machine
     this.#host = host
-    const read = (offset: number): number => assigned.readConfig(offset, 4)
-    const capabilities = listCapabilities(read, CONVENTIONAL_CONFIG_SIZE)
-    const msixAt = findCapability(capabilities, CAPABILITY.MSI_X)
-    const { msix, regions } = assigned
-    // Without its BAR placed, an MSI-X table is out of reach of host and guest.
-    if (msixAt !== undefined && msix !== undefined && regions.some(({ index }) => index === msix.tableBar)) {
-      this.#msix = new VirtualMsix(msix, msixAt)
-    } else if (assigned.msi !== undefined) {
-      this.#msi = new VirtualMsi(assigned.msi, read(assigned.msi.capability))
-    }
+    this.#messages = saved === undefined ? messagesOf(assigned) : saved.messages
+    if (this.#messages?.kind === 'msix') this.#msix = new VirtualMsix(assigned.msix!, this.#messages.at)
+    else if (this.#messages?.kind === 'msi') this.#msi = new VirtualMsi(assigned.msi!, this.#messages.control)
     const source = this.#source
     if (source !== undefined) this.#forwarder = new InterruptForwarder(assigned, source, host)
     this.#memory = new DeviceMemory(assigned, trappedSpans(this.#msix), host)
+    if (saved === undefined) return
+    opened(saved, 'an assigned function in a guest', 2)
+    this.#memoryEnable = saved.memoryEnable
+    this.#interruptLine = saved.interruptLine
+    this.#memory.load(saved.memory)
+    if (saved.interrupts !== null) this.#forwarder?.load(saved.interrupts)
   }
 
   /** Where the guest finds it. */
@@ -258,9 +282,10 @@ export class VirtualFunction implements BusDevice {
     }
   }
 
-  save(): Saved {
+  save(): SavedVirtualFunction {
     return {
-      version: 1,
+      version: 2,
+      messages: this.#messages,
       address: this.assigned.function.address,
       slot: this.slot,
       memoryEnable: this.#memoryEnable,
@@ -269,6 +294,17 @@ export class VirtualFunction implements BusDevice {
       interrupts: this.#forwarder?.save() ?? null,
     }
   }
+}
+
+function messagesOf(assigned: AssignedFunction): Messages | null {
+  const read = (offset: number): number => assigned.readConfig(offset, 4)
+  const capabilities = listCapabilities(read, CONVENTIONAL_CONFIG_SIZE)
+  const at = findCapability(capabilities, CAPABILITY.MSI_X)
+  const { msix, msi, regions } = assigned
+  // Without its BAR placed, an MSI-X table is out of reach of host and guest.
+  if (at !== undefined && msix !== undefined && regions.some(({ index }) => index === msix.tableBar))
+    return { kind: 'msix', at }
+  return msi === undefined ? null : { kind: 'msi', control: read(msi.capability) }
 }
 
 /** The MSI-X table, which is the guest's own, and the PBA, which shows what waits in the hypervisor too. */

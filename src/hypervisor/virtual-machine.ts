@@ -3,27 +3,30 @@
  * (so no INTx), no APIC timer, no firmware (every virtual processor starts in the guest kernel, INIT and start-up IPIs
  * do nothing), config space by mechanism #1 only (256 bytes), no I/O or ROM BARs. NMI and SMI messages are dropped.
  */
-import { NorthbridgeError, type PageNumber, pageOf, type Saved } from '../core/index.ts'
-import type { Engine, Software } from '../engine/index.ts'
-import type { HostKernel, PostedTarget } from '../host/index.ts'
-import { ICR_SHORTHAND, XAPIC_BASE } from '../interrupts/formats/local-apic.ts'
-import { DELIVERY_MODE, INTERRUPT_RANGE_BASE, INTERRUPT_RANGE_END } from '../interrupts/formats/message.ts'
-import type { MachinePort } from '../platform/machine-port.ts'
+import { assert, hex, NorthbridgeError, opened, type PageNumber, pageOf, type Saved } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
+import type { PostedTarget } from '../host/index.ts'
+import { XAPIC_BASE } from '../interrupts/formats/local-apic.ts'
+import { DELIVERY_MODE } from '../interrupts/formats/message.ts'
 import { INVEPT } from '../vmx/formats/ept.ts'
 import { ApicPages } from './apic-pages.ts'
 import { PageRegisters } from './apic-registers.ts'
-import { EmulatedFunction, type EmulationHost } from './emulated-function.ts'
+import type { EmulatedDevice } from './emulated-device.ts'
+import { EmulatedFunction, type EmulationHost, type SavedEmulatedFunction } from './emulated-function.ts'
 import type { VcpuBoard } from './exit-handling.ts'
 import { ExtendedPageTable } from './extended-page-table.ts'
 import { DEVICE_WINDOW_32, DEVICE_WINDOW_64, SLOT_EVENT_VECTOR } from './formats/virtual-board.ts'
 import { GuestMemory } from './guest-memory.ts'
-import type { HostPages } from './host-pages.ts'
 import type { HostProcessor } from './host-processor.ts'
+import type { MachineContext, SavedMachine } from './machine-state.ts'
+import { addressed, reaches } from './message-targets.ts'
 import { GuestWords } from './nested/guest-words.ts'
 import { NestedExits } from './nested/nested-exits.ts'
 import { NestedVmx } from './nested/nested-vmx.ts'
-import type { GuestImage, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
+import type { GuestImage, GuestProgram, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
 import { Vcpu } from './vcpu.ts'
+import type { SavedVcpu } from './vcpu-options.ts'
+import { vcpuPages } from './vcpu-pages.ts'
 import { type InterruptCommand, isVectored, VirtualApic } from './virtual-apic.ts'
 import { type BusDevice, VirtualBus } from './virtual-bus.ts'
 import { type FunctionHost, VirtualFunction } from './virtual-function.ts'
@@ -34,13 +37,6 @@ const ALL_ONES = 0xffff_ffff
 /** Guest-physical page of the xAPIC registers. */
 const XAPIC_PAGE = pageOf(XAPIC_BASE)
 
-export interface MachineContext {
-  readonly machine: MachinePort
-  readonly host: HostKernel
-  readonly engine: Engine
-  readonly pages: HostPages
-}
-
 export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
   readonly name: string
   readonly memoryMiB: number
@@ -50,23 +46,47 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
   readonly interrupts: InterruptDelivery
   /** Whether guests find VMX. */
   readonly nested: boolean
+  readonly vmcsShadowing: boolean
+  readonly program: GuestProgram
   readonly #context: MachineContext
   readonly #ept: ExtendedPageTable
   /** Unless the hypervisor emulates the local APICs. */
   readonly #apicPages: ApicPages | undefined
   #xapicMapped = false
+  /** Emulated devices that were there when the machine was saved and whose makers have not put them back yet, by slot. */
+  readonly #awaited = new Map<number, SavedEmulatedFunction>()
   /** Guest-physical ranges in use by BARs. */
   #claims: readonly { readonly base: number; readonly size: number }[] = []
 
-  /** Takes memory, tables and processors. Throws `outOfMemory` or `unsupported`, having taken nothing. */
-  constructor(context: MachineContext, options: VmOptions, processors: readonly HostProcessor[]) {
+  /**
+   * Takes memory, tables and processors. Throws `outOfMemory` or `unsupported`, having taken nothing.
+   *
+   * @param saved a machine that has taken them already, see {@link Machine.restore}
+   */
+  constructor(
+    context: MachineContext,
+    options: VmOptions,
+    processors: readonly HostProcessor[],
+    saved?: SavedMachine,
+  ) {
     this.#context = context
     this.name = options.name
     this.memoryMiB = options.memoryMiB
     this.interrupts = options.interrupts ?? 'emulated'
     this.nested = options.nested ?? false
-    this.memory = new GuestMemory(context.machine, context.host.memory, options.memoryMiB * 2 ** 20)
+    this.vmcsShadowing = options.vmcsShadowing ?? false
+    this.program = options.program ?? 'kernel'
+    const size = options.memoryMiB * 2 ** 20
+    this.memory = new GuestMemory(context.machine, context.host.memory, size, saved?.memory)
     this.bus = new VirtualBus(() => this.raise(this.vcpus[0]!, SLOT_EVENT_VECTOR))
+    if (saved !== undefined) {
+      this.#ept = new ExtendedPageTable(context.machine, context.pages, saved.ept.root)
+      if (saved.apicPages !== null)
+        this.#apicPages = new ApicPages(context.machine, context.pages, saved.apicPages)
+      for (const [number, processor] of processors.entries())
+        this.#addVcpu(number, processor, saved.vcpus[number])
+      return
+    }
     try {
       this.#ept = new ExtendedPageTable(context.machine, context.pages)
     } catch (error) {
@@ -82,6 +102,7 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
         this.#ept.map(XAPIC_PAGE, this.#apicPages.accessPage, 1, 'WB')
         this.#xapicMapped = true
       }
+      context.pages.require(vcpuPages(options, processors), 'the virtual processors')
       for (const [number, processor] of processors.entries()) this.#addVcpu(number, processor)
     } catch (error) {
       this.free()
@@ -89,19 +110,21 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     }
   }
 
-  #addVcpu(number: number, processor: HostProcessor): void {
-    processor.retain()
+  #addVcpu(number: number, processor: HostProcessor, saved?: SavedVcpu): void {
+    if (saved === undefined) processor.retain()
     let vmcs: Vmcs | undefined
     let vmx: NestedVmx | undefined
     try {
-      vmcs = new Vmcs(processor, this.#context.pages)
-      vmcs.initialize(this.#ept.root)
+      vmcs = new Vmcs(processor, this.#context.pages, saved?.vmcs)
+      if (saved === undefined) vmcs.initialize(this.#ept.root)
       const { name } = this
       const { engine } = this.#context
-      const interrupts = this.#localApic(number, processor, vmcs)
+      const interrupts = this.#localApic(number, processor, vmcs, saved)
       if (this.nested) {
         const memory = new GuestWords(this.#context.machine, this.memory)
-        vmx = new NestedVmx(this.#context, { processor, number, vmcs01: vmcs, ept01: this.#ept, memory })
+        const { vmcsShadowing } = this
+        const parts = { vmcs01: vmcs, ept01: this.#ept, memory, vmcsShadowing }
+        vmx = new NestedVmx(this.#context, { processor, number, ...parts }, saved?.nested?.vmx)
       }
       const vcpu = new Vcpu({ name, number, processor, vmcs, board: this, engine, ...interrupts })
       if (vmx !== undefined) vcpu.nest(new NestedExits(vmx, vcpu, this))
@@ -119,15 +142,18 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     number: number,
     processor: HostProcessor,
     vmcs: Vmcs,
+    saved?: SavedVcpu,
   ): { apic: VirtualApic; virtualized: VirtualizedInterrupts | undefined } {
     const send = (command: InterruptCommand): void => this.#interruptCommand(number, command)
     const pages = this.#apicPages
-    if (pages === undefined) return { apic: new VirtualApic(number, send), virtualized: undefined }
+    if (pages === undefined) {
+      return { apic: new VirtualApic(number, send, undefined, saved?.apic), virtualized: undefined }
+    }
     const { machine, host } = this.#context
-    const virtualApicPage = pages.virtualApicPage()
+    const virtualApicPage = saved?.virtualized?.page ?? pages.virtualApicPage()
     const descriptor = this.interrupts === 'posted' ? pages.descriptor(number) : undefined
     const registers = new PageRegisters(machine, virtualApicPage)
-    const apic = new VirtualApic(number, send, { registers, descriptor })
+    const apic = new VirtualApic(number, send, { registers, descriptor }, saved?.apic)
     const virtualized = new VirtualizedInterrupts(
       {
         vmcs,
@@ -139,6 +165,7 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
         leaveXapic: () => this.#leaveXapic(),
       },
       processor.number,
+      saved?.virtualized ?? undefined,
     )
     return { apic, virtualized }
   }
@@ -161,6 +188,46 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     this.memory.zero()
     const software = image()
     for (const vcpu of this.vcpus) yield* vcpu.start(software(vcpu, vcpu.number))
+  }
+
+  /**
+   * A machine as it was: memory, tables and processors are in the state of that moment. Throws `invalidDocument` for a
+   * state of another version.
+   */
+  static restore(
+    context: MachineContext,
+    images: Readonly<Record<GuestProgram, GuestImage>>,
+    processors: readonly HostProcessor[],
+    from: Saved,
+  ): Machine {
+    const saved = opened<SavedMachine>(from, 'a virtual machine', 4)
+    for (const vcpu of saved.vcpus) opened(vcpu, 'a virtual processor', 3)
+    const pinned = saved.vcpus.map(({ processor }) => processors[processor]!)
+    const machine = new Machine(context, { ...saved, vcpus: pinned.length }, pinned, saved)
+    machine.#load(saved, images[saved.program])
+    return machine
+  }
+
+  #load(saved: SavedMachine, image: GuestImage): void {
+    this.#xapicMapped = saved.xapicMapped
+    this.#claims = saved.claims.map(([base, size]) => ({ base, size }))
+    this.bus.load(saved.bus)
+    const software = image()
+    for (const vcpu of this.vcpus) vcpu.load(saved.vcpus[vcpu.number]!, software(vcpu, vcpu.number))
+    const { host, machine } = this.#context
+    for (const device of saved.devices) {
+      const assigned = host.assignedFunction(device.address)
+      this.bus.restore(device.slot, new VirtualFunction(assigned, device.slot, machine, this, device))
+    }
+    for (const device of saved.emulated) this.#awaited.set(device.slot, device)
+  }
+
+  /** Puts an emulated device back into the slot that it was in when the machine was saved. */
+  replug(slot: number, device: EmulatedDevice): void {
+    const saved = this.#awaited.get(slot)
+    assert(saved !== undefined, 'a device comes back to the slot that it was in')
+    this.#awaited.delete(slot)
+    this.bus.restore(slot, new EmulatedFunction(device, slot, this, saved))
   }
 
   free(): void {
@@ -203,16 +270,10 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     for (const vcpu of lowest ? targets.slice(0, 1) : targets) {
       if (!this.raise(vcpu, data & 0xff)) continue
       accepted = true
-      this.#context.engine.trace.emit(
-        'interrupt',
-        `vector 0x${(data & 0xff).toString(16)} is pending in ${this.name} vCPU ${vcpu.number}`,
-        {
-          step: 'pending',
-          vm: this.name,
-          vcpu: vcpu.number,
-          guestVector: `0x${(data & 0xff).toString(16)}`,
-        },
-      )
+      const guestVector = hex(data & 0xff)
+      const what = `vector ${guestVector} is pending in ${this.name} vCPU ${vcpu.number}`
+      const detail = { step: 'pending', vm: this.name, vcpu: vcpu.number, guestVector }
+      this.#context.engine.trace.emit('interrupt', what, detail)
     }
     return accepted
   }
@@ -342,44 +403,32 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
       memory: this.memory.ranges,
       interrupts: this.interrupts,
       nested: this.nested,
+      vmcsShadowing: this.vmcsShadowing,
+      program: this.program,
       vcpus: this.vcpus.map(vcpu => vcpu.view()),
       devices: this.assigned.map(device => device.view()),
       emulated: this.emulated.map(device => device.view()),
     }
   }
 
-  save(): Saved {
+  save(): SavedMachine {
     return {
-      version: 1,
+      version: 4,
       name: this.name,
+      memoryMiB: this.memoryMiB,
       interrupts: this.interrupts,
       nested: this.nested,
+      vmcsShadowing: this.vmcsShadowing,
+      program: this.program,
       memory: this.memory.save(),
-      ept: this.#ept.save(),
+      ept: { root: this.#ept.root },
+      apicPages: this.#apicPages?.save() ?? null,
+      xapicMapped: this.#xapicMapped,
       bus: this.bus.save(),
-      claims: this.#claims.map(({ base, size }) => [base, size]),
-      devices: this.bus.devices.map(device => device.save()),
+      claims: this.#claims.map(({ base, size }) => [base, size] as const),
+      devices: this.assigned.map(device => device.save()),
+      emulated: this.emulated.map(device => device.save()),
       vcpus: this.vcpus.map(vcpu => vcpu.save()),
     }
-  }
-}
-
-/** Whether a message address names a virtual processor: "Message Address Register Format". */
-function reaches(address: number, vcpu: Vcpu): boolean {
-  if (address < INTERRUPT_RANGE_BASE || address > INTERRUPT_RANGE_END) return false
-  return vcpu.apic.matches((address >>> 12) & 0xff, (address & 4) !== 0)
-}
-
-/** "Interrupt Command Register": destination shorthand, else the destination field. */
-function addressed(command: InterruptCommand, from: number, vcpu: Vcpu): boolean {
-  switch (command.shorthand) {
-    case ICR_SHORTHAND.self:
-      return vcpu.number === from
-    case ICR_SHORTHAND.allIncludingSelf:
-      return true
-    case ICR_SHORTHAND.allExcludingSelf:
-      return vcpu.number !== from
-    default:
-      return vcpu.apic.matches(command.destination, command.logical)
   }
 }

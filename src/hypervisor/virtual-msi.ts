@@ -1,5 +1,5 @@
 /** The MSI capability that a guest sees: its own copy, none of it reaches the function. */
-import { type Saved, union } from '../core/index.ts'
+import { opened, type Saved, union } from '../core/index.ts'
 import type { MsiLayout } from '../host/index.ts'
 import { MSI, msiLayout } from '../pcie/formats/index.ts'
 import type { MessageSource } from './interrupt-forwarder.ts'
@@ -81,5 +81,9 @@ export class VirtualMsi implements MessageSource {
 
   save(): Saved {
     return { version: 1, words: this.#words.slice() }
+  }
+
+  load(saved: Saved): void {
+    this.#words.set(opened<{ words: Uint32Array }>(saved, 'a virtual MSI capability', 1).words)
   }
 }

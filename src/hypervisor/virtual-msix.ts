@@ -1,5 +1,5 @@
 /** The MSI-X capability and table that a guest sees: its own copy, none of it reaches the function. */
-import type { Saved } from '../core/index.ts'
+import { opened, type Saved } from '../core/index.ts'
 import type { MsixLayout } from '../host/index.ts'
 import { MSI_X, MSI_X_ENTRY } from '../pcie/formats/index.ts'
 import type { MessageSource } from './interrupt-forwarder.ts'
@@ -81,5 +81,11 @@ export class VirtualMsix implements MessageSource {
 
   save(): Saved {
     return { version: 1, control: this.#control, table: this.#table.slice() }
+  }
+
+  load(saved: Saved): void {
+    const state = opened<{ control: number; table: Uint32Array }>(saved, 'a virtual MSI-X capability', 1)
+    this.#control = state.control
+    this.#table.set(state.table)
   }
 }

@@ -8,6 +8,7 @@ import type { InterruptPosting } from '../host/index.ts'
 import { PIN_BASED, PRIMARY, SECONDARY } from '../vmx/formats/controls.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
 import type { PostedDescriptor } from './posted-descriptor.ts'
+import type { VcpuView } from './types.ts'
 import type { VirtualApic } from './virtual-apic.ts'
 import type { Vmcs } from './vmcs.ts'
 
@@ -32,15 +33,31 @@ const EOI_EXIT_BITMAPS = [
   VMCS.eoiExitBitmap3,
 ] as const
 
+export type SavedVirtualized = {
+  readonly x2apic: boolean
+  readonly kicked: boolean
+  /** The virtual-APIC page. */
+  readonly page: PageNumber
+}
+
 export class VirtualizedInterrupts {
   readonly #options: VirtualizedInterruptsOptions
   #x2apic = false
   /** Something was requested for a virtual processor that sleeps. */
   kicked = false
 
-  /** Throws `unsupported` if the processor lacks a control. */
-  constructor(options: VirtualizedInterruptsOptions, processor: number) {
+  /**
+   * Throws `unsupported` if the processor lacks a control.
+   *
+   * @param saved what was set up already: VMCS and descriptor hold it
+   */
+  constructor(options: VirtualizedInterruptsOptions, processor: number, saved?: SavedVirtualized) {
     this.#options = options
+    if (saved !== undefined) {
+      this.#x2apic = saved.x2apic
+      this.kicked = saved.kicked
+      return
+    }
     const { vmcs, virtualApicPage, accessPage, msrBitmaps, posted } = options
     const page = (field: number, number: PageNumber): void => {
       const address = number * PAGE_SIZE
@@ -64,6 +81,10 @@ export class VirtualizedInterrupts {
     this.run()
   }
 
+  save(): SavedVirtualized {
+    return { x2apic: this.#x2apic, kicked: this.kicked, page: this.#options.virtualApicPage }
+  }
+
   /** x2APIC MSRs are virtualized and reach the guest without exit; in xAPIC mode every access to them exits. */
   #setMode(x2apic: boolean): void {
     const { vmcs } = this.#options
@@ -85,6 +106,11 @@ export class VirtualizedInterrupts {
 
   get descriptor(): PostedDescriptor | undefined {
     return this.#options.posted?.descriptor
+  }
+
+  view(): Pick<VcpuView, 'notification'> {
+    const { descriptor } = this
+    return descriptor === undefined ? {} : { notification: descriptor.view() }
   }
 
   // Where notifications go. The order matters on silicon too: first the descriptor, then a look at what it holds.

@@ -34,19 +34,39 @@ const EXECUTION_CONTROLS = {
   secondary: { field: VMCS.secondaryProcessorBasedControls, capability: MSR.IA32_VMX_PROCBASED_CTLS2 },
 } as const
 
+export type SavedVmcs = { readonly page: PageNumber; readonly launched: boolean }
+
 export class Vmcs {
   readonly page: PageNumber
   #processor: HostProcessor
   readonly #pages: HostPages
   #launched = false
 
-  /** Takes a page for a VMCS on a processor in VMX operation. Throws `outOfMemory`. */
-  constructor(processor: HostProcessor, pages: HostPages) {
+  /**
+   * Takes a page for a VMCS, or a shadow VMCS, on a processor in VMX operation. Throws `outOfMemory`.
+   *
+   * @param saved a VMCS that is in memory, or in the processor, as it was
+   */
+  constructor(
+    processor: HostProcessor,
+    pages: HostPages,
+    saved?: SavedVmcs,
+    kind: 'ordinary' | 'shadow' = 'ordinary',
+  ) {
     this.#processor = processor
     this.#pages = pages
+    if (saved !== undefined) {
+      this.page = saved.page
+      this.#launched = saved.launched
+      return
+    }
     this.page = pages.allocate()
-    processor.writeRevision(this.page)
+    processor.writeRevision(this.page, kind)
     processor.clear(this.page)
+  }
+
+  save(): SavedVmcs {
+    return { page: this.page, launched: this.#launched }
   }
 
   free(): void {
@@ -85,6 +105,11 @@ export class Vmcs {
     this.#processor.run({ op: 'vmwrite', field, value: [low >>> 0, high >>> 0] })
   }
 
+  /** VMCLEAR: nothing of it stays on the processor, as must be before the VMCS of a guest links it as its shadow. */
+  deactivate(): void {
+    this.#processor.clear(this.page)
+  }
+
   /** The instruction that enters the guest, by launch state. */
   entryOperation(): 'vmlaunch' | 'vmresume' {
     this.#processor.load(this.page)
@@ -109,6 +134,11 @@ export class Vmcs {
     if (on) this.#checkAllowed(capability, bits)
     const now = this.read(field)
     this.write(field, on ? now | bits : now & ~bits)
+  }
+
+  /** Throws `unsupported` if the processor does not allow execution controls. */
+  requireControls(which: keyof typeof EXECUTION_CONTROLS, bits: number): void {
+    this.#checkAllowed(EXECUTION_CONTROLS[which].capability, bits)
   }
 
   /** Returns which bits must be 1. */

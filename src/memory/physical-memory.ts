@@ -88,9 +88,8 @@ export class PhysicalMemory {
 
   /** The words of the page that contains an address, given as two integers, as paging entries hold it. */
   wordsAt(low: number, high: number): Uint32Array | undefined {
-    const page = (high << 20) | (low >>> 12)
-    if (high >>> 11 === 0 && page >>> 10 === this.#lastLeafNumber) {
-      const found = this.#lastWords[page & (FAN_OUT - 1)]
+    if (((high << 10) | (low >>> 22)) === this.#lastLeafNumber && high >>> 11 === 0) {
+      const found = this.#lastWords[(low >>> 12) & (FAN_OUT - 1)]
       if (found !== undefined) return found
     }
     return this.#findWords((high >>> 0) * 0x10_0000 + (low >>> 12))

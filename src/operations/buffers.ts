@@ -58,6 +58,7 @@ export const allocateBuffer = operation({
   summary: 'Has the driver of a function allocate memory and make it reachable for the function',
   rest: { method: 'POST', path, status: 201, location: `${path}/{address}` },
   words: 'buffers allocate',
+  atomic: true,
   input: inPlatform({
     function: Identifier,
     pages: Count(MOST_PAGES, 1),

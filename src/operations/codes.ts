@@ -17,6 +17,7 @@ export const CODE_NUMBERS: Readonly<Record<ErrorCode, CodeNumbers>> = {
   nameTaken: { status: 409, exit: 4 },
   alreadyDone: { status: 409, exit: 4 },
   poweredOff: { status: 409, exit: 4 },
+  hostHalted: { status: 409, exit: 4 },
   functionInUse: { status: 409, exit: 4 },
   functionNotAssignable: { status: 409, exit: 4 },
   groupNotViable: { status: 409, exit: 4 },

@@ -188,6 +188,7 @@ export const setNumVfs = operation({
   summary: 'Enables this many virtual functions of a physical function; 0 disables them',
   rest: { method: 'PUT', path: `${path}/{function}/sriov` },
   words: 'functions sriov',
+  atomic: true,
   input: inPlatform({ function: Identifier, numVfs: Count(65_535) }),
   output: FunctionView,
   errors: ['notFound', 'poweredOff', 'sriovUnsupported', 'sriovOutOfRange', 'sriovBusy', 'outOfResources'],
@@ -207,6 +208,7 @@ export const resetFunction = operation({
   summary: 'Resets a function by the best method it has',
   rest: { method: 'POST', path: `${path}/{function}/reset` },
   words: 'functions reset',
+  // Not atomic: it is refused before anything has happened, and a function that never came back has been reset.
   input: inPlatform({ function: Identifier }),
   output: Fields({ method: Type.String({ description: "Linux's name: flr, af_flr, pm or bus" }) }),
   errors: ['notFound', 'poweredOff', 'resetUnavailable', 'functionInUse'],

@@ -2,11 +2,12 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { packageFile } from '../core/index.ts'
 import { parseTopology, type Topology } from '../platform/index.ts'
 import { type ContextLimits, createContext, type OperationContext, type TopologyEntry } from './context.ts'
 import { readDocument } from './documents.ts'
 
-const FOLDER = fileURLToPath(new URL('../../topologies', import.meta.url))
+const FOLDER = fileURLToPath(packageFile('topologies'))
 
 export function installation(limits?: ContextLimits): OperationContext {
   const context = createContext(limits)

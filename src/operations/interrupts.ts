@@ -224,6 +224,7 @@ export const traceInterrupt = operation({
     'Has a function signal a vector and shows every step to the handler of the guest, which runs meanwhile, sleeps, or is preempted',
   rest: { method: 'POST', path: '/v1/platforms/{platform}/functions/{function}/interrupt/trace' },
   words: 'interrupts trace',
+  atomic: true,
   input: inPlatform({
     function: Identifier,
     vector: Count(2047),

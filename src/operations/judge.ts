@@ -27,6 +27,17 @@ export function judge(schema: TSchema, value: unknown): void {
   if (issues.length > 0) throw invalid(issues)
 }
 
+/** Judges a document inside an input: its wrong fields are named from the input's root. */
+export function inField<Result>(field: string, judging: () => Result): Result {
+  try {
+    return judging()
+  } catch (error) {
+    if (!(error instanceof NorthbridgeError) || error.details.issues === undefined) throw error
+    const issues = error.details.issues.map(issue => ({ ...issue, path: `/${field}${issue.path}` }))
+    throw new NorthbridgeError(error.code, error.message, { ...error.details, issues })
+  }
+}
+
 export function invalid(issues: readonly Issue[]): NorthbridgeError {
   const text = issues.map(({ path, message }) => `${path === '' ? 'the input' : path} ${message}`).join('; ')
   return new NorthbridgeError('invalidArgument', text, { issues })

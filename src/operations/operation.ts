@@ -1,7 +1,8 @@
 /** The shape of one row of the table of operations. */
 import type { Static, TSchema } from '@sinclair/typebox'
-import type { ErrorCode } from '../core/index.ts'
+import { type ErrorCode, NorthbridgeError } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
+import { undoneOnFailure } from '../system/index.ts'
 import type { OperationContext } from './context.ts'
 
 /** Where an operation hangs in the REST face. Input that is not in the path travels in the query or the body. */
@@ -39,6 +40,11 @@ export interface Operation<Input extends TSchema = TSchema, Output extends TSche
   readonly output: Output
   /** Codes of errors that a caller of this operation must expect, beyond invalid input. */
   readonly errors: readonly ErrorCode[]
+  /**
+   * It takes several steps on the platform that its input names, and may be refused half-way: then the platform is put
+   * back as it was.
+   */
+  readonly atomic?: true
   /** It answers from what is installed with the program: a command needs no server for it. */
   readonly ofInstallation?: true
   /** Present if the output is an array, ascending by the key. */
@@ -48,10 +54,23 @@ export interface Operation<Input extends TSchema = TSchema, Output extends TSche
   readonly tell?: (output: Static<Output>, input: Static<Input>) => string
 }
 
-/** Declares an operation; exists for its type inference. */
+/** Declares an operation. */
 export const operation = <Input extends TSchema, Output extends TSchema>(
   row: Operation<Input, Output>,
-): Operation<Input, Output> => row
+): Operation<Input, Output> => (row.atomic ? { ...row, run: asAWhole(row) } : row)
+
+/** A kernel that has stopped is no refusal: it stays stopped. */
+const hasHappened = (error: unknown): boolean =>
+  error instanceof NorthbridgeError && error.code === 'hostHalted'
+
+const asAWhole = <Input extends TSchema, Output extends TSchema>(
+  row: Operation<Input, Output>,
+): Operation<Input, Output>['run'] =>
+  function* (context, input) {
+    const { platform } = input as { readonly platform: string }
+    const { running } = context.platforms.get(platform)
+    return yield* undoneOnFailure([running], row.run(context, input), hasHappened)
+  }
 
 /** Runs what needs no waiting as software. */
 // biome-ignore lint/correctness/useYield: software that never waits is still software

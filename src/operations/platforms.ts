@@ -41,8 +41,8 @@ function view({ id, running }: PlatformEntry): Static<typeof PlatformView> {
     seed,
     power: powered ? 'on' : 'off',
     timeNs: engine.now,
-    functions: powered ? running.host.functions().length : 0,
-    vms: powered ? running.hypervisor.vms().length : 0,
+    functions: running.responds ? running.host.functions().length : 0,
+    vms: running.responds ? running.hypervisor.vms().length : 0,
     lastEvent: engine.trace.last,
   }
 }
@@ -154,6 +154,7 @@ export const power = operation({
   summary: 'Switches a platform on or off, or resets it; virtual machines do not survive',
   rest: { method: 'POST', path: `${path}/{platform}/power` },
   words: 'platforms power',
+  atomic: true,
   input: inPlatform({ action: Words('on', 'off', 'reset') }),
   output: PlatformView,
   errors: ['notFound', 'alreadyDone', 'poweredOff'],

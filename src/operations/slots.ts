@@ -95,6 +95,7 @@ export const insertCard = operation({
   summary: 'Puts a card into the slot of a port: the given functions, or what was pulled out of it last',
   rest: { method: 'POST', path: `${path}/slot/insert` },
   words: 'links insert',
+  atomic: true,
   input: inPlatform({
     function: Identifier,
     card: Type.Optional(

@@ -46,6 +46,7 @@ const CAUSES = {
   [STATUS.completionTimeout]: 'completionTimeout',
   [STATUS.poisoned]: 'poisoned',
   [STATUS.phantomDisabled]: 'phantomDisabled',
+  [STATUS.outstanding]: 'outstanding',
 } as const
 const CAUSE = Words('remappingFault', ...Object.values(CAUSES))
 

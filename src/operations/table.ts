@@ -3,15 +3,17 @@
  * experiment documents, and as `operationId` in the HTTP contract.
  */
 import type { Static } from '@sinclair/typebox'
-import type { Software } from '../engine/index.ts'
+import { type Software, within } from '../engine/index.ts'
 import { allocateBuffer, buffers, flushBuffers, freeBuffer } from './buffers.ts'
 import type { OperationContext } from './context.ts'
 import { device, devices } from './devices.ts'
 import { events } from './events.ts'
 import { errorLog, route } from './fabric.ts'
+import { clearFaults, faultPlan, injectedFaults, injectFault, passTime } from './fault-injection.ts'
 import { functions, oneFunction, readConfig, resetFunction, setNumVfs } from './functions.ts'
 import { groups, oneGroup } from './groups.ts'
 import { exportPlatform, importTopology } from './interchange.ts'
+import { interruptCounts } from './interrupt-counts.ts'
 import { interruptVcpu, localApic, moveVcpu, traceInterrupt, virtualApic } from './interrupts.ts'
 import { isolationDiff, isolationReport } from './isolation.ts'
 import { judge } from './judge.ts'
@@ -82,6 +84,12 @@ export const OPERATIONS = {
   route,
   errorLog,
   injectError,
+  injectFault,
+  faultPlan,
+  injectedFaults,
+  clearFaults,
+  passTime,
+  interruptCounts,
   links,
   setLink,
   insertCard,
@@ -180,5 +188,15 @@ export function* execute<Id extends OperationId>(
 ): Software<OutputOf<Id>> {
   const row = OPERATIONS[id] as unknown as Operation
   judge(row.input, input)
-  return (yield* row.run(context, input as never)) as OutputOf<Id>
+  const output = (yield* row.run(context, input as never)) as OutputOf<Id>
+  yield* tellFaults(context, id, input)
+  return output
+}
+
+/** Faults may wait for operations on their platform. */
+function* tellFaults(context: OperationContext, id: OperationId, input: object): Software {
+  const { platform } = input as { platform?: string }
+  if (platform === undefined || !context.platforms.has(platform)) return
+  const { running } = context.platforms.get(platform)
+  yield* within(running.engine, running.happened(id, { ...input }))
 }

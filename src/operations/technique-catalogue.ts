@@ -2,13 +2,13 @@
 import { readdirSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { NorthbridgeError } from '../core/index.ts'
+import { NorthbridgeError, packageFile } from '../core/index.ts'
 import { parseWorkload, type Workload } from '../guest/index.ts'
 import { type CostTable, parseCostTable } from '../hypervisor/index.ts'
 import { readDocument } from './documents.ts'
 
-const WORKLOADS = fileURLToPath(new URL('../../workloads', import.meta.url))
-const COSTS = fileURLToPath(new URL('../../costs', import.meta.url))
+const WORKLOADS = fileURLToPath(packageFile('workloads'))
+const COSTS = fileURLToPath(packageFile('costs'))
 
 const namesIn = (folder: string): readonly string[] =>
   readdirSync(folder)

@@ -2,7 +2,13 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { bytesToHex, hex, hexToBytes, NorthbridgeError, parsePhysical } from '../core/index.ts'
 import { type Software, within } from '../engine/index.ts'
-import { type AttachedDevice, INTERRUPT_DELIVERY, type VirtualMachine } from '../hypervisor/index.ts'
+import {
+  type AttachedDevice,
+  GUEST_PROGRAMS,
+  type GuestProgram,
+  INTERRUPT_DELIVERY,
+  type VirtualMachine,
+} from '../hypervisor/index.ts'
 import type { SimulatedPlatform } from '../system/index.ts'
 import type { OperationContext } from './context.ts'
 import { functionOf } from './functions.ts'
@@ -57,6 +63,8 @@ const VmView = Fields(
     memoryMiB: Count(2 ** 40),
     interrupts: Words(...INTERRUPT_DELIVERY),
     nested: Type.Boolean(),
+    vmcsShadowing: Type.Boolean(),
+    program: Words(...GUEST_PROGRAMS),
     memory: Type.Array(Fields({ base: Hex, size: Count(Number.MAX_SAFE_INTEGER) }), {
       description: 'Ranges of guest memory, guest-physical',
     }),
@@ -87,6 +95,8 @@ const vmView = (vm: VirtualMachine): Static<typeof VmView> => ({
   memoryMiB: vm.memoryMiB,
   interrupts: vm.interrupts,
   nested: vm.nested,
+  vmcsShadowing: vm.vmcsShadowing,
+  program: vm.program,
   memory: vm.memory.map(({ base, size }) => ({ base: hex(base), size })),
   devices: vm.devices.map(deviceView),
 })
@@ -107,6 +117,7 @@ export const createVm = operation({
   summary: 'Creates a virtual machine and starts its virtual processors',
   rest: { method: 'POST', path, status: 201, location: `${path}/{name}` },
   words: 'vms create',
+  atomic: true,
   input: inPlatform({
     name: Name,
     vcpus: Count(64, 1),
@@ -114,6 +125,18 @@ export const createVm = operation({
     interrupts: Type.Optional(Words(...INTERRUPT_DELIVERY)),
     nested: Type.Optional(
       Type.Boolean({ description: 'The guest finds VMX, and may run guests of its own' }),
+    ),
+    vmcsShadowing: Type.Optional(
+      Type.Boolean({
+        description: 'A guest with VMX reads and writes the most used fields of its VMCS without VM exits',
+      }),
+    ),
+    program: Type.Optional(
+      Type.Unsafe<GuestProgram>({
+        ...Words(...GUEST_PROGRAMS),
+        description:
+          'What runs in it: a kernel, or a hypervisor that runs the operations it is given in a guest of its own',
+      }),
     ),
   }),
   output: VmView,
@@ -157,6 +180,7 @@ export const deleteVm = operation({
   summary: 'Deletes a virtual machine; its devices go back to the host',
   rest: { method: 'DELETE', path: `${path}/{vm}`, status: 204 },
   words: 'vms delete',
+  atomic: true,
   input: inPlatform({ vm: Identifier }),
   output: Type.Null(),
   errors: ['notFound', 'poweredOff'],
@@ -181,6 +205,7 @@ export const attach = operation({
     location: `${path}/{vm}/devices/{function}`,
   },
   words: 'vms attach',
+  atomic: true,
   input: inPlatform({ vm: Identifier, function: FunctionAddress }),
   output: DeviceView,
   errors: [
@@ -211,6 +236,7 @@ export const detach = operation({
   summary: 'Takes a function back from a virtual machine',
   rest: { method: 'DELETE', path: `${path}/{vm}/devices/{function}`, status: 204 },
   words: 'vms detach',
+  atomic: true,
   input: inPlatform({ vm: Identifier, function: Identifier }),
   output: Type.Null(),
   errors: ['notFound', 'poweredOff'],

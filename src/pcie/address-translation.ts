@@ -31,6 +31,8 @@ export class AddressTranslation {
   #asking: MemoryRequest | undefined
   /** Stimulus: nanoseconds after which it says that an invalidation is done; a negative number: never. */
   invalidationDelay = 0
+  /** For so many invalidations; afterwards it answers at once again. */
+  delayedInvalidations = Number.MAX_SAFE_INTEGER
 
   /** @param shared of a virtual function, the services of its physical function. */
   constructor(fn: Translating, shared?: AddressTranslation) {
@@ -203,7 +205,17 @@ export class AddressTranslation {
    */
   invalidate(page: PageNumber, count: number, pasid: number): number {
     this.#tlb?.invalidate(pasid, page, count)
-    return this.invalidationDelay
+    const delay = this.invalidationDelay
+    if (delay !== 0 && this.delayedInvalidations !== Number.MAX_SAFE_INTEGER) {
+      if (--this.delayedInvalidations === 0) this.delayInvalidations(0)
+    }
+    return delay
+  }
+
+  /** Stimulus: the next `times` invalidations are answered late, or never. */
+  delayInvalidations(delay: number, times = Number.MAX_SAFE_INTEGER): void {
+    this.invalidationDelay = delay
+    this.delayedInvalidations = times
   }
 
   /** After a write to a control register of one of the capabilities. */
@@ -227,22 +239,24 @@ export class AddressTranslation {
     const own = this.#function.physicalFunction === undefined ? this.pageRequests : undefined
     return {
       invalidationDelay: this.invalidationDelay,
+      delayedInvalidations: this.delayedInvalidations,
       tlb: this.#tlb?.save() ?? [],
       pageRequests: own?.save() ?? [],
     }
   }
 
   load(saved: Saved): void {
-    const { invalidationDelay, tlb, pageRequests } = saved as {
+    const { invalidationDelay, delayedInvalidations, tlb, pageRequests } = saved as {
       invalidationDelay: number
+      delayedInvalidations: number
       tlb: Saved
       pageRequests: Saved
     }
-    this.invalidationDelay = invalidationDelay
+    this.delayInvalidations(invalidationDelay, delayedInvalidations)
     if (!Array.isArray(tlb)) {
       this.#tlb ??= new DeviceTlb(this.#function.definition.deviceTlbEntries ?? DEFAULT_ENTRIES)
       this.#tlb.load(tlb)
-    } else this.#tlb?.clear()
+    } else this.#tlb = undefined
     if (!Array.isArray(pageRequests)) this.pageRequests?.load(pageRequests)
   }
 }

@@ -112,14 +112,26 @@ export class DeviceTlb {
   }
 
   save(): Saved {
-    return { next: this.#next, entries: this.entries().map(entry => ({ ...entry })) }
+    const slots = [...this.#pasid.keys()].filter(slot => this.#pasid[slot] !== EMPTY)
+    return { next: this.#next, slots, entries: this.entries().map(entry => ({ ...entry })) }
   }
 
   load(saved: Saved): void {
-    const { next, entries } = saved as unknown as { next: number; entries: readonly DeviceTlbEntry[] }
+    const { next, slots, entries } = saved as unknown as {
+      next: number
+      slots: readonly number[]
+      entries: readonly DeviceTlbEntry[]
+    }
     this.clear()
-    for (const { pasid, privileged, page, pages, frame, attributes } of entries) {
-      this.fill(pasid, privileged, page, pages, frame, attributes)
+    // Each into its own slot: which one is replaced next depends on it.
+    for (const [i, entry] of entries.entries()) {
+      const slot = slots[i]!
+      this.#pasid[slot] = entry.pasid
+      this.#privileged[slot] = Number(entry.privileged)
+      this.#first[slot] = entry.page
+      this.#pages[slot] = entry.pages
+      this.#delta[slot] = entry.frame - entry.page
+      this.#attributes[slot] = entry.attributes
     }
     this.#next = next
   }

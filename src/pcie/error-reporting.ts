@@ -82,22 +82,24 @@ export function reportUncorrectable(
   const { words } = fn
   const aer = fn.layout.findExtended(EXTENDED_CAPABILITY.AER)
   const bit = 1 << error
-  const severity = aer === 0 ? DEFAULT_SEVERITY : words[(aer + AER.UNCORRECTABLE_SEVERITY.offset) >>> 2]!
+  const rules = ruling(fn)
+  const severity = aerDword(rules, AER.UNCORRECTABLE_SEVERITY.offset, DEFAULT_SEVERITY)
   const fatal = (severity & bit) !== 0
   const asAdvisory = advisory && !fatal
   const device = (express + EXPRESS.DEVICE_CONTROL.offset) >>> 2
   const unsupported = error === UNCORRECTABLE.unsupportedRequest
   words[device]! |= (asAdvisory ? CED.mask : fatal ? FED.mask : NFED.mask) | (unsupported ? URD.mask : 0)
   if (aer !== 0) {
-    if (asAdvisory && !logAdvisory(words, aer)) return
+    if (asAdvisory && !logAdvisory(words, aer, rules)) return
     const status = (aer + AER.UNCORRECTABLE_STATUS.offset) >>> 2
     const before = words[status]!
     words[status] = before | bit
-    if (words[(aer + AER.UNCORRECTABLE_MASK.offset) >>> 2]! & bit) return
-    logHeader(words, aer, error, before, header)
+    const mask = aerDword(rules, AER.UNCORRECTABLE_MASK.offset, 0)
+    if (mask & bit) return
+    logHeader(words, aer, error, before & ~mask, header)
   }
-  const control = words[device]!
-  const systemError = (words[COMMAND_STATUS.at]! & SERR.mask) !== 0
+  const control = deviceControlOf(rules)
+  const systemError = (rules.words[COMMAND_STATUS.at]! & SERR.mask) !== 0
   // "Unsupported Request Reporting Enable" gates what the other enables would let pass.
   const allowed = !unsupported || (control & URRE.mask) !== 0
   if (asAdvisory) {
@@ -118,39 +120,51 @@ export function reportCorrectable(fn: FunctionNode, error: number): void {
   const aer = fn.layout.findExtended(EXTENDED_CAPABILITY.AER)
   const device = (express + EXPRESS.DEVICE_CONTROL.offset) >>> 2
   words[device]! |= CED.mask
+  const rules = ruling(fn)
   if (aer !== 0) {
     words[(aer + AER.CORRECTABLE_STATUS.offset) >>> 2]! |= 1 << error
-    if (words[(aer + AER.CORRECTABLE_MASK.offset) >>> 2]! & (1 << error)) return
+    if (aerDword(rules, AER.CORRECTABLE_MASK.offset, 0) & (1 << error)) return
   }
-  if (words[device]! & CERE.mask) sendErrorMessage(fn, ERROR_MESSAGE.correctable)
+  if (deviceControlOf(rules) & CERE.mask) sendErrorMessage(fn, ERROR_MESSAGE.correctable)
+}
+
+/** "VF Error Handling": what enables, masks and grades the errors of a virtual function is its physical function's. */
+const ruling = (fn: FunctionNode): FunctionNode => fn.physicalFunction ?? fn
+
+const deviceControlOf = ({ words, layout }: FunctionNode): number =>
+  words[(layout.find(CAPABILITY.EXPRESS) + EXPRESS.DEVICE_CONTROL.offset) >>> 2]!
+
+/** A dword of Advanced Error Reporting, or what holds without it. */
+function aerDword({ words, layout }: FunctionNode, offset: number, otherwise: number): number {
+  const aer = layout.findExtended(EXTENDED_CAPABILITY.AER)
+  return aer === 0 ? otherwise : words[(aer + offset) >>> 2]!
 }
 
 /** "Advisory Non-Fatal Error Logging". False if the mask ends it here. */
-function logAdvisory(words: Uint32Array, aer: number): boolean {
+function logAdvisory(words: Uint32Array, aer: number, rules: FunctionNode): boolean {
   words[(aer + AER.CORRECTABLE_STATUS.offset) >>> 2]! |= AER.CORRECTABLE_STATUS.f.ADVISORY.mask
-  return (words[(aer + AER.CORRECTABLE_MASK.offset) >>> 2]! & AER.CORRECTABLE_MASK.f.ADVISORY.mask) === 0
+  return (aerDword(rules, AER.CORRECTABLE_MASK.offset, 0) & AER.CORRECTABLE_MASK.f.ADVISORY.mask) === 0
 }
 
 /**
  * "First Error Pointer": valid while the status bit that it names is set; the header of the first error is kept.
  *
- * @param before the status register without this error.
+ * @param unmasked the status register without this error, and without those that are masked.
  */
 function logHeader(
   words: Uint32Array,
   aer: number,
   error: number,
-  before: number,
+  unmasked: number,
   header: Uint32Array | undefined,
 ): void {
   const control = (aer + AER.CONTROL.offset) >>> 2
   const { FIRST } = AER.CONTROL.f
-  const unmasked = before & ~words[(aer + AER.UNCORRECTABLE_MASK.offset) >>> 2]!
   if (unmasked & (1 << (words[control]! & FIRST.mask))) return
   words[control] = (words[control]! & ~FIRST.mask) | error
   for (let i = 0; i < 4; i++) words[((aer + AER.HEADER_LOG) >>> 2) + i] = header?.[i] ?? 0
 }
 
-function mark(fn: FunctionNode, bit: number): void {
+export function mark(fn: FunctionNode, bit: number): void {
   fn.words[COMMAND_STATUS.at]! |= bit
 }

@@ -55,7 +55,7 @@ export class Fabric {
     if (fn === undefined) return ALL_ONES
     if (fn.isReady) return fn.readConfig(offset)
     // "Request Retry Status": shown for the Vendor ID if software asked for it, else retried in vain.
-    return offset === ID.offset && showsRetryStatus(fn) ? RETRY_VENDOR : ALL_ONES
+    return offset === ID.offset && fn.asksForRetry && showsRetryStatus(fn) ? RETRY_VENDOR : ALL_ONES
   }
 
   /** Writes a dword of configuration space; lost if nobody answers. */

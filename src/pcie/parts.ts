@@ -32,6 +32,8 @@ export type PeerToPeer = 'none' | 'withinHostBridge' | 'everywhere'
 
 export interface Clock {
   readonly now: number
+  /** Queues an event of a kind that somebody serves. */
+  schedule?(delay: number, kind: string, target: string, argument?: number): void
 }
 
 export interface HostNode {

@@ -16,6 +16,7 @@ import { PORT_TYPE } from './formats/capabilities.ts'
 import { CAPABILITY, EXTENDED_CAPABILITY } from './formats/capability-ids.ts'
 import { BRIDGE_CONTROL, COMMAND_STATUS } from './formats/header.ts'
 import { barAddress, claimBars, claimIo } from './function-decode.ts'
+import { EVER, FunctionFaults } from './function-faults.ts'
 import { type FunctionModel, ModelHolder, type ModelMaker } from './function-model.ts'
 import { FunctionRegisters } from './function-registers.ts'
 import { expressTypeOf, gateOf } from './gate.ts'
@@ -70,6 +71,8 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
   #readyAt = 0
   /** {@link gate}, -1 while it has to be worked out again. */
   #gate = -1
+  /** Made by the first stimulus that breaks something. */
+  #faults: FunctionFaults | undefined
   /** Routing id for requests, -1 while it may send none: valid for one value of the host bridge's `changes`. */
   #issueId = -1
   #issueIdFrom = -1
@@ -264,12 +267,19 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     const { changes } = this.bus.host
     if (this.#issueIdFrom !== changes) {
       this.#issueIdFrom = changes
-      this.#issueId = this.busMasterEnabled && this.isPoweredUp ? this.rid : -1
+      const usual = this.#faults?.concernsRequests !== true
+      this.#issueId = usual && this.busMasterEnabled && this.isPoweredUp ? this.rid : -1
     }
     if (this.#issueId >= 0) {
       request.requesterId = this.#issueId
       request.observer?.note(this, 'issued')
       climb(this, request)
+      if (request.status !== STATUS.successful && request.observer === undefined)
+        noteCompletion(this, request)
+    } else if (this.#faults?.concernsRequests && this.busMasterEnabled && this.isPoweredUp) {
+      request.requesterId = this.rid
+      request.observer?.note(this, 'issued')
+      this.#faults.issue(request)
       if (request.status !== STATUS.successful && request.observer === undefined)
         noteCompletion(this, request)
     } else {
@@ -296,6 +306,25 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     return signals.composePending(request, payload)
   }
 
+  // What is broken
+
+  /** What a stimulus broke, to be changed by it. */
+  get faults(): FunctionFaults {
+    // Whoever asks may change what requests are told.
+    this.bus.host.changes++
+    return (this.#faults ??= new FunctionFaults(this))
+  }
+
+  /** Whether a stimulus ever broke something. */
+  get hasFaults(): boolean {
+    return this.#faults !== undefined
+  }
+
+  /** While it is in reset: whether it answers that it wants to be asked again. */
+  get asksForRetry(): boolean {
+    return this.#faults?.isSilent !== true
+  }
+
   // Reset and state
 
   /** "Function Level Reset": this function only; a physical function loses its virtual functions. */
@@ -317,7 +346,10 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     // After power-on the board holds everything in reset until it is ready.
     const { resetTimeNs } = (this.physicalFunction ?? this).definition
     const now = this.bus.host.clock?.now ?? 0
+    const longer = this.#faults?.reset(kind === 'functionLevel') ?? 0
     this.#readyAt = resetTimeNs === undefined || kind === 'fundamental' ? 0 : now + resetTimeNs
+    if (longer > 0) this.#readyAt = longer === EVER ? EVER : now + (resetTimeNs ?? 0) + longer
+    if (kind === 'fundamental') this.#faults = undefined
     if (kind !== 'functionLevel') this.#capturedBus = this.bus.kind === 'root' ? this.bus.host.bus : 0
     this.bus.decodingChanged()
     this.port?.settle()
@@ -346,6 +378,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
       messages: this.#messageSignals?.save() ?? null,
       vitalProductData: this.#effects.save(),
       readyAt: this.#readyAt,
+      ...(this.#faults && { faults: this.#faults.save() }),
       virtualFunctionsReady: this.sriov?.readyAt ?? 0,
       translation: this.translation?.save() ?? [],
       regions: this.definition.bars.map(({ index }) => this.#regions[index]?.save() ?? []),
@@ -362,6 +395,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
       messages: Saved
       vitalProductData: Saved
       readyAt: number
+      faults?: Saved
       virtualFunctionsReady: number
       translation: Saved
       regions: Saved[]
@@ -378,6 +412,8 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     if (mayPend || this.#messageSignals !== undefined) this.#messages.load(state.messages)
     this.#effects.load(state.vitalProductData)
     this.#readyAt = state.readyAt
+    this.#faults = undefined
+    if (state.faults !== undefined) this.faults.load(state.faults)
     this.translation?.load(state.translation)
     this.#regions = []
     for (const [i, { index }] of this.definition.bars.entries()) this.#region(index).load(state.regions[i]!)

@@ -36,6 +36,8 @@ export const STATUS = {
   poisoned: 13,
   /** Not sent: the function may not use this phantom function number. */
   phantomDisabled: 14,
+  /** A read that has no completion yet, and of a function that waits for ever. */
+  outstanding: 15,
 } as const
 export type Status = (typeof STATUS)[keyof typeof STATUS]
 
@@ -65,6 +67,20 @@ export class InterruptOutcome {
   vector = 0
   /** Number of the logical processor that accepted it, -1 if none. */
   processor = -1
+
+  /** As if no message had ever been sent with it. */
+  clear(): void {
+    this.remapped = false
+    this.posted = false
+    this.notified = false
+    this.suppressed = false
+    this.irteIndex = -1
+    this.destination = 0
+    this.logical = false
+    this.deliveryMode = 0
+    this.vector = 0
+    this.processor = -1
+  }
 }
 
 export class MemoryRequest {

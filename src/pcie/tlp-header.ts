@@ -3,7 +3,12 @@ import { type MemoryRequest, STATUS } from './request.ts'
 
 /** "Fmt and Type": bits 31:24 of the first dword. */
 const FORMAT = { write: 0x4000_0000, fourDwords: 0x2000_0000, poisoned: 0x4000 } as const
-const TYPE = { memory: 0, configuration0: 0x0400_0000, fetchAdd: 0x0c00_0000 } as const
+const TYPE = {
+  memory: 0,
+  configuration0: 0x0400_0000,
+  completion: 0x0a00_0000,
+  fetchAdd: 0x0c00_0000,
+} as const
 /** Addresses from 4 GiB up take four dwords. */
 const PAGES_BELOW_4_GIB = 0x10_0000
 
@@ -30,6 +35,19 @@ export function headerOf(request: MemoryRequest): Uint32Array {
   const low = ((page << 12) | (offset & 0xffc)) >>> 0
   header[2] = wide ? Math.floor(page / PAGES_BELOW_4_GIB) : low
   header[3] = wide ? low : 0
+  return header
+}
+
+/** The header of the completion with the data of a read; a reused record. The root complex completes as function 0. */
+export function completionHeaderOf(
+  { requesterId, offset, length }: MemoryRequest,
+  poisoned: boolean,
+): Uint32Array {
+  const dwords = Math.max(1, ((offset & 3) + length + 3) >>> 2)
+  header[0] = (FORMAT.write | TYPE.completion | (poisoned ? FORMAT.poisoned : 0) | (dwords & 0x3ff)) >>> 0
+  header[1] = length & 0xfff
+  header[2] = ((requesterId << 16) | (offset & 0x7f)) >>> 0
+  header[3] = 0
   return header
 }
 

@@ -91,7 +91,7 @@ export function* assemble(plan: PlatformPlan, engine: Engine): Software<Platform
   }
 
   const ports = new PlatformPorts(new ConfigurationPorts(fabric, segment), fabric)
-  const capabilities = { physicalAddressWidth: topology.hostAddressWidth }
+  const capabilities = { physicalAddressWidth: topology.hostAddressWidth, vmwriteAnyField: true }
   const processors = board.processors.map(
     ({ apicId }, number) =>
       new LogicalProcessor({ number, apicId, capabilities }, { map, bus: apics, ports, engine }),

@@ -1,11 +1,11 @@
 /** A topology built into a machine: powered off at first, everything soldered where the document says. */
-import { assert, type RequesterId, type Saved } from '../core/index.ts'
+import { assert, parseFunctionAddress, type RequesterId, type Saved } from '../core/index.ts'
 import { DmaEngine } from '../devices/index.ts'
 import type { Engine, Software } from '../engine/index.ts'
 import type { ApertureUnit } from '../gart/index.ts'
 import type { EventTimer, IoApic } from '../interrupts/index.ts'
 import type { SystemAddressMap } from '../memory/index.ts'
-import type { Fabric, PcieFunction } from '../pcie/index.ts'
+import { COMPLETION_TIMEOUT, type Fabric, type PcieFunction } from '../pcie/index.ts'
 import type { LogicalProcessor } from '../vmx/index.ts'
 import type { RemappingUnit } from '../vtd/index.ts'
 import { assemble, type PlatformParts } from './assemble.ts'
@@ -60,6 +60,11 @@ export class Platform {
     this.#engine = engine
     this.#machine = new Machine(parts.board, parts.processors, parts.map, parts.ports)
     this.port = this.#machine
+    engine.handle(COMPLETION_TIMEOUT, (address, ticket) => {
+      const { segment, rid } = parseFunctionAddress(address)
+      const fn = this.fabric.functionAt(segment, rid)
+      if (fn?.hasFaults) fn.faults.timedOut(ticket)
+    })
   }
 
   /** Builds the machine of a checked topology, pausing now and then. */

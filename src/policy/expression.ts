@@ -1,8 +1,18 @@
 /** Expressions in the Common Expression Language, as Kubernetes and our own policies use it. */
 import { Environment } from '@marcbachmann/cel-js'
 import { refusePolicy } from './model/index.ts'
+import { parseQuantity, Quantity, readQuantity } from './quantity.ts'
 
 const environment = new Environment({ enableOptionalTypes: true, unlistedVariablesAreDyn: true })
+  .registerType('Quantity', Quantity)
+  .registerFunction('quantity(string): Quantity', parseQuantity)
+  .registerFunction('isQuantity(string): bool', (text: string) => readQuantity(text) !== undefined)
+  .registerFunction('Quantity.compareTo(Quantity): int', (a: Quantity, b: Quantity) => a.compareTo(b))
+  .registerFunction(
+    'Quantity.isGreaterThan(Quantity): bool',
+    (a: Quantity, b: Quantity) => a.compareTo(b) > 0n,
+  )
+  .registerFunction('Quantity.isLessThan(Quantity): bool', (a: Quantity, b: Quantity) => a.compareTo(b) < 0n)
 
 /** Facts that an expression sees. Whole numbers are `bigint`: CEL tells `int` from `double`. */
 export type Facts = Readonly<Record<string, unknown>>

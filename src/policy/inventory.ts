@@ -133,10 +133,10 @@ const topParent = ({ parent, physicalFunction }: HostFunction): string | undefin
 /** Interfaces are named by place, as systemd does: `enp5s0f1`, and `enp5s0f1v3` for a VF. */
 function networkOf(fn: HostFunction, physical: HostFunction | undefined): NonNullable<Device['network']> {
   const own = hasInterface(fn) ? { name: interfaceName(fn, physical) } : {}
-  const pf = physical !== undefined && hasInterface(physical) ? physical : fn
+  const named = physical !== undefined && hasInterface(physical)
   return {
     ...own,
-    ...(hasInterface(pf) ? { physicalFunctionName: interfaceName(pf, undefined) } : {}),
+    ...(named ? { physicalFunctionName: interfaceName(physical, undefined) } : {}),
     linkType: fn.classCode >>> 8 === 0x0207 ? 'infiniband' : 'ether',
     mtu: 1500,
     eSwitchMode: 'legacy',

@@ -1,3 +1,16 @@
+export { FaultInjector, type FaultRecord, type FaultState } from './fault-injection/fault-injector.ts'
+export {
+  FAULT_KINDS,
+  type Fault,
+  type FaultKind,
+  type FaultPlan,
+  faultJsonSchema,
+  faultPlanJsonSchema,
+  type PlannedFault,
+  parseFault,
+  parseFaultPlan,
+} from './fault-injection/fault-schema.ts'
+export { planFromSeed, targetsAmong } from './fault-injection/seeded-plan.ts'
 export { isolationFacts } from './isolation/facts.ts'
 export { type FrameCosts, type FrameTrace, type FrameTraceStep, followFrame } from './network/frame-trace.ts'
 export type { RecordedFrame, WireRecord, Wires } from './network/wires.ts'
@@ -20,3 +33,4 @@ export {
   type TechniqueReport,
 } from './technique-comparison.ts'
 export { tellComparison } from './technique-report.ts'
+export { undoneOnFailure } from './transaction.ts'

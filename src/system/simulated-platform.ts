@@ -1,5 +1,6 @@
 /** One machine with the software that runs on it, and the stimulus that the outside world gives it. */
 import {
+  assert,
   digest,
   NorthbridgeError,
   PAGE_SIZE,
@@ -8,20 +9,26 @@ import {
   type Saved,
 } from '../core/index.ts'
 import type { DmaOptions } from '../devices/index.ts'
-import { Engine, type Software, within } from '../engine/index.ts'
+import { Engine, type Software, until, within } from '../engine/index.ts'
 import { describeReport, runFirmware } from '../firmware/index.ts'
-import { guestKernel } from '../guest/index.ts'
+import { guestHypervisor, guestKernel } from '../guest/index.ts'
 import { HostKernel } from '../host/index.ts'
 import { Hypervisor, Networking } from '../hypervisor/index.ts'
 import type { PcieFunction } from '../pcie/index.ts'
 import { Platform, type Topology } from '../platform/index.ts'
-import type { Operation, Word64 } from '../vmx/formats/operations.ts'
+import type { Word64 } from '../vmx/formats/operations.ts'
 import { VMCS, type VmcsFieldName } from '../vmx/formats/vmcs.ts'
 import { bootVfs } from './boot-vfs.ts'
+import { FaultInjector, type FaultRecord } from './fault-injection/fault-injector.ts'
+import type { Fault } from './fault-injection/fault-schema.ts'
+import { hostOptions } from './host-options.ts'
+import { followInterrupt } from './interrupt-journey.ts'
 import { Wires } from './network/wires.ts'
+import { passTime } from './passing-time.ts'
 import { type DmaReport, dmaPart, type InterruptJourney, type InterruptReport } from './reports.ts'
-import { DmaSanitizer } from './sanitizer/dma-sanitizer.ts'
-import { VmDisks } from './storage/vm-disks.ts'
+import { DmaSanitizer, type WatchedPlatform } from './sanitizer/dma-sanitizer.ts'
+import { areEqual, checkVersions, type PlatformState, seal, unseal, unusable } from './saved-platform.ts'
+import { type DiskHost, VmDisks } from './storage/vm-disks.ts'
 
 export interface SimulatedPlatformOptions {
   readonly id: string
@@ -33,10 +40,10 @@ export interface SimulatedPlatformOptions {
 /** A function whose page request is answered but whose page is missing still gives up some time. */
 const MOST_PAGE_REQUEST_TRIES = 16
 
-/** A guest that has something to do, of which none causes a VM exit. */
-const BUSY: readonly Operation[] = [{ op: 'pause' }, { op: 'pause' }, { op: 'pause' }]
-
 export type PowerAction = 'on' | 'off' | 'reset'
+
+/** What virtual machines can run. */
+const PROGRAMS = { kernel: guestKernel, hypervisor: guestHypervisor } as const
 
 export class SimulatedPlatform {
   readonly id: string
@@ -49,6 +56,8 @@ export class SimulatedPlatform {
   readonly hardware: Platform
   /** The outside ends of its network ports. */
   readonly wires: Wires
+  /** Stimulus: what breaks. */
+  readonly faults: FaultInjector
   #host: HostKernel | undefined
   #hypervisor: Hypervisor | undefined
   #networking: Networking | undefined
@@ -69,6 +78,7 @@ export class SimulatedPlatform {
     this.random = new Random(seed)
     this.hardware = hardware
     this.wires = new Wires(engine, fn => hardware.network.portOf(fn))
+    this.faults = new FaultInjector(hardware, engine)
   }
 
   /** Builds the machine of a topology and powers it on: firmware, host kernel and hypervisor come up. */
@@ -83,28 +93,41 @@ export class SimulatedPlatform {
     return this.hardware.powered
   }
 
-  /** The kernel of this boot. Throws `poweredOff`. */
+  /** The kernel of this boot. Throws `poweredOff`, `hostHalted`. */
   get host(): HostKernel {
-    if (this.#host === undefined) throw this.#poweredOff()
+    if (this.#host === undefined || !this.responds) throw this.#noSoftware()
     return this.#host
   }
 
-  /** The hypervisor of this boot. Throws `poweredOff`. */
+  /** Whether its software runs. */
+  get responds(): boolean {
+    return this.#host !== undefined && this.#host.halted === undefined
+  }
+
+  /** The hypervisor of this boot. Throws `poweredOff`, `hostHalted`. */
   get hypervisor(): Hypervisor {
-    if (this.#hypervisor === undefined) throw this.#poweredOff()
+    if (this.#hypervisor === undefined || !this.responds) throw this.#noSoftware()
     return this.#hypervisor
   }
 
   /** Virtual switches and network devices of this boot. Throws `poweredOff`. */
   get networking(): Networking {
-    if (this.#networking === undefined) throw this.#poweredOff()
+    if (this.#networking === undefined || !this.responds) throw this.#noSoftware()
     return this.#networking
   }
 
   /** Disks of virtual machines of this boot. Throws `poweredOff`. */
   get disks(): VmDisks {
-    if (this.#disks === undefined) throw this.#poweredOff()
+    if (this.#disks === undefined || !this.responds) throw this.#noSoftware()
     return this.#disks
+  }
+
+  #noSoftware(): NorthbridgeError {
+    const reason = this.#host?.halted
+    if (reason === undefined) return this.#poweredOff()
+    return new NorthbridgeError('hostHalted', `the host kernel of ${this.name} has stopped: ${reason}`, {
+      reason,
+    })
   }
 
   #poweredOff(): NorthbridgeError {
@@ -121,7 +144,8 @@ export class SimulatedPlatform {
     if (action === 'off' && !this.powered)
       throw new NorthbridgeError('alreadyDone', `platform ${this.name} is off`)
     if (action === 'reset' && !this.powered) throw this.#poweredOff()
-    if (this.powered) this.sanitize(false)
+    this.#sanitizer?.stop()
+    this.#sanitizer = undefined
     this.#host = undefined
     this.#hypervisor = undefined
     this.#networking = undefined
@@ -137,27 +161,19 @@ export class SimulatedPlatform {
     const report = yield* runFirmware(port)
     for (const sentence of describeReport(report)) this.engine.trace.emit('firmware', sentence)
     const host = new HostKernel(port, {
-      engine: this.engine,
-      commandLine: this.topology.host.commandLine,
-      kernel: this.topology.host.kernel,
-      driverOverrides: this.topology.host.drivers ?? {},
-      // The DMAR table has no names: the kernel shows the board's, so that people find one name everywhere.
-      unitNames: this.#unitNames(),
+      ...hostOptions(this.topology, this.hardware, this.engine),
       bootVfs: bootVfs(this.hardware),
     })
     yield* host.boot()
     this.#host = host
-    this.#hypervisor = new Hypervisor(port, host, this.engine, guestKernel)
+    this.#hypervisor = new Hypervisor(port, host, this.engine, PROGRAMS)
     this.#networking = new Networking(host, this.#hypervisor, this.engine)
-    const functionAt = (address: string): PcieFunction => this.functionAt(address)
-    this.#disks = new VmDisks({ host, hypervisor: this.#hypervisor, port, functionAt })
+    this.#disks = new VmDisks(this.#diskHost(host, this.#hypervisor))
   }
 
-  #unitNames(): Map<number, string> {
-    const { units, apertureBase } = this.hardware.port.board.remapping
-    const names = new Map(units.map(unit => [unit.registerBase, unit.id]))
-    if (apertureBase !== undefined) names.set(apertureBase, this.hardware.aperture!.id)
-    return names
+  #diskHost(host: HostKernel, hypervisor: Hypervisor): DiskHost {
+    const functionAt = (address: string): PcieFunction => this.functionAt(address)
+    return { host, hypervisor, port: this.hardware.port, functionAt }
   }
 
   /**
@@ -173,14 +189,20 @@ export class SimulatedPlatform {
     data: Uint8Array,
     options?: DmaOptions,
   ): Software<DmaReport> {
-    const dmaEngine = this.hardware.engineOf(this.functionAt(address))
+    const fn = this.functionAt(address)
+    const dmaEngine = this.hardware.engineOf(fn)
     let parts = dmaEngine.dma(write, page, offset, data, options)
     let reports = parts.map(part => ({ ...part }))
-    yield* this.hypervisor.settle()
+    yield* this.#settle()
+    // A function that waits for a completion which does not come gives up after a while, and reports that.
+    if (fn.hasFaults && fn.faults.willTimeOut) {
+      yield* until(() => !fn.faults.willTimeOut)
+      yield* this.#settle()
+    }
     for (let tries = 0; dmaEngine.waiting && tries < MOST_PAGE_REQUEST_TRIES; tries++) {
       parts = dmaEngine.retry()
       reports = parts.map(part => ({ ...part }))
-      yield* this.hypervisor.settle()
+      yield* this.#settle()
     }
     return { parts: reports }
   }
@@ -209,25 +231,7 @@ export class SimulatedPlatform {
     const dmaEngine = this.hardware.engineOf(this.functionAt(address))
     const { hypervisor } = this
     const { trace } = this.engine
-    const route = hypervisor.route(address, vector)
-    let first = trace.last
-    let signal: InterruptReport['signal'] = 'disabled'
-    const act = (): void => {
-      first = trace.last
-      ;({ signal } = dmaEngine.fire(vector))
-    }
-    if (guest === 'blocked') act()
-    else if (route === undefined) {
-      throw new NorthbridgeError(
-        'invalidArgument',
-        `no virtual machine takes vector ${vector} of ${address}, so none can be ${guest}`,
-        { issues: [{ path: '/guest', message: 'needs a virtual machine that takes the vector' }] },
-      )
-    } else {
-      yield* hypervisor.runVcpu(route.vm, route.vcpu, BUSY, { before: 1, state: guest, act })
-    }
-    yield* hypervisor.settle()
-    return { signal, route, events: trace.since(first) }
+    return yield* followInterrupt({ dmaEngine, hypervisor, trace, address, vector, guest })
   }
 
   /** Every field of a virtual processor's VMCS by name. Throws `notFound`, `poweredOff`. */
@@ -266,14 +270,45 @@ export class SimulatedPlatform {
     yield* this.hypervisor.settle()
   }
 
+  /**
+   * Stimulus: something breaks; then software takes the interrupts that follow. A storm is over when this ends. Throws
+   * `notFound`, `poweredOff`, `invalidArgument`, `topologyConflict`; then nothing has happened.
+   */
+  *inject(fault: Fault): Software<FaultRecord> {
+    if (!this.powered) throw this.#poweredOff()
+    const record = this.faults.inject(fault)
+    if (fault.kind === 'interruptStorm') yield* this.elapse(fault.intervalNs * fault.messages)
+    else yield* this.#settle()
+    return record
+  }
+
+  /** Lets time pass: software takes the interrupts of what happens meanwhile, each when it comes. */
+  *elapse(nanoseconds: number): Software {
+    yield* passTime(this.engine, nanoseconds, () => this.#settle())
+  }
+
+  /** An operation on this platform has succeeded: faults that waited for it are injected. */
+  *happened(operation: string, input: Readonly<Record<string, unknown>>): Software {
+    if (this.faults.happened(operation, input)) yield* this.#settle()
+  }
+
+  /** Software takes its interrupts, if it still does. */
+  *#settle(): Software {
+    if (this.responds) yield* this.hypervisor.settle()
+  }
+
   /** Starts anew, or ends, the watch over the software that manages DMA. It ends with this boot. Throws `poweredOff`. */
   sanitize(on: boolean): void {
     const { host } = this
     this.#sanitizer?.stop()
     this.#sanitizer = undefined
     if (!on) return
+    this.#sanitizer = new DmaSanitizer(this.#watched(host))
+  }
+
+  #watched(host: HostKernel): WatchedPlatform {
     const { hardware, engine, topology } = this
-    this.#sanitizer = new DmaSanitizer({ hardware, host, engine, topology })
+    return { hardware, host, engine, topology }
   }
 
   /** The watch that is on. */
@@ -290,22 +325,128 @@ export class SimulatedPlatform {
     return fn
   }
 
-  /** The whole state: hardware, software, time. */
+  /**
+   * The whole state between two commands: hardware, software, time. Plain data, a copy: pages of memory that are not
+   * all zero make most of it.
+   */
   save(): Saved {
+    return seal(this.#state(), this.topology, this.seed)
+  }
+
+  /**
+   * Goes back, or on, to a state that {@link save} returned for a platform of the same topology; followers of the trace
+   * stay. What was taken from `host` and `hypervisor` before is of the past. Throws `invalidDocument` for a state that
+   * is damaged, of another topology or of another version, naming the room; nothing has changed then.
+   */
+  load(saved: Saved): void {
+    const { state } = unseal(saved, this.topology)
+    const before = this.#state()
+    checkVersions(state.hardware, before.hardware)
+    try {
+      this.#restore(state)
+    } catch (error) {
+      this.#apply(before)
+      throw unusable(error)
+    }
+  }
+
+  /**
+   * A platform in a state that another one of the same topology had: a fork. Throws as {@link load}.
+   *
+   * @param options the seed is that of the state
+   */
+  static *restore(
+    topology: Topology,
+    options: Omit<SimulatedPlatformOptions, 'seed'>,
+    saved: Saved,
+  ): Software<SimulatedPlatform> {
+    const { state, seed } = unseal(saved, topology)
+    const engine = new Engine()
+    const hardware = yield* Platform.build(topology, engine)
+    const platform = new SimulatedPlatform({ ...options, seed }, topology, engine, hardware)
+    checkVersions(state.hardware, hardware.save())
+    try {
+      platform.#restore(state)
+    } catch (error) {
+      throw unusable(error)
+    }
+    return platform
+  }
+
+  /** Remembers the state; the result goes back to it, if anything is different by then. */
+  mark(): () => void {
+    const before = this.#state()
+    return () => {
+      if (!this.#isAt(before)) this.#apply(before)
+    }
+  }
+
+  /** Where work was broken off, the parts may not even agree enough to be saved. */
+  #isAt(state: PlatformState): boolean {
+    try {
+      return areEqual(this.#state(), state)
+    } catch {
+      return false
+    }
+  }
+
+  /** A state whose parts do not fit together becomes another one: that is noticed here, if not before. */
+  #restore(state: PlatformState): void {
+    this.#apply(state)
+    assert(areEqual(this.#state(), state), 'what was restored is what was saved')
+  }
+
+  #apply(state: PlatformState): void {
+    this.#sanitizer?.stop()
+    this.#sanitizer = undefined
+    this.random.load(state.random)
+    this.hardware.load(state.hardware)
+    this.faults.load(state.faults)
+    const { port } = this.hardware
+    this.#host =
+      state.host === undefined
+        ? undefined
+        : HostKernel.restore(port, hostOptions(this.topology, this.hardware, this.engine), state.host)
+    this.#hypervisor =
+      this.#host === undefined || state.hypervisor === undefined
+        ? undefined
+        : Hypervisor.restore(port, this.#host, this.engine, PROGRAMS, state.hypervisor)
+    this.#networking =
+      this.#hypervisor === undefined || state.networking === undefined
+        ? undefined
+        : Networking.restore(this.#host!, this.#hypervisor, this.engine, state.networking)
+    this.#disks =
+      this.#hypervisor === undefined || state.disks === undefined
+        ? undefined
+        : VmDisks.restore(this.#diskHost(this.#host!, this.#hypervisor), state.disks)
+    if (this.#host !== undefined && state.sanitizer !== undefined)
+      this.#sanitizer = new DmaSanitizer(this.#watched(this.#host), state.sanitizer)
+    // Last: nothing of the above is told or takes time.
+    this.engine.load(state.engine)
+    this.engine.trace.load(state.trace)
+  }
+
+  #state(): PlatformState {
     return {
-      version: 1,
+      version: 2,
       engine: this.engine.save(),
+      trace: this.engine.trace.save(),
       random: this.random.save(),
+      faults: this.faults.save(),
       hardware: this.hardware.save(),
       host: this.#host?.save(),
       hypervisor: this.#hypervisor?.save(),
       networking: this.#networking?.save(),
       disks: this.#disks?.save(),
+      sanitizer: this.#sanitizer?.save(),
     }
   }
 
-  /** Digest of {@link save}: equal for equal states. A refused command leaves it as it was. */
+  /**
+   * Digest of the state: equal for equal states, whatever was told of how they came about, and watched or not. A refused
+   * command leaves it as it was.
+   */
   stateHash(): string {
-    return digest(this.save())
+    return digest({ ...this.#state(), trace: undefined, sanitizer: undefined })
   }
 }

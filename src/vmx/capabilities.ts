@@ -30,6 +30,13 @@ export interface ProcessorCapabilities {
   readonly fiveLevelEpt: boolean
   /** CR4.LA57 may be set: linear addresses of 57 bits. */
   readonly fiveLevelPaging: boolean
+  /** Secondary control 14, its bitmaps, and VMCSs with the shadow-VMCS indicator. */
+  readonly vmcsShadowing: boolean
+  /**
+   * IA32_VMX_MISC bit 29: VMWRITE may write any field, VM-exit information too. Processors with VMCS shadowing have it;
+   * by default it is off here, so that error 13 can be met.
+   */
+  readonly vmwriteAnyField: boolean
   /** AMD-V: EFER.SVME may be set. Real processors have either this or VMX. */
   readonly svm: boolean
 }
@@ -41,6 +48,8 @@ export const DEFAULT_CAPABILITIES: ProcessorCapabilities = {
   gigabyteEptPages: true,
   fiveLevelEpt: true,
   fiveLevelPaging: false,
+  vmcsShadowing: true,
+  vmwriteAnyField: false,
   svm: false,
 }
 
@@ -106,6 +115,15 @@ export const ALLOWED = {
 export const isAllowed = (value: number, { mustBeOne, mayBeOne }: AllowedSettings): boolean =>
   (~value & mustBeOne) === 0 && (value & ~mayBeOne) === 0
 
+/** Allowed settings of the secondary controls of a processor. */
+export const secondaryAllowed = ({ vmcsShadowing }: ProcessorCapabilities): AllowedSettings =>
+  vmcsShadowing ? ALLOWED.secondary : WITHOUT_SHADOWING
+
+const WITHOUT_SHADOWING: AllowedSettings = {
+  ...ALLOWED.secondary,
+  mayBeOne: ALLOWED.secondary.mayBeOne & ~SECONDARY.vmcsShadowing,
+}
+
 export const VMCS_REVISION = 0x4e42
 export const CR3_TARGETS = 4
 
@@ -141,6 +159,9 @@ const MISC =
   (CR3_TARGETS << 16) |
   (MSR_LIST_N << 25)
 
+/** VMWRITE may write VM-exit information. */
+const MISC_VMWRITE_ANY_FIELD = 1 << 29
+
 /** IA32_VMX_EPT_VPID_CAP: 4 levels, UC, WB, 2M, INVEPT, accessed and dirty flags, advanced information, INVEPT types. */
 const EPT_CAP =
   (1 << 6) | (1 << 8) | (1 << 14) | (1 << 16) | (1 << 20) | (1 << 21) | (1 << 22) | (1 << 25) | (1 << 26)
@@ -159,13 +180,13 @@ export function capabilityMsrs(highestFieldIndex: number, options: ProcessorCapa
   put(MSR.IA32_VMX_PROCBASED_CTLS, DEFAULT1.primary, PRIMARY_MAY)
   put(MSR.IA32_VMX_EXIT_CTLS, DEFAULT1.exit, EXIT_MAY)
   put(MSR.IA32_VMX_ENTRY_CTLS, DEFAULT1.entry, ENTRY_MAY)
-  put(MSR.IA32_VMX_MISC, MISC, 0)
+  put(MSR.IA32_VMX_MISC, MISC | (options.vmwriteAnyField ? MISC_VMWRITE_ANY_FIELD : 0), 0)
   put(MSR.IA32_VMX_CR0_FIXED0, CR0_FIXED0, 0)
   put(MSR.IA32_VMX_CR0_FIXED1, CR0_FIXED1, 0)
   put(MSR.IA32_VMX_CR4_FIXED0, CR4_FIXED0, 0)
   put(MSR.IA32_VMX_CR4_FIXED1, cr4Allowed(options), 0)
   put(MSR.IA32_VMX_VMCS_ENUM, highestFieldIndex << 1, 0)
-  put(MSR.IA32_VMX_PROCBASED_CTLS2, 0, SECONDARY_MAY)
+  put(MSR.IA32_VMX_PROCBASED_CTLS2, 0, secondaryAllowed(options).mayBeOne)
   const ept =
     EPT_CAP |
     (options.executeOnlyEpt ? 1 : 0) |

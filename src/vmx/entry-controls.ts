@@ -1,6 +1,6 @@
 /** "Checks on VMX Controls": a broken rule makes VMLAUNCH and VMRESUME fail with error 7. */
 import { virtualTaskPriority } from './apic-virtualization.ts'
-import { ALLOWED, CR3_TARGETS, isAllowed } from './capabilities.ts'
+import { ALLOWED, CR3_TARGETS, isAllowed, secondaryAllowed } from './capabilities.ts'
 import type { Core } from './core.ts'
 import type { EntryRule } from './entry-rule.ts'
 import { isEptPointerValid } from './ept-pointer.ts'
@@ -141,7 +141,7 @@ export const CONTROL_RULES: readonly EntryRule[] = [
   {
     id: 'controls.secondary',
     states: 'activated secondary processor-based controls obey their capability MSR',
-    holds: core => isAllowed(core.secondaryControls, ALLOWED.secondary),
+    holds: core => isAllowed(core.secondaryControls, secondaryAllowed(core.capabilities)),
   },
   {
     id: 'controls.tertiary',

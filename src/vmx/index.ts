@@ -6,4 +6,5 @@ export {
   type LogicalProcessorOptions,
   type ProcessorView,
 } from './logical-processor.ts'
+export { EXISTING_FIELDS } from './vmcs-layout.ts'
 export type { WalkCounts } from './walk-counters.ts'

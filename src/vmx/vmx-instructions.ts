@@ -8,7 +8,7 @@ import { INVEPT, INVVPID } from './formats/ept.ts'
 import { INTERRUPTIBILITY } from './formats/events.ts'
 import { INSTRUCTION_ERROR } from './formats/instruction-errors.ts'
 import type { OperationOf } from './formats/operations.ts'
-import { vmcsFieldType, vmcsFieldWidth } from './formats/vmcs.ts'
+import { VMCS, vmcsFieldType, vmcsFieldWidth } from './formats/vmcs.ts'
 import { REGISTER } from './registers.ts'
 import { isCanonical } from './values.ts'
 import { HEADER, LAUNCH_STATE, SHADOW_VMCS, slotOf } from './vmcs-layout.ts'
@@ -55,7 +55,9 @@ export function vmclear(core: Core, address: number): number {
 export function vmptrld(core: Core, address: number): number {
   if (!isRegionAddress(core, address)) return INSTRUCTION_ERROR.vmptrldInvalidAddress
   if (address === core.vmxonPointer) return INSTRUCTION_ERROR.vmptrldVmxonPointer
-  if ((revisionAt(core, address) & ~SHADOW_VMCS) !== VMCS_REVISION) {
+  const revision = revisionAt(core, address)
+  const shadow = revision >= SHADOW_VMCS
+  if ((shadow && !core.capabilities.vmcsShadowing) || revision % SHADOW_VMCS !== VMCS_REVISION) {
     return INSTRUCTION_ERROR.vmptrldIncorrectRevision
   }
   core.setCurrentPointer(address)
@@ -72,10 +74,17 @@ export function vmptrst(core: Core): number {
 /** Whether an encoding names bits 63:32 of a field only. */
 const isHighHalf = (encoding: number): boolean => (encoding & 1) !== 0
 
+/** Word of an encoding, or 0 if this processor has no such field. */
+function fieldSlot({ capabilities }: Core, field: number): number {
+  const full = field & ~1
+  const ofShadowing = full === VMCS.vmreadBitmapAddress || full === VMCS.vmwriteBitmapAddress
+  return ofShadowing && !capabilities.vmcsShadowing ? 0 : slotOf(field)
+}
+
 /** `words`: the VMCS, or in a guest with VMCS shadowing the shadow; undefined if there is none. */
 export function vmread(core: Core, { field }: OperationOf<'vmread'>, words: Uint32Array | undefined): number {
   if (words === undefined) return FAIL_INVALID
-  const at = slotOf(field)
+  const at = fieldSlot(core, field)
   if (at === 0) return INSTRUCTION_ERROR.unsupportedComponent
   core.result.setValue(words[at]! | 0, core.code64 && hasHighWord(field) ? words[at + 1]! | 0 : 0)
   return SUCCEED
@@ -87,9 +96,10 @@ export function vmwrite(
   words: Uint32Array | undefined,
 ): number {
   if (words === undefined) return FAIL_INVALID
-  const at = slotOf(field)
+  const at = fieldSlot(core, field)
   if (at === 0) return INSTRUCTION_ERROR.unsupportedComponent
-  if (vmcsFieldType(field) === 'exitInformation') return INSTRUCTION_ERROR.vmwriteReadOnly
+  if (vmcsFieldType(field) === 'exitInformation' && !core.capabilities.vmwriteAnyField)
+    return INSTRUCTION_ERROR.vmwriteReadOnly
   words[at] = vmcsFieldWidth(field) === 16 ? value[0] & 0xffff : value[0]
   // Outside 64-bit mode the operand has 32 bits; the others become 0.
   if (hasHighWord(field)) words[at + 1] = core.code64 ? value[1] : 0

@@ -21,6 +21,7 @@ import { type RegisterBlock, resetRegisters } from './register-block.ts'
 import { RegisterEffects } from './register-effects.ts'
 import { RegisterInvalidation } from './register-invalidation.ts'
 import type { TranslationCaches } from './translation-caches.ts'
+import type { WaitFaults } from './wait-faults.ts'
 
 export interface ControlOptions {
   readonly id: string
@@ -111,6 +112,10 @@ export class Control {
       },
       quirks,
     )
+  }
+
+  get waitFaults(): WaitFaults {
+    return this.#queue.waitFaults
   }
 
   /** Registers and latches at their reset values, nothing under way. */

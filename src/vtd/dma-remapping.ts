@@ -17,6 +17,7 @@ import { FAULT_SHIFT, type Iotlb } from './iotlb.ts'
 import { legacyReason } from './legacy-reasons.ts'
 import { LegacyTables } from './legacy-tables.ts'
 import { NearTranslation } from './near-translation.ts'
+import { lowerBits, upperBits } from './paging-geometry.ts'
 import type { Quirks } from './quirks.ts'
 import { ScalableTranslation } from './scalable-translation.ts'
 import { PRESENT, READ, SecondStageWalker, WALK, WRITE } from './second-stage.ts'
@@ -26,6 +27,7 @@ import type { TranslationCaches } from './translation-caches.ts'
 
 // Imported bindings are looked up at each use; a module's own constants are not.
 const LEGACY = TRANSLATION_TABLE_MODE.legacy
+const SCALABLE = TRANSLATION_TABLE_MODE.scalable
 const { secondStage: SECOND_STAGE, passThrough: PASS_THROUGH } = TRANSLATION_TYPE
 const UNTRANSLATED = ADDRESS_TYPE.untranslated
 const IS_SECOND_STAGE = KIND.secondStage
@@ -55,7 +57,8 @@ export class DmaRemapping {
 
   /** What SRTP latched from RTADDR. */
   rootTable: PageNumber = 0
-  mode: number = TRANSLATION_TABLE_MODE.legacy
+  #mode: number = LEGACY
+  #effectiveMode: number = LEGACY
 
   // The last request resolved.
   /** Host page, if the result was 0. */
@@ -104,13 +107,26 @@ export class DmaRemapping {
     )
   }
 
+  get mode(): number {
+    return this.#mode
+  }
+
+  set mode(mode: number) {
+    this.#mode = mode
+    this.#effectiveMode = this.#inEffect(mode)
+  }
+
   /** The mode in effect; ABORTED for abort-DMA, -2 for one that the unit has not. */
   get effectiveMode(): number {
+    return this.#effectiveMode
+  }
+
+  #inEffect(mode: number): number {
     const { SMTS, ADMS } = this.#capabilities
     const { legacy, scalable, abort } = TRANSLATION_TABLE_MODE
-    if (this.#quirks.reservedTranslationTableModeAccepted) return SMTS === 0 ? legacy : this.mode & 1
-    if (this.mode === legacy || (this.mode === scalable && SMTS !== 0)) return this.mode
-    return this.mode === abort && ADMS !== 0 ? ABORTED : -2
+    if (this.#quirks.reservedTranslationTableModeAccepted) return SMTS === 0 ? legacy : mode & 1
+    if (mode === legacy || (mode === scalable && SMTS !== 0)) return mode
+    return mode === abort && ADMS !== 0 ? ABORTED : -2
   }
 
   /**
@@ -122,9 +138,8 @@ export class DmaRemapping {
     this.iotlbSlot = -1
     this.walked = false
     this.tableReads = 0
-    const legacy = this.mode === LEGACY || this.effectiveMode === LEGACY
-    this.isScalable = !legacy
-    if (!legacy) return this.#resolveOther(sourceId, page, access, addressType, pasid)
+    if (this.#effectiveMode !== LEGACY) return this.#resolveOther(sourceId, page, access, addressType, pasid)
+    this.isScalable = false
     return (this.reason = this.#resolveLegacy(sourceId, page, access, addressType, pasid))
   }
 
@@ -160,7 +175,10 @@ export class DmaRemapping {
 
     const { walker } = this
     const levels = contexts.levelsOf(slot)
-    const result = walker.walk(space, contexts.rootOf(slot), levels, page, demanded, RIGHTS)
+    const low = contexts.wordOf(slot, 0)
+    const high = contexts.wordOf(slot, 1)
+    const lower = lowerBits(page)
+    const result = walker.walk(space, low, high, levels, page, lower, upperBits(page), demanded, RIGHTS)
     this.walked = true
     this.walkResult = result
     this.tableReads += walker.reads
@@ -218,11 +236,9 @@ export class DmaRemapping {
     addressType: number,
     pasid: number,
   ): number {
-    const mode = this.effectiveMode
-    if (mode !== TRANSLATION_TABLE_MODE.scalable) {
-      this.isScalable = false
-      return (this.reason = mode === ABORTED ? ABORTED : FAULT.translationTableMode)
-    }
+    const mode = this.#effectiveMode
+    this.isScalable = mode === SCALABLE
+    if (mode !== SCALABLE) return (this.reason = mode === ABORTED ? ABORTED : FAULT.translationTableMode)
     const reason = this.#resolveScalable(sourceId, page, access, addressType, pasid)
     this.reason = reason
     if (reason === 0 || !this.#quirks.legacyReasonInScalableMode) return reason

@@ -19,6 +19,7 @@ import {
   lowOfPage,
   MAX_LEVELS,
   PAGES_WITHIN,
+  pageAt,
   pageWithin,
   upperBits,
   wordIn,
@@ -45,6 +46,7 @@ const XD = 1 << 31
 const { user: USER, firstWrite: WRITE, firstExecute: EXECUTE } = GRANT
 const ALL_GRANTS = FIRST_STAGE_GRANTS
 const HIGHEST_LEAF = LARGEST_LEAF
+const wordAt = wordIn
 const { NXE, EAFE } = PASID_FLAG
 const IN_ADDRESS = ADDRESS_HIGH
 
@@ -70,7 +72,7 @@ export class FirstStageWalker {
   /** Low word of the leaf, and which of A and EA every entry read has. */
   #leafLow = 0
   #flagsSet = 0
-  /** With host frames of the tables, and rights as first-stage bits of GRANT. */
+  /** With host addresses of the tables. */
   readonly #path = new WalkPath()
   /** Whether a paging-structure cache told where the top table read is, and how the second stage maps it. */
   #cached = false
@@ -103,14 +105,16 @@ export class FirstStageWalker {
   }
 
   /**
-   * Walks from the table at frame `root`, or from the lowest table that the caches know. Returns 0 or a reason code: of
-   * reading, presence and reserved bits; permissions are the caller's to check, in `grants`. `guest` says where tables of
-   * nested translation are, undefined without nesting; `useCaches` off makes the walk read every level.
+   * Walks from the root table at an address given in two words, or from the lowest table that the caches know. Returns 0
+   * or a reason code: of reading, presence and reserved bits; permissions are the caller's to check, in `grants`. `guest`
+   * says where tables of nested translation are, undefined without nesting; `useCaches` off makes the walk read every
+   * level.
    */
   walk(
     space: number,
     pasid: number,
-    root: PageNumber,
+    rootLow: number,
+    rootHigh: number,
     levels: number,
     page: PageNumber,
     access: number,
@@ -124,68 +128,76 @@ export class FirstStageWalker {
     const lower = lowerBits(page)
     const upper = upperBits(page)
     const reservedHigh = this.#reservedHigh | (flags & NXE ? 0 : XD)
-    const cached = useCaches && caches.lookup(space, pasid, page, levels)
-    let grants = ALL_GRANTS
-    let flagsSet = A | EA
-    let table = root
+    const cached = useCaches && caches.inUse && caches.lookup(space, pasid, page, levels)
+    // What all low words and any high word have decides about rights and flags.
+    let common = ~0
+    let union = 0
+    let tableLow = rootLow | 0
+    let tableHigh = rootHigh | 0
     let level = levels | 0
-    this.reads = 0
+    let reads = 0
     this.#page = page
     this.#cached = cached
     if (cached) {
       level = (caches.level - 1) | 0
-      table = caches.table
+      tableLow = lowOfPage(caches.table)
+      tableHigh = highOfPage(caches.table)
       this.#cachedGrants = caches.attributes
-      grants = this.#cachedGrants & ALL_GRANTS
-      this.journal?.skip({ stage: 'first', level: caches.level, table })
+      this.journal?.skip({ stage: 'first', level: caches.level, table: caches.table })
     }
     const top = level
     this.top = top
-    let tableLow = lowOfPage(table)
-    let tableHigh = highOfPage(table)
+    let reason = 0
     for (; ; level--) {
-      this.level = level
       if (guest !== undefined && (!cached || level < top)) {
-        const reason = guest.map(tableLow, tableHigh, level, level === levels)
-        this.reads += guest.reads
-        if (reason !== 0) return reason
-        tableLow = guest.low
-        tableHigh = guest.high
+        reason = guest.map(tableLow, tableHigh, level, level === levels)
+        reads += guest.reads
+        if (reason !== 0) break
+        tableLow = guest.low | 0
+        tableHigh = guest.high | 0
       }
       const words = memory.wordsAt(tableLow, tableHigh)
-      const at = wordIn(lower, upper, level)
-      path.tableIs(level, tableLow, tableHigh)
+      const at = wordAt(lower, upper, level)
       if (words === undefined) {
-        this.journal?.add({ stage: 'first', level, table: path.tableOf(level), index: at / 2 })
-        return level === levels ? FAULT.firstStageTopAccess : FAULT.firstStageAccess
+        this.journal?.add({ stage: 'first', level, table: pageAt(tableLow, tableHigh), index: at / 2 })
+        reason = level === levels ? FAULT.firstStageTopAccess : FAULT.firstStageAccess
+        break
       }
       const low = words[at]! | 0
       const high = words[at + 1]! | 0
-      this.reads++
-      flagsSet &= low
-      grants &= (low & US ? USER : 0) | (low & RW ? WRITE : 0) | (high & XD ? 0 : EXECUTE)
-      path.record(level, low, grants)
+      reads++
+      common &= low
+      union |= high
+      path.record(level, tableLow, tableHigh, low, high)
       if (this.journal !== undefined) this.#note(level, at, low, high)
-      if ((low & P) === 0) return FAULT.firstStageNotPresent
-      if (this.#deniesAtOnce) {
-        const denied = permissionOf(low, access)
-        if (denied !== 0) return denied
+      if ((low & P) === 0) {
+        reason = FAULT.firstStageNotPresent
+        break
       }
-      const isLeaf = level === 1 || (level <= HIGHEST_LEAF && (low & PS) !== 0)
-      const reserved = isLeaf ? this.#reservedInLeaf[level]! : level > HIGHEST_LEAF ? PS : 0
-      if ((low & reserved) | (high & reservedHigh)) return FAULT.firstStageReserved
-      if (!isLeaf) {
+      if (this.#deniesAtOnce) {
+        reason = permissionOf(low, access)
+        if (reason !== 0) break
+      }
+      if (level > 1 && ((low & PS) | (high & reservedHigh)) === 0) {
         tableLow = low
         tableHigh = high & IN_ADDRESS
         continue
       }
+      const isLeaf = level === 1 || (level <= HIGHEST_LEAF && (low & PS) !== 0)
+      if (!isLeaf || ((low & this.#reservedInLeaf[level]!) | (high & reservedHigh)) !== 0) {
+        reason = FAULT.firstStageReserved
+        break
+      }
       const frame = frameIn(low, high)
       this.leafFrame = frame - pageWithin(frame, level)
-      this.grants = grants
+      this.grants = grantsOf(common, union) & (cached ? this.#cachedGrants : ALL_GRANTS)
       this.#leafLow = low
-      this.#flagsSet = flagsSet
-      return 0
+      this.#flagsSet = common
+      break
     }
+    this.level = level
+    this.reads = reads
+    return reason
   }
 
   #note(level: number, at: number, low: number, high: number): void {
@@ -250,12 +262,18 @@ export class FirstStageWalker {
   fillCaches(space: number, pasid: number, guest: GuestTables | undefined): void {
     if (!this.#caches.inUse) return
     const path = this.#path
+    let grants = this.#cached ? this.#cachedGrants & ALL_GRANTS : ALL_GRANTS
     for (let level = this.top; level > this.level; level--) {
-      const attributes = path.rightsOf(level) | (guest === undefined ? 0 : guest.grantsOf(level - 1))
+      grants &= grantsOf(path.lowOf(level), path.highOf(level))
+      const attributes = grants | (guest === undefined ? 0 : guest.grantsOf(level - 1))
       this.#caches.fill(space, pasid, level, this.#page, path.tableOf(level - 1), attributes)
     }
   }
 }
+
+/** First-stage bits of GRANT that an entry has; or a path, by what all its low words and any of its high words have. */
+const grantsOf = (low: number, high: number): number =>
+  (low & US ? USER : 0) | (low & RW ? WRITE : 0) | (high & XD ? 0 : EXECUTE)
 
 /** What a departing implementation checks at each level at once. */
 function permissionOf(low: number, access: number): number {

@@ -17,18 +17,24 @@ const IN_ADDRESS = ADDRESS_HIGH
 const MAY_READ = READ
 const MAY_WRITE = WRITE
 const RIGHTS = PRESENT
+const pageOf = pageAt
+const within = pageWithin
+const lowerOf = lowerBitsAt
+const upperOf = upperBitsAt
 const { tableWritable: WRITABLE, tableDirty: DIRTY } = GRANT
 
 export class GuestTables {
   readonly #walker: SecondStageWalker
   readonly #updates: AccessedDirtyUpdates
-  /** By level of the first-stage table: GRANT.tableWritable and tableDirty. */
-  readonly #grants = new Int32Array(MAX_LEVELS + 1)
+  /** Bit n: the second stage lets the table of level n not be written; keeps a D of its own for it that is not set. */
+  #readOnly = 0
+  #clean = 0
   /** Second-stage leaf that maps the table of each level: where its D is. */
   readonly #dirtyTable = new Float64Array(MAX_LEVELS + 1)
   readonly #dirtyWord = new Int32Array(MAX_LEVELS + 1)
   #space = 0
-  #root: PageNumber = 0
+  #rootLow = 0
+  #rootHigh = 0
   #levels = 0
   #limit: PageNumber = 0
   #flags = 0
@@ -45,30 +51,41 @@ export class GuestTables {
   }
 
   /** Selects the second stage of a PASID-table entry for the walk that follows. */
-  begin(space: number, root: PageNumber, levels: number, limit: PageNumber, flags: number): void {
+  begin(
+    space: number,
+    rootLow: number,
+    rootHigh: number,
+    levels: number,
+    limit: PageNumber,
+    flags: number,
+  ): void {
     this.#space = space
-    this.#root = root
+    this.#rootLow = rootLow
+    this.#rootHigh = rootHigh
     this.#levels = levels
     this.#limit = limit
     this.#flags = flags
     this.written = 0
+    this.#readOnly = 0
+    this.#clean = 0
   }
 
   /** Finds the first-stage table at a guest address, given in two words. Returns 0 or a reason code. */
   map(low: number, high: number, level: number, isTop: boolean): number {
     const walker = this.#walker
-    const guestPage = pageAt(low, high)
-    const lower = lowerBitsAt(low, high)
+    const guestPage = pageOf(low, high)
+    const lower = lowerOf(low, high)
     this.reads = 0
     if (guestPage >= this.#limit) return FAULT.nestedAddressBeyondWidth
     if (walker.journal !== undefined) walker.journal.guestPage = guestPage
-    const result = walker.walkBits(
+    const result = walker.walk(
       this.#space,
-      this.#root,
+      this.#rootLow,
+      this.#rootHigh,
       this.#levels,
       guestPage,
       lower,
-      upperBitsAt(high),
+      upperOf(high),
       0,
       RIGHTS,
     )
@@ -80,24 +97,23 @@ export class GuestTables {
     if (result !== DONE || (walker.rights & MAY_READ) === 0) {
       return isTop ? FAULT.nestedTopReadPermission : FAULT.nestedReadPermission
     }
-    this.low = walker.leafLow | (pageWithin(lower, walker.level) << 12)
+    this.low = walker.leafLow | (within(lower, walker.level) << 12)
     this.high = walker.leafHigh & IN_ADDRESS
-    const writable = walker.rights & MAY_WRITE ? WRITABLE : 0
-    if ((this.#flags & SSADE) === 0) {
-      this.#grants[level] = writable | DIRTY
-      return 0
-    }
+    if ((walker.rights & MAY_WRITE) === 0) this.#readOnly |= 1 << level
+    if ((this.#flags & SSADE) === 0) return 0
     if (walker.gather(this.#updates, false) && (this.#flags & PASID_FLAG.PWSNP) === 0) {
       return FAULT.secondStageUpdateNotSnooped
     }
-    this.#grants[level] = writable | (walker.dirty ? DIRTY : 0)
+    if (!walker.dirty) this.#clean |= 1 << level
     this.#dirtyTable[level] = walker.leafTable
     this.#dirtyWord[level] = walker.leafWord
     return 0
   }
 
+  /** GRANT.tableWritable and tableDirty of the table of a level. */
   grantsOf(level: number): number {
-    return this.#grants[level]!
+    const bit = 1 << level
+    return (this.#readOnly & bit ? 0 : WRITABLE) | (this.#clean & bit ? 0 : DIRTY)
   }
 
   /**
@@ -109,13 +125,13 @@ export class GuestTables {
     for (let level = top; level > 0; level--) {
       if ((this.written & (1 << level)) === 0) continue
       const fromCache = level === top && cachedGrants >= 0
-      const grants = fromCache ? cachedGrants : this.#grants[level]!
+      const grants = fromCache ? cachedGrants : this.grantsOf(level)
       if ((grants & GRANT.tableWritable) === 0) return FAULT.nestedWritePermission
       if ((grants & GRANT.tableDirty) !== 0) continue
       if (fromCache) return AGAIN
       if ((this.#flags & PASID_FLAG.PWSNP) === 0) return FAULT.secondStageUpdateNotSnooped
       this.#updates.add(this.#dirtyTable[level]!, this.#dirtyWord[level]!, D)
-      this.#grants[level]! |= GRANT.tableDirty
+      this.#clean &= ~(1 << level)
     }
     return 0
   }

@@ -26,3 +26,4 @@ export {
 export { type JudgedEntry, TableJudge, targetOf } from './table-judge.ts'
 export { type TableEntryView, type TableQuery, tableEntries } from './table-views.ts'
 export type { CacheSizes, CacheViews, FaultRecordView, RegisterView } from './views.ts'
+export type { WaitFaults } from './wait-faults.ts'

@@ -28,6 +28,7 @@ import {
 import type { Invalidation } from './invalidation.ts'
 import { type PendingWork, WORK } from './pending-work.ts'
 import type { Quirks } from './quirks.ts'
+import { WaitFaults } from './wait-faults.ts'
 
 /** What descriptors act on. */
 export interface QueueTargets {
@@ -42,6 +43,8 @@ export interface QueueTargets {
 }
 
 export class InvalidationQueue {
+  /** Stimulus. */
+  readonly waitFaults = new WaitFaults()
   readonly #words: Uint32Array
   readonly #capabilities: UnitCapabilities
   readonly #targets: QueueTargets
@@ -81,6 +84,12 @@ export class InvalidationQueue {
       devices: this.#devices,
       wait: descriptor => this.#startWait(descriptor),
     })
+    work.handle(WORK.waitCompletion, () => {
+      if (!this.#waiting) return
+      this.#waiting = false
+      this.#completeWait()
+      this.run()
+    })
     work.handle(WORK.descriptor, () => {
       if (this.#ready()) this.#step()
       this.run()
@@ -102,6 +111,7 @@ export class InvalidationQueue {
     this.#words[IQH.at] = 0
     this.#waiting = false
     this.#targets.work.cancel(WORK.descriptor)
+    this.#targets.work.cancel(WORK.waitCompletion)
   }
 
   /** Empty, and its last descriptor was a wait: when software may disable it. */
@@ -188,14 +198,27 @@ export class InvalidationQueue {
   #startWait(descriptor: Uint32Array): void {
     this.#wait.set(descriptor.subarray(0, this.#wait.length))
     this.#waiting = this.#devices.outstanding
-    if (!this.#waiting) this.#completeWait()
+    if (!this.#waiting) this.#endWait()
   }
 
   #answered(): void {
-    if (!this.#waiting || this.#devices.outstanding) return
+    const { work } = this.#targets
+    if (!this.#waiting || this.#devices.outstanding || work.has(WORK.waitCompletion)) return
     this.#waiting = false
-    this.#completeWait()
+    this.#endWait()
     this.run()
+  }
+
+  /** The wait is over; its completion is lost or late if a stimulus wants it so. */
+  #endWait(): void {
+    if (this.waitFaults.loses()) return
+    const delay = this.waitFaults.delay()
+    if (delay === 0) {
+      this.#completeWait()
+      return
+    }
+    this.#waiting = true
+    this.#targets.work.start(delay, WORK.waitCompletion)
   }
 
   /** Status is written, 32 bits to a host address, before the event. */
@@ -214,16 +237,28 @@ export class InvalidationQueue {
   reset(): void {
     this.#waiting = false
     this.#lastType = 0
+    this.waitFaults.clear()
   }
 
   save(): Saved {
-    return { wait: this.#wait.slice(), waiting: this.#waiting, lastType: this.#lastType }
+    return {
+      wait: this.#wait.slice(),
+      waiting: this.#waiting,
+      lastType: this.#lastType,
+      waitFaults: this.waitFaults.save(),
+    }
   }
 
   load(saved: Saved): void {
-    const { wait, waiting, lastType } = saved as { wait: Uint32Array; waiting: boolean; lastType: number }
+    const { wait, waiting, lastType, waitFaults } = saved as {
+      wait: Uint32Array
+      waiting: boolean
+      lastType: number
+      waitFaults: Saved
+    }
     this.#wait.set(wait)
     this.#waiting = waiting
     this.#lastType = lastType
+    this.waitFaults.load(waitFaults)
   }
 }

@@ -49,6 +49,7 @@ export class Iotlb extends TaggedCache {
     frame: PageNumber,
     attributes: number,
   ): boolean {
+    if (level === 1) return this.enter(space, pasid, level, page, frame, attributes)
     return this.enter(space, pasid, level, unitOf(page, level), frame - pageWithin(page, level), attributes)
   }
 

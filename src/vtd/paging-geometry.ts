@@ -15,7 +15,6 @@ export const PAGES_WITHIN = Int32Array.of(0, 0, 2 ** 9 - 1, 2 ** 18 - 1)
 
 // Imported and exported bindings are looked up at each use; a module's own constants are not.
 const TO_UNITS = PAGES_TO_UNITS
-const WITHIN = PAGES_WITHIN
 
 /** Number of the unit that an entry of a level covers, around a page. */
 export const unitOf = (page: PageNumber, level: number): number => Math.floor(page * TO_UNITS[level]!)
@@ -48,4 +47,4 @@ export const lowOfPage = (page: PageNumber): number => (page & 0xf_ffff) << 12
 export const highOfPage = (page: PageNumber): number => (page * 2 ** -20) | 0
 
 /** Number of a page inside a leaf of a level. */
-export const pageWithin = (page: PageNumber, level: number): number => page & WITHIN[level]!
+export const pageWithin = (page: PageNumber, level: number): number => page & ((1 << (9 * level - 9)) - 1)

@@ -28,7 +28,8 @@ export const PASID_FLAG = {
   directoryFPD: 1024,
 } as const
 
-const ADDRESS_WORDS = { secondStage: 1, firstStage: 5 } as const
+/** Words in which the pointers to tables begin: SSPTPTR and FSPTPTR. */
+export const POINTER_WORDS = { secondStage: 0, firstStage: 4 } as const
 
 export class PasidEntryDecoder {
   readonly #c: UnitCapabilities
@@ -82,9 +83,9 @@ export class PasidEntryDecoder {
     if (!this.#quirks.pasidEntryReservedNotChecked) {
       let set = 0
       for (let word = 0; word < 16; word++) set |= raw[at + word]! & this.#reserved[word]!
-      if (usesSecond) set |= raw[at + ADDRESS_WORDS.secondStage]! & this.#reservedHigh
+      if (usesSecond) set |= raw[at + POINTER_WORDS.secondStage + 1]! & this.#reservedHigh
       // With nesting it is a guest address, judged by the second stage.
-      if (type === PGTT.firstStage) set |= raw[at + ADDRESS_WORDS.firstStage]! & this.#reservedHigh
+      if (type === PGTT.firstStage) set |= raw[at + POINTER_WORDS.firstStage + 1]! & this.#reservedHigh
       if (set !== 0) return FAULT.pasidEntryReserved
     }
     if (!this.#supports(type)) return FAULT.pasidEntryInvalid
@@ -104,7 +105,6 @@ export class PasidEntryDecoder {
       width === undefined ? 0 : Math.min(this.#guestPages, 2 ** (width.bits - 12)),
       this.#flags(low, third, fifth) | (directoryFPD ? PASID_FLAG.directoryFPD : 0),
       4 + mode,
-      raw[at + 5]! * 0x10_0000 + (fifth >>> 12),
     )
     return 0
   }

@@ -18,6 +18,8 @@ export const WORK = {
   deviceCompletion: 4,
   deviceTimeout: 5,
   lateDeviceCompletion: 6,
+  /** A wait descriptor will complete, later than it should. */
+  waitCompletion: 7,
 } as const
 export type WorkKind = (typeof WORK)[keyof typeof WORK]
 

@@ -32,6 +32,7 @@ import {
   type RegisterView,
   registerViews,
 } from './views.ts'
+import type { WaitFaults } from './wait-faults.ts'
 
 export interface RemappingUnitOptions {
   /** Name in inspection and trace. */
@@ -208,6 +209,11 @@ export class RemappingUnit implements MmioTarget {
   /** A page request of a function: entered into the page request queue, or answered. */
   pageRequest(request: PageRequest): void {
     if (this.capabilities.PRS !== 0) this.#control.pageRequests.receive(request)
+  }
+
+  /** Stimulus: what goes wrong with wait descriptors. */
+  get waitFaults(): WaitFaults {
+    return this.#control.waitFaults
   }
 
   /** Hardware reset: registers at their reset values, caches empty. */

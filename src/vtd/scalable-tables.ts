@@ -3,6 +3,7 @@ import type { PageNumber } from '../core/index.ts'
 import type { PhysicalMemory } from '../memory/index.ts'
 import { ADDRESS_TYPE } from '../pcie/index.ts'
 import type { UnitCapabilities } from './capabilities.ts'
+import type { ContextCache } from './context-cache.ts'
 import { FAULT } from './formats/fault-reasons.ts'
 import {
   SCALABLE_CONTEXT_ENTRY as C,
@@ -10,6 +11,7 @@ import {
   PASID_TABLE_ENTRY,
   PDTS_PASID_BITS,
 } from './formats/structures.ts'
+import type { PasidCache } from './pasid-cache.ts'
 import { PASID_FLAG, PasidEntryDecoder } from './pasid-entry.ts'
 import type { Quirks } from './quirks.ts'
 import { ANY_DOMAIN, ERRONEOUS } from './structure-cache.ts'
@@ -27,7 +29,8 @@ export class ScalableTables {
   readonly #memory: PhysicalMemory
   readonly #c: UnitCapabilities
   readonly #quirks: Quirks
-  readonly #caches: TranslationCaches
+  readonly #contexts: ContextCache
+  readonly #pasids: PasidCache
   readonly #decoder: PasidEntryDecoder
   readonly #reservedHigh: number
   readonly #contextReserved: readonly number[]
@@ -45,6 +48,12 @@ export class ScalableTables {
   /** OR of FPD in every entry read so far. */
   faultProcessingDisable = false
   reads = 0
+  // The request that `find` answered last, if it did so out of the caches alone, and how those stood.
+  #lastSourceId = -1
+  #lastPasid = -1
+  #lastModes = 0
+  #contextChanges = 0
+  #pasidChanges = 0
   /** The half of the root entry read, valid if memory answered for the context entry. */
   readonly root = new Uint32Array(2)
   /** The directory entry, valid if `directoryRead`. */
@@ -65,7 +74,8 @@ export class ScalableTables {
     this.#memory = memory
     this.#c = c
     this.#quirks = quirks
-    this.#caches = caches
+    this.#contexts = caches.contexts
+    this.#pasids = caches.pasids
     this.#decoder = new PasidEntryDecoder(c, hostAddressWidth, quirks)
     this.#reservedHigh = (0xffff_ffff << (hostAddressWidth - 32)) >>> 0
     const lowReserved =
@@ -77,7 +87,8 @@ export class ScalableTables {
     this.#contextReserved = [lowReserved, this.#reservedHigh, ridReserved]
   }
 
-  begin(): void {
+  #begin(): void {
+    this.#lastSourceId = -1
     this.contextSlot = -1
     this.pasidSlot = -1
     this.faultProcessingDisable = false
@@ -97,8 +108,42 @@ export class ScalableTables {
     privileged: boolean,
     execute: boolean,
   ): number {
-    this.begin()
-    const contexts = this.#caches.contexts
+    const modes = addressType | (privileged ? 4 : 0) | (execute ? 8 : 0)
+    // All that is known of a request alike stands until an entry comes or goes.
+    if (this.#isLast(sourceId, pasid, modes)) return 0
+    this.#begin()
+    const result = this.#find(rootTable, sourceId, addressType, pasid, privileged, execute)
+    if (result === 0 && this.reads === 0) this.#setLast(sourceId, pasid, modes)
+    return result
+  }
+
+  #isLast(sourceId: number, pasid: number, modes: number): boolean {
+    return (
+      this.#lastSourceId === sourceId &&
+      this.#lastPasid === pasid &&
+      this.#lastModes === modes &&
+      this.#contextChanges === this.#contexts.changes &&
+      this.#pasidChanges === this.#pasids.changes
+    )
+  }
+
+  #setLast(sourceId: number, pasid: number, modes: number): void {
+    this.#lastSourceId = sourceId
+    this.#lastPasid = pasid
+    this.#lastModes = modes
+    this.#contextChanges = this.#contexts.changes
+    this.#pasidChanges = this.#pasids.changes
+  }
+
+  #find(
+    rootTable: PageNumber,
+    sourceId: number,
+    addressType: number,
+    pasid: number,
+    privileged: boolean,
+    execute: boolean,
+  ): number {
+    const contexts = this.#contexts
     let slot = contexts.lookup(sourceId)
     if (slot < 0 || contexts.kindOf(slot) < SCALABLE_CONTEXT) {
       const fault = this.#readContext(rootTable, sourceId)
@@ -134,13 +179,13 @@ export class ScalableTables {
   checkPageRequest(rootTable: PageNumber, sourceId: number, pasid: number): number {
     const fault = this.find(rootTable, sourceId, ADDRESS_TYPE.translated, pasid, false, false)
     if (fault !== PASS) return fault
-    const flags = this.#caches.contexts.raw[this.contextSlot * CONTEXT_WORDS]!
+    const flags = this.#contexts.raw[this.contextSlot * CONTEXT_WORDS]!
     return (flags & C.PRE.mask) === 0 ? FAULT.pageRequestDisabled : 0
   }
 
   #checkPasid(slot: number, pasid: number): number {
     if (pasid < 0) return 0
-    const contexts = this.#caches.contexts
+    const contexts = this.#contexts
     if ((contexts.raw[slot * CONTEXT_WORDS]! & C.PASIDE.mask) === 0) return FAULT.pasidDisabled
     const beyond = pasid >= contexts.limitOf(slot) || pasid >= 2 << this.#c.PSS
     return beyond ? FAULT.pasidBeyondDirectory : 0
@@ -161,7 +206,7 @@ export class ScalableTables {
     this.contextTable = root[1]! * 0x10_0000 + (root[0]! >>> 12)
     const words = this.#memory.words(this.contextTable)
     if (words === undefined) return FAULT.scalableContextAccess
-    const contexts = this.#caches.contexts
+    const contexts = this.#contexts
     const slot = contexts.scratch
     const at = (sourceId & 0x7f) * CONTEXT_WORDS
     this.reads++
@@ -174,7 +219,7 @@ export class ScalableTables {
   }
 
   #decodeContext(at: number): number {
-    const { raw } = this.#caches.contexts
+    const { raw } = this.#contexts
     const low = raw[at]!
     if ((low & 1) === 0) return FAULT.scalableContextNotPresent
     let set = 0
@@ -187,15 +232,15 @@ export class ScalableTables {
       return FAULT.scalableContextInvalid
     }
     const directory = raw[at + 1]! * 0x10_0000 + (low >>> 12)
-    this.#caches.contexts.decodeScratch(ANY_DOMAIN, SCALABLE_CONTEXT, 0, directory, pasids)
+    this.#contexts.decodeScratch(ANY_DOMAIN, SCALABLE_CONTEXT, 0, directory, pasids)
     return 0
   }
 
   #findPasidEntry(sourceId: number, contextSlot: number): number {
-    const { pasids } = this.#caches
+    const pasids = this.#pasids
     let slot = pasids.find(sourceId, this.pasid)
     if (slot < 0) {
-      const fault = this.#readPasidEntry(this.#caches.contexts.rootOf(contextSlot))
+      const fault = this.#readPasidEntry(this.#contexts.rootOf(contextSlot))
       if (fault !== 0) return fault
       slot = pasids.scratch
     }
@@ -234,7 +279,7 @@ export class ScalableTables {
     this.pasidTable = directory[1]! * 0x10_0000 + (directory[0]! >>> 12)
     const words = this.#memory.words(this.pasidTable)
     if (words === undefined) return FAULT.pasidTableAccess
-    const { pasids } = this.#caches
+    const pasids = this.#pasids
     const at = (pasid & 63) * PASID_WORDS
     this.reads++
     for (let word = 0; word < PASID_WORDS; word++) {
@@ -249,13 +294,15 @@ export class ScalableTables {
 
   /** Keeps what the last request read in the caches; erroneous entries with `cachingMode` only. Returns whether anything was replaced. */
   commit(sourceId: number, cachingMode: boolean): boolean {
-    const { contexts, pasids } = this.#caches
+    if (this.reads === 0) return false
+    const contexts = this.#contexts
+    const pasids = this.#pasids
+    const { contextSlot, pasidSlot } = this
     let replaced = false
-    const keeps = (kind: number): boolean => cachingMode || kind < ERRONEOUS
-    if (this.contextSlot === contexts.scratch && keeps(contexts.kindOf(contexts.scratch))) {
+    if (contextSlot === contexts.scratch && (cachingMode || contexts.kindOf(contextSlot) < ERRONEOUS)) {
       replaced = contexts.keepScratch(sourceId)
     }
-    if (this.pasidSlot === pasids.scratch && keeps(pasids.kindOf(pasids.scratch))) {
+    if (pasidSlot === pasids.scratch && (cachingMode || pasids.kindOf(pasidSlot) < ERRONEOUS)) {
       replaced = pasids.keep(sourceId, this.pasid) || replaced
     }
     return replaced

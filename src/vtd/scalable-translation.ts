@@ -12,8 +12,10 @@ import { FAULT } from './formats/fault-reasons.ts'
 import { PASID_GRANULAR_TRANSLATION_TYPE as PGTT } from './formats/structures.ts'
 import { AGAIN, GuestTables, secondStageReason } from './guest-tables.ts'
 import { InterruptRange } from './interrupt-range.ts'
-import { FAULT_SHIFT } from './iotlb.ts'
-import { PASID_FLAG } from './pasid-entry.ts'
+import { FAULT_SHIFT, type Iotlb } from './iotlb.ts'
+import { lowerBits, upperBits } from './paging-geometry.ts'
+import type { PasidCache } from './pasid-cache.ts'
+import { PASID_FLAG, POINTER_WORDS } from './pasid-entry.ts'
 import { denied, granted } from './permissions.ts'
 import type { Quirks } from './quirks.ts'
 import { PASS, ScalableTables } from './scalable-tables.ts'
@@ -29,14 +31,17 @@ const { dirty: DIRTY, snoop: SNOOP } = GRANT
 const { PGSNP, PWSNP, SLEE, SSADE } = PASID_FLAG
 const FIRST_GRANTS = FIRST_STAGE_GRANTS
 const SECOND_GRANTS = SECOND_STAGE_GRANTS
+const { firstStage: FIRST_STAGE_POINTER, secondStage: SECOND_STAGE_POINTER } = POINTER_WORDS
 const RIGHTS = PRESENT
 const RIGHTS_WITH_EXECUTE = PRESENT_WITH_EXECUTE
 const WALKED = WALK.done
 
 export class ScalableTranslation {
   readonly #memory: PhysicalMemory
-  readonly #caches: TranslationCaches
+  readonly #pasids: PasidCache
+  readonly #iotlb: Iotlb
   readonly #quirks: Quirks
+  readonly #narrowedByAw: boolean
   readonly #cachingMode: boolean
   readonly #hostPages: number
   readonly #interruptRange: InterruptRange
@@ -75,8 +80,10 @@ export class ScalableTranslation {
     quirks: Quirks,
   ) {
     this.#memory = memory
-    this.#caches = caches
+    this.#pasids = caches.pasids
+    this.#iotlb = caches.iotlb
     this.#quirks = quirks
+    this.#narrowedByAw = quirks.firstStageCanonicalCheckUsesAw
     this.#cachingMode = capabilities.CM !== 0 && !quirks.notPresentNeverCached
     this.#hostPages = 2 ** (hostAddressWidth - 12)
     this.#interruptRange = new InterruptRange(quirks)
@@ -114,7 +121,8 @@ export class ScalableTranslation {
       (tables.privileged ? PRIVILEGED : 0) |
       (tables.execute ? EXECUTE : 0)
 
-    const { pasids, iotlb } = this.#caches
+    const pasids = this.#pasids
+    const iotlb = this.#iotlb
     const slot = tables.pasidSlot
     const type = pasids.kindOf(slot)
     const flags = pasids.flagsOf(slot)
@@ -150,8 +158,8 @@ export class ScalableTranslation {
 
   /** The mode of first-stage paging decides about the width of addresses; AW is for the second stage. */
   #canonicalWidth(slot: number): number {
-    const { pasids } = this.#caches
-    if (this.#quirks.firstStageCanonicalCheckUsesAw) {
+    const pasids = this.#pasids
+    if (this.#narrowedByAw) {
       const aw = (pasids.raw[slot * pasids.wordsPerEntry]! >>> 2) & 7
       return Math.min(30 + 9 * aw, this.#guestAddressWidth)
     }
@@ -169,14 +177,15 @@ export class ScalableTranslation {
   }
 
   #walk(slot: number, page: PageNumber, access: number, flags: number, useCaches: boolean): number {
-    const { pasids } = this.#caches
+    const pasids = this.#pasids
     const { first, second, type } = this
     const updates = this.#updates
     const hasFirst = type !== SECOND_STAGE
     const hasSecond = type !== FIRST_STAGE
     const guest = type === NESTED ? this.#guest : undefined
     const secondSpace = addressSpace(pasids.domainIdOf(slot), IS_SECOND_STAGE)
-    const secondRoot = pasids.rootOf(slot)
+    const secondLow = pasids.wordOf(slot, SECOND_STAGE_POINTER)
+    const secondHigh = pasids.wordOf(slot, SECOND_STAGE_POINTER + 1)
     const secondLevels = pasids.levelsOf(slot)
     const limit = pasids.limitOf(slot)
     updates.count = 0
@@ -185,15 +194,27 @@ export class ScalableTranslation {
     let attributes = 0
     let target = page
     if (hasFirst) {
-      guest?.begin(secondSpace, secondRoot, secondLevels, limit, flags)
-      const root = pasids.firstStageRootOf(slot)
-      const levels = pasids.firstStageLevelsOf(slot)
-      const reason = first.walk(this.#space, this.#pasid, root, levels, page, access, flags, guest, useCaches)
+      guest?.begin(secondSpace, secondLow, secondHigh, secondLevels, limit, flags)
+      const reason = first.walk(
+        this.#space,
+        this.#pasid,
+        pasids.wordOf(slot, FIRST_STAGE_POINTER),
+        pasids.wordOf(slot, FIRST_STAGE_POINTER + 1),
+        pasids.firstStageLevelsOf(slot),
+        page,
+        access,
+        flags,
+        guest,
+        useCaches,
+      )
       this.tableReads += first.reads
       if (reason !== 0) return reason
       attributes = first.grants | first.global | SECOND_GRANTS
-      const early = this.#judge(attributes, access, flags)
-      if (early !== 0) return early
+      // A first stage that grants everything denies a user access nothing; the second stage's rights are judged below.
+      if ((attributes & FIRST_GRANTS) !== FIRST_GRANTS || (access & PRIVILEGED) !== 0) {
+        const early = this.#judge(attributes, access, flags)
+        if (early !== 0) return early
+      }
       if (flags & PGSNP) attributes |= SNOOP
       target = first.frameOf(page)
       this.level = first.level
@@ -201,7 +222,17 @@ export class ScalableTranslation {
     if (hasSecond) {
       if (hasFirst && target >= limit) return FAULT.nestedAddressBeyondWidth
       const counts = flags & SLEE ? RIGHTS_WITH_EXECUTE : RIGHTS
-      const result = second.walk(secondSpace, secondRoot, secondLevels, target, 0, counts)
+      const result = second.walk(
+        secondSpace,
+        secondLow,
+        secondHigh,
+        secondLevels,
+        target,
+        lowerBits(target),
+        upperBits(target),
+        0,
+        counts,
+      )
       this.tableReads += second.reads
       if (result !== WALKED) return secondStageReason(result, second.level === secondLevels)
       attributes = (attributes & ~(counts & ~second.rights)) | (second.leafGrants & SNOOP)
@@ -255,7 +286,7 @@ export class ScalableTranslation {
    * entry of a cache was replaced or dropped.
    */
   commit(sourceId: number, page: PageNumber, reason: number): boolean {
-    const { iotlb } = this.#caches
+    const iotlb = this.#iotlb
     let replaced = this.tables.commit(sourceId, this.#cachingMode)
     if (!this.walked) return replaced
     const { type, first, second } = this

@@ -10,13 +10,11 @@ import {
   frameIn,
   highOfPage,
   LARGEST_LEAF,
-  lowerBits,
   lowOfPage,
   MAX_LEVELS,
   PAGES_WITHIN,
   pageAt,
   pageWithin,
-  upperBits,
   wordIn,
   wordOf,
 } from './paging-geometry.ts'
@@ -50,10 +48,11 @@ const SNP = SECOND_STAGE_ENTRY.SNP.mask
 const { done: DONE, access: ACCESS, permission: PERMISSION, reserved: RESERVED } = WALK
 const ALL_RIGHTS = READ | WRITE | EXECUTE
 const HIGHEST_LEAF = LARGEST_LEAF
+const wordAt = wordIn
 const DIRTY = GRANT.dirty
 const LEGACY_RIGHTS = READ | WRITE
-/** Reserved bits of entries that point to a table, at levels too high for a leaf; below it is SNP. */
-const RESERVED_ABOVE = SNP | PS
+/** Of the low word of entries that point to a table: SNP is reserved, PS too, or makes it a leaf. */
+const NEVER_IN_POINTER = SNP | PS
 const IN_ADDRESS = ADDRESS_HIGH
 const NOT_IN_LEGACY = GRANT.execute | FIRST_STAGE_GRANTS
 
@@ -75,8 +74,6 @@ export class SecondStageWalker {
   /** The two words of the leaf. */
   leafLow = 0
   leafHigh = 0
-  /** GRANT bits that the leaf itself tells: dirty and snoop. */
-  leafGrants = 0
   /** Rights of the whole path: READ, WRITE, and X, which counts with SLEE only. */
   rights = 0
   reads = 0
@@ -118,25 +115,15 @@ export class SecondStageWalker {
   }
 
   /**
-   * Walks from the table at frame `root`, or from the lowest table that the caches know for `page` of an address space.
+   * Walks from the root table at an address given in two words, or from the lowest table that the caches know on the way
+   * to `page` of an address space; `lower` and `upper` are its {@link lowerBits} and {@link upperBits}.
    * Per level: an entry without any right in `present` is not examined further; then every right in `demanded` has to
    * be there (legacy mode; 0 leaves that to the caller); then reserved bits.
    */
   walk(
     space: number,
-    root: PageNumber,
-    levels: number,
-    page: PageNumber,
-    demanded: number,
-    present: number,
-  ): number {
-    return this.walkBits(space, root, levels, page, lowerBits(page), upperBits(page), demanded, present)
-  }
-
-  /** {@link walk} for a page of which {@link lowerBits} and {@link upperBits} are known. */
-  walkBits(
-    space: number,
-    root: PageNumber,
+    rootLow: number,
+    rootHigh: number,
     levels: number,
     page: PageNumber,
     lower: number,
@@ -146,31 +133,29 @@ export class SecondStageWalker {
   ): number {
     const caches = this.#caches
     const memory = this.#memory
-    const path = this.#path
-    const records = this.#recordsPath || this.journal !== undefined
+    const path = this.#recordsPath || this.journal !== undefined ? this.#path : undefined
     const wanted = present | 0
     const required = demanded | 0
-    const reservedHigh = this.#reservedHigh
-    let table = root
+    const reservedHigh = this.#reservedHigh | 0
+    // Tables are found by their addresses as entries hold them, which need not become frame numbers on the way.
+    let tableLow = rootLow | 0
+    let tableHigh = rootHigh | 0
     let rights = ALL_RIGHTS
     let level = levels | 0
-    if (caches.lookup(space, 0, page, levels)) {
+    if (caches.inUse && caches.lookup(space, 0, page, levels)) {
       level = (caches.level - 1) | 0
-      table = caches.table
+      tableLow = lowOfPage(caches.table)
+      tableHigh = highOfPage(caches.table)
       rights = caches.attributes
-      this.journal?.skip({ stage: 'second', level: caches.level, table })
+      this.journal?.skip({ stage: 'second', level: caches.level, table: caches.table })
     }
-    // Tables are found by their addresses as entries hold them, which need not become frame numbers on the way.
-    let tableLow = lowOfPage(table)
-    let tableHigh = highOfPage(table)
     this.top = level
     this.rightsAbove = rights
-    this.#page = page
+    if (path !== undefined) this.#page = page
     let result: number = ACCESS
     for (; ; level--) {
       const words = memory.wordsAt(tableLow, tableHigh)
-      const at = wordIn(lower, upper, level)
-      if (records) path.tableIs(level, tableLow, tableHigh)
+      const at = wordAt(lower, upper, level)
       if (words === undefined) {
         this.journal?.add({ stage: 'second', level, table: pageAt(tableLow, tableHigh), index: at / 2 })
         break
@@ -178,26 +163,25 @@ export class SecondStageWalker {
       const low = words[at]! | 0
       const high = words[at + 1]! | 0
       rights &= low
-      if (records) path.record(level, low, rights)
+      if (path !== undefined) path.record(level, tableLow, tableHigh, low, high)
       if (this.journal !== undefined) this.#note(level, at, low, high)
       if ((rights & wanted) === 0 || (required & ~rights) !== 0) {
         result = PERMISSION
         break
       }
-      const isLeaf = level === 1 || (level <= HIGHEST_LEAF && (low & PS) !== 0)
-      const reserved = isLeaf ? this.#reservedInLeaf[level]! : level > HIGHEST_LEAF ? RESERVED_ABOVE : SNP
-      if ((low & reserved) | (high & reservedHigh)) {
-        result = RESERVED
-        break
-      }
-      if (!isLeaf) {
+      if (level > 1 && ((low & NEVER_IN_POINTER) | (high & reservedHigh)) === 0) {
         tableLow = low
         tableHigh = high & IN_ADDRESS
         continue
       }
+      const isLeaf = level === 1 || (level <= HIGHEST_LEAF && (low & PS) !== 0)
+      const reserved = level === 1 ? this.#reservedInPage : this.#reservedInLeaf[level]!
+      if (!isLeaf || ((low & reserved) | (high & reservedHigh)) !== 0) {
+        result = RESERVED
+        break
+      }
       this.leafLow = low
       this.leafHigh = high
-      this.leafGrants = this.#grantsOf(low)
       result = DONE
       break
     }
@@ -241,6 +225,11 @@ export class SecondStageWalker {
     return updates.count !== before
   }
 
+  /** GRANT bits that the leaf itself tells: dirty and snoop. */
+  get leafGrants(): number {
+    return this.#grantsOf(this.leafLow)
+  }
+
   /** GRANT bits of a translation in legacy mode by the last walk, which was done: there is no X and no first stage. */
   get legacyGrants(): number {
     return (this.rights & LEGACY_RIGHTS) | NOT_IN_LEGACY | this.leafGrants
@@ -248,7 +237,7 @@ export class SecondStageWalker {
 
   /** Whether D of the leaf is set. */
   get dirty(): boolean {
-    return (this.leafGrants & GRANT.dirty) !== 0
+    return (this.leafLow & D) !== 0
   }
 
   /** Where the leaf is: frame of its table, and index of its low word there. */
@@ -264,8 +253,10 @@ export class SecondStageWalker {
   fillCaches(space: number): void {
     if (!this.#caches.inUse) return
     const path = this.#path
+    let rights = this.rightsAbove
     for (let level = this.top; level > this.level; level--) {
-      this.#caches.fill(space, 0, level, this.#page, path.tableOf(level - 1), path.rightsOf(level))
+      rights &= path.lowOf(level)
+      this.#caches.fill(space, 0, level, this.#page, path.tableOf(level - 1), rights)
     }
   }
 }

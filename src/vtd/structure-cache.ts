@@ -19,10 +19,9 @@ const LEVELS_1 = 5
 const FLAGS = 6
 
 /** Numbers of a slot. */
-const FLOATS = 4
+const FLOATS = 2
 const ROOT = 0
 const LIMIT = 1
-const ROOT_1 = 2
 
 /** Set-associative, replacement in turn; without ways nothing is kept. One slot more than capacity holds an entry just read from memory. */
 export class StructureCache {
@@ -33,6 +32,8 @@ export class StructureCache {
   readonly scratch: number
   readonly #integers: Int32Array
   readonly #floats: Float64Array
+  /** Counts, wrapping around, what was entered or dropped: while it stands, a slot found before is what it was. */
+  changes = 0
   /** The slot found last: often the next one too. */
   #last = 0
   /** Words of an entry. */
@@ -103,7 +104,12 @@ export class StructureCache {
     return this.#integers[slot * STRIDE + FLAGS]!
   }
 
-  /** Frame of the second-stage root table. */
+  /** A word of the entry as read. */
+  wordOf(slot: number, word: number): number {
+    return this.raw[slot * this.wordsPerEntry + word]! | 0
+  }
+
+  /** Frame of the table that the entry points to. */
   rootOf(slot: number): number {
     return this.#floats[slot * FLOATS + ROOT]!
   }
@@ -111,11 +117,6 @@ export class StructureCache {
   /** First page number that is beyond the address width of the second stage. */
   limitOf(slot: number): number {
     return this.#floats[slot * FLOATS + LIMIT]!
-  }
-
-  /** Frame of the first-stage root table. */
-  firstStageRootOf(slot: number): number {
-    return this.#floats[slot * FLOATS + ROOT_1]!
   }
 
   /** Describes the entry in the scratch slot, next to its raw words. */
@@ -127,7 +128,6 @@ export class StructureCache {
     limit: number,
     flags = 0,
     firstStageLevels = 0,
-    firstStageRoot = 0,
   ): void {
     const at = this.scratch * STRIDE
     const integers = this.#integers
@@ -139,7 +139,6 @@ export class StructureCache {
     const floats = this.#floats
     floats[this.scratch * FLOATS + ROOT] = root
     floats[this.scratch * FLOATS + LIMIT] = limit
-    floats[this.scratch * FLOATS + ROOT_1] = firstStageRoot
   }
 
   /** Copies the entry in the scratch slot into the cache. Returns whether that replaced another. */
@@ -153,6 +152,7 @@ export class StructureCache {
     const { raw, wordsPerEntry } = this
     const integers = this.#integers
     const replaced = integers[slot * STRIDE]! !== INVALID
+    this.changes = (this.changes + 1) | 0
     integers[slot * STRIDE + SOURCE_ID] = sourceId
     integers[slot * STRIDE + PASID] = pasid
     for (let i = PASID + 1; i < STRIDE; i++) integers[slot * STRIDE + i] = integers[from * STRIDE + i]!
@@ -167,6 +167,7 @@ export class StructureCache {
 
   invalidateSlot(slot: number): void {
     this.#integers[slot * STRIDE + SOURCE_ID] = INVALID
+    this.changes = (this.changes + 1) | 0
   }
 
   /** Whether a selection by domain-id takes the entry of a slot. */
@@ -191,6 +192,7 @@ export class StructureCache {
 
   load(saved: Saved): void {
     const { next, slots } = saved as { next: Uint8Array; slots: Saved }
+    this.changes = (this.changes + 1) | 0
     this.#next.set(next)
     loadColumns(this.#columns(), slots)
   }

@@ -7,25 +7,19 @@ const LEVEL_SHIFT = 2
 const TABLE_LOW = 0
 const TABLE_HIGH = 1
 const LOW = 2
-const RIGHTS = 3
+const HIGH = 3
 
 export class WalkPath {
   readonly #integers = new Int32Array((MAX_LEVELS + 1) << LEVEL_SHIFT)
 
-  /** The entry of a level is read from the table at an address, given in two words. */
-  tableIs(level: number, low: number, high: number): void {
+  /** An entry read, and the address of the table that it was read from, each in two words. */
+  record(level: number, tableLow: number, tableHigh: number, low: number, high: number): void {
     const integers = this.#integers
     const at = level << LEVEL_SHIFT
-    integers[at | TABLE_LOW] = low
-    integers[at | TABLE_HIGH] = high
-  }
-
-  /** An entry read: its low word, and the rights of the path down to it and with it. */
-  record(level: number, low: number, rights: number): void {
-    const integers = this.#integers
-    const at = level << LEVEL_SHIFT
+    integers[at | TABLE_LOW] = tableLow
+    integers[at | TABLE_HIGH] = tableHigh
     integers[at | LOW] = low
-    integers[at | RIGHTS] = rights
+    integers[at | HIGH] = high
   }
 
   /** Frame of the table that the entry of a level was read from. */
@@ -38,7 +32,7 @@ export class WalkPath {
     return this.#integers[(level << LEVEL_SHIFT) | LOW]!
   }
 
-  rightsOf(level: number): number {
-    return this.#integers[(level << LEVEL_SHIFT) | RIGHTS]!
+  highOf(level: number): number {
+    return this.#integers[(level << LEVEL_SHIFT) | HIGH]!
   }
 }

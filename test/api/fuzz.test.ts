@@ -17,6 +17,8 @@ afterAll(() => server.app.close())
 const GOOD: Readonly<Record<string, unknown>> = {
   topology: 'one-socket-82576',
   nested: false,
+  vmcsShadowing: false,
+  program: 'kernel',
   costs: 'nehalem',
   name: 'other',
   seed: 1,
@@ -61,6 +63,9 @@ const GOOD: Readonly<Record<string, unknown>> = {
   addressType: 'untranslated',
   relaxedOrdering: false,
   error: 'badTlp',
+  fault: { kind: 'poisonedCompletion', function: '0000:01:00.0' },
+  plan: { seed: 1, durationNs: 1000, rates: {} },
+  nanoseconds: 5,
   state: 'whole',
   speedGTs: 8,
   width: 4,

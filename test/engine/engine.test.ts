@@ -17,6 +17,32 @@ describe('the event queue', () => {
     )
   })
 
+  it('forgets the events of one target, says when the next one is due, and keeps the order of the others', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ delay: fc.nat(20), target: fc.constantFrom('a', 'b', 'c') }), { maxLength: 40 }),
+        events => {
+          const engine = new Engine()
+          const ran: { target: string; argument: number }[] = []
+          engine.handle('tick', (target, argument) => ran.push({ target, argument }))
+          for (const [i, { delay, target }] of events.entries()) engine.schedule(delay, 'tick', target, i)
+          const ofB = events.filter(({ target }) => target === 'b').map(({ delay }) => delay)
+          expect(engine.next('tick', 'b')).toBe(ofB.length === 0 ? undefined : Math.min(...ofB))
+          engine.cancel('tick', 'b')
+          expect(engine.next('tick', 'b')).toBeUndefined()
+          while (engine.advance());
+          const expected = events
+            .map(({ delay, target }, argument) => ({ delay, target, argument }))
+            .filter(({ target }) => target !== 'b')
+            .sort((x, y) => x.delay - y.delay)
+            .map(({ target, argument }) => ({ target, argument }))
+          expect(ran).toEqual(expected)
+          expect(engine.served).toBe(expected.length)
+        },
+      ),
+    )
+  })
+
   it('goes on after a save and load exactly as it would have', () => {
     const make = () => {
       const engine = new Engine()

@@ -117,6 +117,13 @@ describe('taking memory back', () => {
     expect(free - booted.host.memory.freePages).toBeLessThanOrEqual(1)
   })
 
+  it('is not for a driver that does no DMA: user space may take the group from under it', () => {
+    const { host, run } = boot(machine())
+    run(host.bind(NIC, null))
+    run(host.bind(NIC, 'pci-stub'))
+    expect(() => run(host.allocateBuffer(NIC, 1, READ_WRITE))).toThrow(/pci-stub .* does no DMA/)
+  })
+
   it('is for good when the function goes to a virtual machine', () => {
     const vf = '0000:01:10.0'
     const { host, run, dma } = boot(machine(), { bootVfs: { [NIC]: 1 } })

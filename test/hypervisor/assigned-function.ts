@@ -44,6 +44,7 @@ export function fakeFunction({ regions, msix, msiControl }: FakeOptions) {
       return new Uint8Array(Math.ceil(pages / 8))
     },
     servePageRequests: () => done('serve'),
+    resumeInterrupts: () => {},
     readConfig: (offset, width) =>
       width === 4
         ? config.getUint32(offset, true)

@@ -3,17 +3,21 @@
  * keeps count of them.
  */
 import { drive, Engine, type Software } from '../../src/engine/index.ts'
-import { guestKernel } from '../../src/guest/index.ts'
+import { guestHypervisor, guestKernel } from '../../src/guest/index.ts'
 import { type HostKernel, PageAllocator } from '../../src/host/index.ts'
 import { type GuestImage, Hypervisor } from '../../src/hypervisor/index.ts'
 import { ApicBus, InterruptMessage } from '../../src/interrupts/index.ts'
 import { PhysicalMemory, SystemAddressMap } from '../../src/memory/index.ts'
 import type { MachinePort } from '../../src/platform/machine-port.ts'
-import { LogicalProcessor } from '../../src/vmx/index.ts'
+import { LogicalProcessor, type ProcessorCapabilities } from '../../src/vmx/index.ts'
 
 const PAGES = 64 * 256
 
-export function bareHost(processorCount = 2, image: GuestImage = guestKernel) {
+export function bareHost(
+  processorCount = 2,
+  image: GuestImage = guestKernel,
+  capabilities: Partial<ProcessorCapabilities> = {},
+) {
   const engine = new Engine()
   const memory = new PhysicalMemory([{ base: 0, size: PAGES * 4096 }])
   const map = new SystemAddressMap(memory)
@@ -21,7 +25,8 @@ export function bareHost(processorCount = 2, image: GuestImage = guestKernel) {
   const ports = { in: () => 0xffff_ffff, out: () => {} }
   const processors = Array.from(
     { length: processorCount },
-    (_, number) => new LogicalProcessor({ number, apicId: number }, { map, bus, ports, engine }),
+    (_, number) =>
+      new LogicalProcessor({ number, apicId: number, capabilities }, { map, bus, ports, engine }),
   )
   const machine: MachinePort = {
     get board(): never {
@@ -64,7 +69,7 @@ export function bareHost(processorCount = 2, image: GuestImage = guestKernel) {
       }
     },
   } as unknown as HostKernel
-  const hypervisor = new Hypervisor(machine, host, engine, image)
+  const hypervisor = new Hypervisor(machine, host, engine, { kernel: image, hypervisor: guestHypervisor })
   const run = <Result>(software: Software<Result>): Result => drive(software, engine.advance)
   /** A message to a host processor. */
   const send = (destination: number, vector: number): void => {

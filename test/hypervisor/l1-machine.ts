@@ -6,6 +6,7 @@ import { ENTRY_FAILURE } from '../../src/vmx/formats/exit-reasons.ts'
 import { FEATURE_CONTROL, MSR } from '../../src/vmx/formats/msrs.ts'
 import type { Operation, OperationResult, Word64 } from '../../src/vmx/formats/operations.ts'
 import { VMCS, type VmcsFieldName } from '../../src/vmx/formats/vmcs.ts'
+import type { ProcessorCapabilities } from '../../src/vmx/index.ts'
 import { bareHost } from './bare-host.ts'
 
 const VM = 'l1'
@@ -21,20 +22,32 @@ writeTables((address, word) => {
   TABLES.set(page, bytes)
 })
 
+export interface L1Options {
+  readonly vmcsShadowing?: boolean
+  readonly processors?: number
+  readonly capabilities?: Partial<ProcessorCapabilities>
+}
+
 export class L1Machine implements RowMachine {
   readonly parts: ReturnType<typeof bareHost>
   readonly #port: VcpuPort
   #launched = false
 
-  constructor() {
+  constructor({ vmcsShadowing = false, processors = 1, capabilities = {} }: L1Options = {}) {
     const ports: VcpuPort[] = []
     const silent = (port: VcpuPort): GuestSoftware => {
       ports.push(port)
-      return { *start() {}, *interrupt() {}, save: () => ({ version: 1 }) }
+      return { *start() {}, *interrupt() {}, save: () => ({ version: 1 }), load() {} }
     }
-    this.parts = bareHost(1, () => silent)
+    this.parts = bareHost(processors, () => silent, { vmwriteAnyField: true, ...capabilities })
     this.parts.run(
-      this.parts.hypervisor.createVm({ name: VM, vcpus: 1, memoryMiB: MEMORY_MIB, nested: true }),
+      this.parts.hypervisor.createVm({
+        name: VM,
+        vcpus: 1,
+        memoryMiB: MEMORY_MIB,
+        nested: true,
+        vmcsShadowing,
+      }),
     )
     this.#port = ports[0]!
     const { lock, vmxOutsideSmx } = FEATURE_CONTROL
@@ -109,6 +122,11 @@ export class L1Machine implements RowMachine {
   /** A device of the virtual machine interrupts. */
   interrupt(vector: number): void {
     this.parts.run(this.parts.hypervisor.interruptVcpu(VM, 0, vector))
+  }
+
+  /** VM exits so far by reason, of L1 and L2. */
+  get exits() {
+    return this.parts.hypervisor.vcpu(VM, 0).exitsByReason
   }
 
   get nested() {

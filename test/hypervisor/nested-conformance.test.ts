@@ -39,17 +39,21 @@ const usesHidden = (row: Row): boolean =>
   )
 const isDifferent = ({ id }: Row): boolean => DIFFERENT.some(([ids]) => ids.test(id))
 
+/** With VMCS shadowing every fourth row is carried out. */
+const SAMPLE = 4
+
 const rows = VMX_ROWS.filter(row => !needsBoard(row) && !usesHidden(row) && !isDifferent(row))
 
 describe('a guest hypervisor finds what the processor answers', () => {
-  test('rows', () => {
-    const failed = rows.flatMap(row => {
-      const problem = runRow(row, new L1Machine())
+  test.each([false, true])('rows, with VMCS shadowing: %s', vmcsShadowing => {
+    const chosen = vmcsShadowing ? rows.filter((_, i) => i % SAMPLE === 0) : rows
+    const failed = chosen.flatMap(row => {
+      const problem = runRow(row, new L1Machine({ vmcsShadowing }))
       return problem === undefined ? [] : [`${row.id}: ${problem}`]
     })
     expect(failed).toEqual([])
     expect(rows.length).toBeGreaterThan(1000)
-  }, 60_000)
+  })
 
   test.each(DIFFERENT)('rows like %s exist (%s)', ids => {
     expect(VMX_ROWS.some(({ id }) => ids.test(id))).toBe(true)

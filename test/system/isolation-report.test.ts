@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Saved } from '../../src/core/index.ts'
 import type { Software } from '../../src/engine/index.ts'
-import { ACS_BIT } from '../../src/pcie/formats/index.ts'
+import { ACS_BIT, EXTENDED_CAPABILITY, PASID } from '../../src/pcie/formats/index.ts'
 import { STATUS, TARGET } from '../../src/pcie/index.ts'
 import { parseTopology } from '../../src/platform/index.ts'
 import { compareIsolation, type IsolationReport, judgeIsolation } from '../../src/policy/isolation/index.ts'
@@ -53,18 +53,28 @@ const branch = fc.oneof(
   },
 )
 
+/** What a unit needs for scalable mode, and for process address spaces. */
+const SCALABLE = { SMTS: 1, SSTS: 1, SMPWCS: 1, SSADS: 1, PASID: 1, PSS: 19 } as const
+
 const topology = fc
   .record({
     branches: fc.array(branch, { minLength: 2, maxLength: 4 }),
     commandLine: fc.oneof(
-      { weight: 6, arbitrary: fc.constantFrom('intel_iommu=on', 'intel_iommu=on,sm_on') },
+      {
+        weight: 6,
+        arbitrary: fc.constantFrom('intel_iommu=on', 'intel_iommu=on,sm_on', 'intel_iommu=on,sm_on'),
+      },
       { weight: 1, arbitrary: fc.constantFrom('intel_iommu=on iommu=pt', 'intel_iommu=off') },
     ),
     acsOverride: fc.boolean(),
+    scalable: fc.boolean(),
   })
-  .map(({ branches, commandLine, acsOverride }) => ({
+  .map(({ branches, commandLine, acsOverride, scalable }) => ({
     name: 'random',
-    iommu: { kind: 'intel-vtd', units: [{ id: 'dmar0', includeAll: true }] },
+    iommu: {
+      kind: 'intel-vtd',
+      units: [{ id: 'dmar0', includeAll: true, ...(scalable && { capabilities: SCALABLE }) }],
+    },
     hostBridges: [
       {
         devices: [
@@ -78,10 +88,25 @@ const topology = fc
     },
   }))
 
-const PLANTS = ['leaf', 'leaf', 'table', 'context', 'acs', 'acs', 'vector', 'busMaster'] as const
+const PLANTS = [
+  'leaf',
+  'leaf',
+  'table',
+  'context',
+  'acs',
+  'acs',
+  'vector',
+  'busMaster',
+  'pasid',
+  'pasid',
+] as const
 
 const plant = fc.record({ what: fc.constantFrom(...PLANTS), a: fc.nat(), b: fc.nat(), c: fc.nat() })
 type Plant = { what: (typeof PLANTS)[number]; a: number; b: number; c: number }
+
+/** Process address spaces that are planted and used: 1 to this number. PASIDE of a context entry. */
+const PASIDS = 4
+const PASID_ENABLE = 8
 
 const pick = <Item>(items: readonly Item[], n: number): Item => items[n % items.length]!
 
@@ -229,6 +254,33 @@ class World {
         })
         return
       }
+      case 'pasid': {
+        // A process address space that uses the tables of another function: PASIDs enabled on both sides.
+        const own = entries.find(({ table }) => table === 'pasid')
+        const context = entries.find(({ table }) => table === 'context')
+        const silicon = this.platform.functionAt(fn.address)
+        const pf = silicon.physicalFunction ?? silicon
+        const at = pf.layout.findExtended(EXTENDED_CAPABILITY.PASID)
+        const other = [
+          ...tableEntries(hardware.memory, {
+            ...unit.rootTable,
+            sourceId: Number(pick(host.functions(), b).rid),
+            fromPage: 0,
+          }),
+        ].find(({ table }) => table === 'pasid')
+        if (own === undefined || context === undefined || other === undefined || at === 0) return
+        const control = at + PASID.CONTROL.offset
+        pf.writeConfig(control, pf.readConfig(control) | PASID.CONTROL.f.ENABLE.mask, 0xffff_ffff)
+        change(Number(context.address), (words, word) => {
+          words[word]! |= PASID_ENABLE
+        })
+        const from = Number(other.address)
+        const copied = hardware.memory.page(Math.floor(from / PAGE))!.words.slice((from % PAGE) / 4)
+        change(Number(own.address) + (1 + (c % PASIDS)) * 64, (words, word) =>
+          words.set(copied.subarray(0, 16), word),
+        )
+        return
+      }
       case 'busMaster': {
         const silicon = this.platform.functionAt(fn.address)
         silicon.writeConfig(4, silicon.readConfig(4) ^ (c % 3 === 0 ? 4 : 0), 0xffff)
@@ -257,7 +309,7 @@ class Oracle {
   }
 
   /** Sends a request, puts back what it wrote, and says where it landed. */
-  #land(address: string, write: boolean, page: number, offset: number): Landing {
+  #land(address: string, write: boolean, page: number, offset: number, pasid?: number): Landing {
     const { hardware } = this.#world.platform
     const data = new Uint8Array(4)
     const claimed = hardware.fabric.functionDecoding(page * PAGE + offset)
@@ -265,7 +317,9 @@ class Oracle {
       const value = hardware.port.readDword(page * PAGE + offset)
       new DataView(data.buffer).setUint32(0, value, true)
     }
-    const [part] = hardware.engineOf(this.#world.platform.functionAt(address)).dma(write, page, offset, data)
+    const silicon = this.#world.platform.functionAt(address)
+    const how = pasid === undefined ? undefined : { pasid }
+    const [part] = hardware.engineOf(silicon).dma(write, page, offset, data, how)
     if (part!.status !== STATUS.successful) return 'nowhere'
     if (part!.target === TARGET.peer) {
       return `registers ${hex(part!.physicalPage * PAGE)}`
@@ -278,18 +332,39 @@ class Oracle {
     return `memory ${part!.physicalPage}`
   }
 
-  #expected(address: string, write: boolean, page: number, offset: number): Landing {
+  #expected(address: string, write: boolean, page: number, offset: number, pasid?: number): Landing {
     const { memory, peers } = this.#report.functions.find(fn => fn.function === address)!
     const right = write ? 'write' : 'read'
     const target = this.#world.platform.hardware.fabric.functionDecoding(page * PAGE + offset)
+    // Whether a peer claims it does not depend on the address space, but on PASIDs being sent at all.
     const peer = peers.find(one => one[right] && this.#world.platform.functionAt(one.function) === target)
     if (peer !== undefined) return `registers ${hex(page * PAGE)}`
     const range = memory.find(
-      one => one.pasid === undefined && one[right] && page >= one.input && page < one.input + one.pages,
+      one => one.pasid === pasid && one[right] && page >= one.input && page < one.input + one.pages,
     )
     if (range === undefined) return 'nowhere'
     const frame = range.frame + page - range.input
     return range.owner.kind === 'function' ? `registers ${hex(frame * PAGE)}` : `memory ${frame}`
+  }
+
+  /** The same in process address spaces, for functions that may send requests with one. Returns how many arrived. */
+  checkPasids(inputs: readonly { page: number; offset: number }[]): number {
+    let arrived = 0
+    for (const { function: address } of this.#report.functions) {
+      const silicon = this.#world.platform.functionAt(address)
+      if (silicon.translation?.permitsPasid(false, false) !== true) continue
+      for (let pasid = 1; pasid <= PASIDS; pasid++) {
+        for (const { page, offset } of inputs) {
+          for (const write of [false, true]) {
+            const expected = this.#expected(address, write, page, offset, pasid)
+            const label = `${address} ${write ? 'writes' : 'reads'} page ${hex(page)}+${offset} of PASID ${pasid}`
+            expect(this.#land(address, write, page, offset, pasid), label).toBe(expected)
+            if (expected !== 'nowhere') arrived++
+          }
+        }
+      }
+    }
+    return arrived
   }
 
   check(inputs: readonly { page: number; offset: number }[]): void {
@@ -350,33 +425,64 @@ class Oracle {
 
 const hex = (value: number): `0x${string}` => `0x${value.toString(16)}`
 
+/** The same machines with cards that have PASIDs, on a unit in scalable mode. */
+const spacious = topology.map(document => ({
+  ...(JSON.parse(
+    JSON.stringify(document).replaceAll(/"(intel-82576|intel-82574l|nvme-sriov)"/g, '"ats-accelerator"'),
+  ) as typeof document),
+  iommu: { kind: 'intel-vtd', units: [{ id: 'dmar0', includeAll: true, capabilities: SCALABLE }] },
+  host: { commandLine: 'intel_iommu=on,sm_on' },
+}))
+
+/** Assigns, breaks, and compares report and reality. */
+function judge(document: unknown, order: readonly number[], plants: readonly Plant[], n: number) {
+  const world = new World(document)
+  world.assign(order)
+  for (const one of plants) world.plant(one)
+  world.emptyCaches()
+  const oracle = new Oracle(world)
+  oracle.check(oracle.inputs(n))
+  const spaces = oracle.checkPasids(oracle.inputs(n).slice(0, 60))
+  oracle.checkInterrupts()
+  return { reached: oracle.reached, refused: oracle.refused, spaces }
+}
+
+const order = fc.array(fc.nat(), { minLength: 4, maxLength: 8 })
+const plants = fc.array(plant, { maxLength: 6 })
+const pasidPlants = fc
+  .tuple(fc.array(plant, { maxLength: 3 }), fc.nat(), fc.nat())
+  .map(([some, a, b]) => [
+    ...some,
+    ...[0, 1, 2, 3].map((i): Plant => ({ what: 'pasid', a: a + i, b: b + i, c: i })),
+  ])
+
 describe('the isolation report', () => {
   it('agrees with what functions can really do, on random machines with random wrong bits', () => {
     let reached = 0
     let refused = 0
     fc.assert(
-      fc.property(
-        topology,
-        fc.array(fc.nat(), { minLength: 4, maxLength: 8 }),
-        fc.array(plant, { maxLength: 6 }),
-        fc.nat(),
-        (document, order, plants, n) => {
-          const world = new World(document)
-          world.assign(order)
-          for (const one of plants) world.plant(one)
-          world.emptyCaches()
-          const oracle = new Oracle(world)
-          oracle.check(oracle.inputs(n))
-          oracle.checkInterrupts()
-          reached += oracle.reached
-          refused += oracle.refused
-        },
-      ),
+      fc.property(topology, order, plants, fc.nat(), (...world) => {
+        const found = judge(...world)
+        reached += found.reached
+        refused += found.refused
+      }),
       { numRuns: RUNS, endOnFailure: true },
     )
     // A run in which nothing, or everything, was reached would have shown nothing.
     expect(reached).toBeGreaterThan(RUNS * 20)
     expect(refused).toBeGreaterThan(RUNS * 200)
+  })
+
+  it('agrees with it in process address spaces too', () => {
+    const numRuns = Math.ceil(RUNS / 2)
+    let spaces = 0
+    fc.assert(
+      fc.property(spacious, order, pasidPlants, fc.nat(), (...world) => {
+        spaces += judge(...world).spaces
+      }),
+      { numRuns, endOnFailure: true },
+    )
+    expect(spaces).toBeGreaterThan(numRuns)
   })
 })
 

@@ -55,6 +55,9 @@ describe('matchers', () => {
 })
 
 describe('the example, in a project of its own', () => {
+  it('is what the documentation shows', () =>
+    expect(readFileSync('docs/isolation.md', 'utf8')).toContain(readFileSync(EXAMPLE, 'utf8')))
+
   it('has fewer than 25 lines', () => {
     expect(readFileSync(EXAMPLE, 'utf8').trimEnd().split('\n').length).toBeLessThan(25)
   })

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { VMCS, VMCS_FIELDS } from '../../src/vmx/formats/vmcs.ts'
 import { judge, type Verdict } from './entry-model.ts'
-import { exitOf, FIELDS, type Rig, readyRig, VMCS_REGION } from './rig.ts'
+import { exitOf, FIELDS, OTHER_VMCS, type Rig, readyRig, VMCS_REGION } from './rig.ts'
 
 /** Values on which rules turn: small ones, single bits, addresses, access rights, events, anything. */
 const dword = fc.oneof(
@@ -40,6 +40,8 @@ const CONTROLS = [
   ['exitControls', 0x400c, [2, 9, 12, 15, 18, 19, 20, 21, 22]],
   ['entryControls', 0x4012, [2, 9, 10, 13, 14, 15]],
 ] as const
+/** A region with the shadow-VMCS indicator. */
+const SHADOW_VMCS = 0xb000
 type Write = readonly [name: keyof typeof VMCS, low: number, high: number]
 const flipped: fc.Arbitrary<Write> = fc.constantFrom(...CONTROLS).chain(([name, encoding, existing]) => {
   const base = FIELDS.find(([field]) => field === encoding)![1]
@@ -57,6 +59,9 @@ const helpful: fc.Arbitrary<Write> = fc.constantFrom<Write>(
   ['virtualProcessorIdentifier', 1, 0],
   ['tscMultiplier', 0, 0x1_0000],
   ['hostPat', 0x0007_0406, 0x0007_0406],
+  ['vmcsLinkPointer', OTHER_VMCS, 0],
+  ['vmcsLinkPointer', SHADOW_VMCS, 0],
+  ['secondaryProcessorBasedControls', 0x4002, 0],
   ['guestPat', 0x0007_0406, 0x0007_0406],
   ['hostEfer', 0x500, 0],
   ['guestEfer', 0x500, 0],
@@ -101,6 +106,7 @@ describe('the outcome of a VM entry', () => {
     fc.assert(
       fc.property(fc.array(write, { minLength: 1, maxLength: 7 }), writes => {
         const rig = readyRig()
+        rig.map.writeDword(SHADOW_VMCS, 0x8000_4e42)
         const fields = new Map(
           FIELDS.map(([field, low, top = 0]) => [field, (BigInt(top) << 32n) | BigInt(low)]),
         )
@@ -120,7 +126,8 @@ describe('the outcome of a VM entry', () => {
         const key = Object.values(expected).join(' ')
         seen.set(key, (seen.get(key) ?? 0) + 1)
       }),
-      { numRuns: Number(process.env['RUNS'] ?? 2000) },
+      // Rare outcomes must be among them: the seed is fixed unless another is asked for.
+      { numRuns: Number(process.env['RUNS'] ?? 2000), seed: Number(process.env['SEED'] ?? 1) },
     )
     for (const outcome of ['entered', 'fails 7', 'fails 8', 'guestState 0', 'guestState 4', 'msrLoading']) {
       expect(seen.get(outcome), outcome).toBeGreaterThan(0)

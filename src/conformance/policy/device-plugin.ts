@@ -86,10 +86,15 @@ export const judgeDevicePlugin: Judge = ({ devices: raw, policy, request, expect
       return {
         decision: 'match',
         assignment: Object.fromEntries(
-          pools.map(({ resource, devices: pool }) => [
-            resource.resourceName,
-            pool.map(({ address }) => address),
-          ]),
+          pools
+            // A resource without devices gets no server; cases list it, with nothing, or do not.
+            .filter(
+              ({ resource, devices: pool }) => pool.length > 0 || listed(expected, resource.resourceName),
+            )
+            .map(({ resource, devices: pool }) => [
+              resource.resourceName,
+              pool.map(({ address }) => address),
+            ]),
         ),
         ...(taken.length > 0 ? { warning: 'already-allocated' } : {}),
       }
@@ -110,6 +115,9 @@ export const judgeDevicePlugin: Judge = ({ devices: raw, policy, request, expect
     }
   }
 }
+
+const listed = ({ assignment }: Readonly<Record<string, unknown>>, name: string): boolean =>
+  typeof assignment === 'object' && assignment !== null && name in assignment
 
 /** Selected devices as the case names them: by address, or by the properties it gave. */
 function shown(

@@ -147,18 +147,62 @@ function discover({ devices }: WorkedCase): Outcome {
   return { decision: 'discovered', devices: discoverSriovDevices(host).map(({ address }) => address) }
 }
 
+const quantities = z.record(z.string(), z.string())
+
 const poolDeviceSchema = z.object({
   name: z.string(),
   driver: z.string().default('driver-a'),
   pool: z.string().default('pool-1'),
   generation: z.int().default(1),
+  /** Name of the slice that lists it. */
+  slice: z.string().optional(),
   slices: z.int().optional(),
   resourceSliceCount: z.int().optional(),
   allocated: z.boolean().default(false),
   attributes: z.record(z.string(), attributeSchema).default({}),
+  capacity: quantities.default({}),
 })
 
-const requestSchema = z.looseObject({ name: z.string().default('req-0'), count: z.int().optional() })
+/** A slice with its devices, or a device on its own: the slice's properties are those of its devices. */
+function listedDevices(devices: WorkedCase['devices']): z.output<typeof poolDeviceSchema>[] {
+  return devices.flatMap((raw, index) => {
+    const { devices: inside, device, ...common } = raw
+    const list = Array.isArray(inside) ? inside : [{}]
+    return list.map((each, place) => {
+      const own = typeof each === 'string' ? { name: each } : each
+      const named = device === undefined ? own : { name: device, ...own }
+      const sliceName = Array.isArray(inside)
+        ? { slice: String(common['name'] ?? common['slice'] ?? index) }
+        : {}
+      return parseDocument(
+        poolDeviceSchema,
+        { ...common, ...sliceName, ...named },
+        `devices/${index}/${place}`,
+      )
+    })
+  })
+}
+
+const selectorSchema = z.union([
+  z.string().transform(expression => ({ cel: { expression } })),
+  z.looseObject({}),
+])
+const requestSchema = z
+  .looseObject({
+    name: z.string().default('req-0'),
+    count: z.union([z.int(), z.string()]).optional(),
+    mode: z.string().optional(),
+    deviceClassName: z.string().optional(),
+    class: z.string().optional(),
+    selectors: z.array(selectorSchema).optional(),
+  })
+  .transform(({ count, mode, class: className, ...rest }) => ({
+    ...(className === undefined ? {} : { deviceClassName: className }),
+    ...(mode === undefined ? {} : { allocationMode: mode }),
+    // Cases write "all" where others have a number.
+    ...(typeof count === 'string' ? { allocationMode: 'All' } : count === undefined ? {} : { count }),
+    ...rest,
+  }))
 const claimSchema = z.object({
   requests: z.array(requestSchema),
   constraints: z.array(z.record(z.string(), z.unknown())).default([]),
@@ -184,7 +228,7 @@ function allocateClaim({ devices, policy, request }: WorkedCase): Outcome {
     },
     'request',
   )
-  const listed = devices.map((raw, index) => parseDocument(poolDeviceSchema, raw, `devices/${index}`))
+  const listed = listedDevices(devices)
   const inUse = listed
     .filter(({ allocated }) => allocated)
     .map(({ driver, pool, name }) => `${driver}/${pool}/${name}`)
@@ -216,30 +260,32 @@ function classesOf(given: z.output<typeof classSchema> | null): Map<string, Devi
 }
 
 function poolsOf(listed: readonly z.output<typeof poolDeviceSchema>[]): ResourcePool[] {
-  const pools = new Map<string, ResourcePool & { devices: PublishedDevice[] }>()
-  for (const {
-    name,
-    driver,
-    pool,
-    generation,
-    slices = 1,
-    resourceSliceCount = slices,
-    attributes,
-  } of listed) {
-    const key = `${driver}/${pool}/${generation}`
-    let found = pools.get(key)
-    if (found === undefined) {
-      found = {
+  const pools = Map.groupBy(listed, ({ driver, pool, generation }) => `${driver}/${pool}/${generation}`)
+  return [...pools.values()].map(members => {
+    const [{ driver, pool, generation }] = members as [(typeof members)[number]]
+    const slicesSeen = slicesOf(members)
+    return {
+      driver,
+      name: pool,
+      generation,
+      sliceCount: Math.max(...members.map(({ resourceSliceCount }) => resourceSliceCount ?? slicesSeen)),
+      slicesSeen,
+      devices: members.map(({ name, attributes, capacity }) => ({
+        name,
         driver,
-        name: pool,
-        generation,
-        sliceCount: resourceSliceCount,
-        slicesSeen: slices,
-        devices: [],
-      }
-      pools.set(key, found)
+        pool,
+        attributes,
+        capacity,
+      })),
     }
-    found.devices.push({ name, driver, pool, attributes })
-  }
-  return [...pools.values()]
+  })
+}
+
+/** Slices that are there: as told, by their names, or, as one slice lists a device once, as often as one is listed. */
+function slicesOf(members: readonly z.output<typeof poolDeviceSchema>[]): number {
+  const told = members.find(({ slices }) => slices !== undefined)?.slices
+  const names = new Set(members.map(({ slice }) => slice))
+  if (told !== undefined || !names.has(undefined)) return told ?? names.size
+  const counts = Map.groupBy(members, ({ name }) => name)
+  return Math.max(...[...counts.values()].map(({ length }) => length))
 }

@@ -37,11 +37,13 @@ const JUDGES: Readonly<Partial<Record<string, Judge>>> = {
 /** Files of worked cases, or folders of them. Throws `notFound`, `malformedInput`. */
 export function judgePolicies(paths: readonly string[]): Report {
   return reportOf(
-    paths
-      .flatMap(filesIn)
-      .flatMap(file =>
-        casesIn(readText(file), file).map((value, index) => verdictOn(value, `${file} ${index}`)),
+    paths.flatMap(path =>
+      filesIn(path).flatMap(file =>
+        casesIn(readText(file), file, { amongOthers: file !== path }).map((value, index) =>
+          verdictOn(value, `${file} ${index}`),
+        ),
       ),
+    ),
   )
 }
 

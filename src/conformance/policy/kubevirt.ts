@@ -20,14 +20,15 @@ const deviceSchema = z.object({
   driver: z.string().nullable().default(null),
   iommu_group: z.union([z.int(), z.string()]).default('0'),
   numa_node: z.int().optional(),
-  sriov_totalvfs: z.int().optional(),
+  sriov_totalvfs: z.union([z.int(), z.string(), z.boolean()]).optional(),
   files: z.array(z.string()).default([]),
 })
 
 const deviceOf = (raw: unknown, index: number): Device => {
   const given = parseDocument(deviceSchema, raw, `devices/${index}`)
   const [vendorId = '', productId = ''] = given.id.split(':')
-  const pf = given.sriov_totalvfs !== undefined || given.files.includes('sriov_totalvfs')
+  const total = given.sriov_totalvfs
+  const pf = (total !== undefined && total !== false) || given.files.includes('sriov_totalvfs')
   return {
     address: given.address,
     role: pf ? 'PF' : 'endpoint',
@@ -36,7 +37,7 @@ const deviceOf = (raw: unknown, index: number): Device => {
     driver: given.driver,
     iommuGroup: Number(given.iommu_group),
     numaNode: given.numa_node === undefined || given.numa_node < 0 ? null : given.numa_node,
-    ...(pf ? { sriov: { totalVfs: given.sriov_totalvfs ?? 0, numVfs: 0 } } : {}),
+    ...(pf ? { sriov: { totalVfs: Number(total ?? 0) || 0, numVfs: 0 } } : {}),
   }
 }
 
@@ -58,14 +59,29 @@ export const judgeKubevirt: Judge = workedCase => {
   }
 }
 
-function discover({ devices, policy }: WorkedCase): Outcome {
+function discover({ devices, policy, expected }: WorkedCase): Outcome {
   const { permittedHostDevices } = parseKubevirtConfiguration(policy)
   const functions = devices.map(deviceOf)
   const [offered] = (permittedHostDevices?.pciHostDevices ?? []).flatMap(
     ({ resourceName }) => offerOf(resourceName, permittedHostDevices!, functions).devices,
   )
   if (offered === undefined) return { decision: 'no-match' }
-  return { decision: 'match', deviceID: offered.id, topology: offered.nodes }
+  return {
+    decision: 'match',
+    deviceID: offered.id,
+    topology: topologyOf(offered.nodes, expected['topology']),
+  }
+}
+
+/** NUMA nodes as a list, or as the device plugin's message has them; none is no topology there. */
+function topologyOf(nodes: readonly number[], like: unknown): unknown {
+  if (like === null) return nodes.length === 0 ? null : nodes
+  if (typeof like === 'number') return nodes.length === 1 ? nodes[0] : nodes
+  if (typeof like !== 'object' || Array.isArray(like)) return nodes
+  const [key = 'nodes'] = Object.keys(like)
+  const list = (like as Readonly<Record<string, unknown>>)[key]
+  const plain = !Array.isArray(list) || typeof list[0] === 'number'
+  return { [key]: plain ? nodes : nodes.map(ID => ({ ID })) }
 }
 
 /** Values of environment variables are lists with commas; cases may write them as lists. */
@@ -108,12 +124,29 @@ function createHostDevices({ devices, request }: WorkedCase): Outcome {
   return { decision: 'allow', hostdevs: created.addresses.length, managed: 'no' }
 }
 
-function admit({ policy, request }: WorkedCase): Outcome {
+/**
+ * A case is about one of the two places where a machine is judged. The webhook's cases need its feature gate, or have
+ * nothing that is permitted; what the controller judges has come past the webhook.
+ */
+function admit({ policy, request, expected }: WorkedCase): Outcome {
   const configuration = parseKubevirtConfiguration(policy)
   const machine = parseVirtualMachineDevices(request['vmi'] ?? {})
-  const check = configuration.permittedHostDevices === undefined ? refuseAtAdmission : refuseAtController
-  const refusal = check(configuration, machine)
-  if (refusal === undefined) return { decision: 'allow' }
-  const { errorClass, stage, field } = refusal
-  return { decision: 'deny', errorClass, stage, field }
+  const told = request['stage'] ?? expected['stage']
+  const atWebhook =
+    told === undefined
+      ? configuration.permittedHostDevices === undefined || configuration.featureGates.includes('HostDevices')
+      : /webhook|admission|api/i.test(String(told))
+  const refusal = (atWebhook ? refuseAtAdmission : refuseAtController)(configuration, machine)
+  // A stage in the case's words: only which of the two places it is was understood.
+  const stage = told ?? (atWebhook ? 'webhook' : 'controller')
+  if (refusal === undefined) return { decision: 'allow', stage }
+  const { errorClass, field } = refusal
+  return { decision: 'deny', errorClass, stage, field: fieldLike(field, expected['field']) }
 }
+
+/** Paths may begin at any part of the object. */
+const fieldLike = (field: string, asked: unknown): unknown =>
+  typeof asked === 'string' &&
+  asked.split('.').at(-1)?.toLowerCase() === field.split('.').at(-1)?.toLowerCase()
+    ? asked
+    : field

@@ -32,7 +32,13 @@ const policySchema = z.object({
     .object({ managed: z.enum(['yes', 'no']).default('no'), driver: z.string().default('vfio') })
     .optional(),
   interface: z.object({ type: z.string(), managed: z.enum(['yes', 'no']).default('no') }).optional(),
-  network: z.looseObject({ pf: z.string().optional(), name: z.string().default('network') }).optional(),
+  network: z
+    .union([
+      z.looseObject({ pf: z.string().optional(), name: z.string().default('network') }),
+      // In a few words.
+      z.string().transform(name => ({ name, pf: undefined })),
+    ])
+    .optional(),
   relaxed_acs_check: z.union([z.int(), z.boolean()]).default(0),
   backend: z.string().default('vfio'),
   mock: z.record(z.string(), z.string()).default({}),
@@ -56,8 +62,7 @@ export const judgeLibvirt: Judge = workedCase => {
   const first = given[0]?.address ?? ''
   if (rules.network !== undefined) {
     const pf = rules.network.pf ?? given.find(({ type }) => type === 'PF')?.address ?? ''
-    const free = firstFree({ name: rules.network.name, physicalFunctions: [pf] }, host, lists)
-    return typeof free === 'string' ? { decision: 'allow' } : denied(free)
+    return takeFromNetwork({ name: rules.network.name, physicalFunctions: [pf] }, workedCase, host, lists)
   }
   switch (request['op']) {
     case 'nodedev-detach':
@@ -80,6 +85,23 @@ export const judgeLibvirt: Judge = workedCase => {
         rules.interface?.type === 'hostdev',
       )
   }
+}
+
+/** A port after the other takes the first free VF. */
+function takeFromNetwork(
+  network: Parameters<typeof firstFree>[0],
+  { request }: WorkedCase,
+  host: PolicyHost,
+  lists: LibvirtHostDevices,
+): Outcome {
+  const asked = request['ports'] ?? request['interfaces'] ?? request['count'] ?? 1
+  const ports = Array.isArray(asked) ? asked.length : Number(asked)
+  for (let port = 0; port < ports; port++) {
+    const free = firstFree(network, host, lists)
+    if (typeof free !== 'string') return { ...denied(free), step: port + 1 }
+    lists.active.set(free, USUAL_DOMAIN)
+  }
+  return { decision: 'allow' }
 }
 
 const denied = ({ errorClass, device }: Refusal): Outcome => ({
@@ -139,7 +161,7 @@ function attach(
 
 /** What one step of a story does, and to which devices. */
 interface Step {
-  readonly verb: 'detach' | 'prepare' | 'release' | 'reattach' | 'reset'
+  readonly verb: 'detach' | 'prepare' | 'adopt' | 'release' | 'reattach' | 'reset'
   readonly devices: readonly HostDevice[]
   readonly domain: DomainIdentity
 }
@@ -153,7 +175,9 @@ function parseStep(text: string, given: readonly GivenDevice[], managed: boolean
         ? 'detach'
         : /^(?:nodedev-)?reset/.test(text)
           ? 'reset'
-          : 'prepare'
+          : /^(?:update|adopt)/.test(text)
+            ? 'adopt'
+            : 'prepare'
   const named = /\(([0-9a-f:.]+)\)/.exec(text)?.[1]
   const count = /\bone\b|\bagain\b/.test(text) ? 1 : Number(/\bx(\d+)/.exec(text)?.[1] ?? given.length)
   const chosen =
@@ -184,7 +208,7 @@ function tell(
   for (const [index, text] of texts.entries()) {
     const step = parseStep(text, given, managed)
     const before = sizes(lists)
-    if (start === undefined && (step.verb === 'prepare' || step.verb === 'release')) start = before
+    if (start === undefined && ['prepare', 'adopt', 'release'].includes(step.verb)) start = before
     const refusal = perform(step, lists, byHand)
     const now = sizes(lists)
     if (refusal !== undefined) {
@@ -201,6 +225,7 @@ function tell(
     inactive_delta: end.inactive - origin.inactive,
     active_after_each: after.map(({ active }) => active),
     inactive_after_each: after.map(({ inactive }) => inactive),
+    final: end,
   }
 }
 
@@ -212,6 +237,9 @@ function perform(
   switch (verb) {
     case 'prepare':
       return lists.prepare(domain, devices)
+    case 'adopt':
+      lists.adopt(domain, devices)
+      return undefined
     case 'release':
       lists.release(domain, devices, byHand)
       return undefined

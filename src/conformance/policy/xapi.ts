@@ -78,13 +78,14 @@ function createNetwork({ devices, policy, request }: WorkedCase): Refusal | unde
   const network: SriovNetwork = {
     name: target,
     ...(given.network === target ? { localInterface: pif.name } : {}),
-    others: othersOn(given.network_has),
+    others: othersOn(given.network_has, given.pci),
   }
   return refuseSriovNetwork(pif, network)
 }
 
-function othersOn(text: string): SriovNetwork['others'] {
+function othersOn(text: string, own: string): SriovNetwork['others'] {
   if (text === '') return 'none'
+  if (/\bsame\b/i.test(text)) return { pciId: own }
   if (/non-?\s?sr-?iov|plain/i.test(text)) return 'plain'
   return { pciId: /[0-9a-f]+:[0-9a-f]+/i.exec(text)?.[0] ?? text }
 }
@@ -110,20 +111,31 @@ function hasCapacity({ devices, request }: WorkedCase): Refusal | undefined {
 const gpuSchema = z.object({
   pgpu: z.string(),
   types: z.record(z.string(), z.int()),
+  enabled: z.array(z.string()).optional(),
   enabled_types: z.array(z.string()).optional(),
+  disabled: z.array(z.string()).default([]),
   disabled_types: z.array(z.string()).default([]),
   exclusive_type: z.boolean().default(true),
 })
-const residentSchema = z.object({ resident: z.array(z.string()).default([]) })
+const residentSchema = z.object({
+  resident: z
+    .union([
+      z.array(z.string()),
+      // How many of each.
+      z
+        .record(z.string(), z.int())
+        .transform(counts => Object.entries(counts).flatMap(([type, n]) => Array<string>(n).fill(type))),
+    ])
+    .default([]),
+})
 
 function runVirtualGpu({ devices, policy, request }: WorkedCase): Outcome {
-  const { pgpu, types, enabled_types, disabled_types, exclusive_type } = parseDocument(
-    gpuSchema,
-    devices[0],
-    'devices/0',
-  )
+  const given = parseDocument(gpuSchema, devices[0], 'devices/0')
+  const { pgpu, types, exclusive_type } = given
+  const disabled = [...given.disabled, ...given.disabled_types]
   const { resident } = parseDocument(residentSchema, policy, 'policy')
-  const enabled = enabled_types ?? Object.keys(types).filter(type => !disabled_types.includes(type))
+  const enabled =
+    given.enabled ?? given.enabled_types ?? Object.keys(types).filter(type => !disabled.includes(type))
   const type = parseDocument(z.string(), request['vgpu'], 'vgpu')
   return outcomeOf(
     refuseVirtualGpu(type, {

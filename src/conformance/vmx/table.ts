@@ -18,6 +18,7 @@ import { IO_AND_MSR_ROWS } from './io-and-msr-cases.ts'
 import { IO_APIC_CASES } from './io-apic-cases.ts'
 import { MISCONFIGURATION_ROWS } from './misconfiguration-cases.ts'
 import { SHADOW_ROWS } from './shadow-cases.ts'
+import { SHADOW_FIELD_ROWS } from './shadow-field-cases.ts'
 import { SIGNAL_ROWS } from './signal-cases.ts'
 import { compile, type Row } from './step-case.ts'
 import { SWITCHED_STATE_ROWS } from './switched-state-cases.ts'
@@ -31,6 +32,7 @@ export const VMX_ROWS: readonly Row[] = [
   ...VMX_INSTRUCTION_ROWS,
   ...VMCS_ACCESS_ROWS,
   ...SHADOW_ROWS,
+  ...SHADOW_FIELD_ROWS,
   ...CONTROL_ROWS,
   ...CONTROL_FIELD_ROWS,
   ...HOST_STATE_ROWS,

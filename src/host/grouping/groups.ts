@@ -91,8 +91,12 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
 
   /** Makes a function known as a possible peer. Functions that no remapping unit translates are never grouped. */
   discover(fn: GroupingFunction): void {
+    this.#know(fn, this.#discovered++)
+  }
+
+  #know(fn: GroupingFunction, when: number): void {
     const key = busKey(fn.segment, fn.rid >>> 8)
-    this.#discovery.set(fn, this.#discovered++)
+    this.#discovery.set(fn, when)
     append(this.#buses, key, fn)
     if (fn.quirkAliases.length > 0) append(this.#aliased, key, fn)
   }
@@ -134,6 +138,48 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
     this.#groups.delete(group.id)
     this.#ids.release(group.id)
   }
+
+  save(): SavedGrouping {
+    return {
+      discovered: this.#discovered,
+      known: [...this.#discovery].map(([{ address }, when]) => [address, when]),
+      groups: this.groups().map(({ id, members, why, spreads }) => ({
+        id,
+        members: members.map(({ address }) => address),
+        why: why.map(reason => ({ ...reason })),
+        spreads,
+      })),
+    }
+  }
+
+  load(saved: SavedGrouping, find: (address: string) => F): void {
+    for (const [address, when] of saved.known) {
+      this.#know(find(address), when)
+    }
+    this.#discovered = saved.discovered
+    this.#ids.load(saved.groups.map(({ id }) => id))
+    for (const { id, members, why, spreads } of saved.groups) {
+      const group: Group<F> = { id, members: members.map(find), why: why.map(copyOf), spreads }
+      this.#groups.set(id, group)
+      for (const fn of group.members) this.#groupOf.set(fn, group)
+    }
+  }
+}
+
+type SavedReason = { readonly [Key in keyof GroupReason]: GroupReason[Key] }
+
+const copyOf = (reason: SavedReason): GroupReason => ({ ...reason })
+
+export type SavedGrouping = {
+  readonly discovered: number
+  /** Addresses and when they were discovered, in that order. */
+  readonly known: readonly (readonly [address: string, when: number])[]
+  readonly groups: readonly {
+    readonly id: number
+    readonly members: readonly string[]
+    readonly why: readonly SavedReason[]
+    readonly spreads: boolean
+  }[]
 }
 
 function append(buses: Map<number, GroupingFunction[]>, key: number, fn: GroupingFunction): void {

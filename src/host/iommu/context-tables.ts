@@ -40,7 +40,19 @@ export interface RequesterTables {
   clear(rid: RequesterId): void
   /** Frees what only this requester used, once no cache knows it. */
   release(rid: RequesterId): void
+  save(): SavedRequesterTables
 }
+
+export type SavedRequesterTables = {
+  readonly root: PageNumber
+  /** By bus, or in scalable mode by half a bus. */
+  readonly contexts: readonly (readonly [number, PageNumber])[]
+  /** Scalable mode: PASID directory and table by requester id. */
+  readonly pasids: readonly (readonly [rid: number, directory: PageNumber, table: PageNumber])[]
+}
+
+export const ascending = <Value>(map: ReadonlyMap<number, Value>): (readonly [number, Value])[] =>
+  [...map].sort(([a], [b]) => a - b)
 
 export class ContextTables implements RequesterTables {
   readonly root: PageNumber
@@ -48,9 +60,11 @@ export class ContextTables implements RequesterTables {
   /** Context table of each bus that has one. */
   readonly #tables = new Map<number, PageNumber>()
 
-  constructor(memory: TableMemory) {
+  /** @param saved tables that are in memory already. */
+  constructor(memory: TableMemory, saved?: SavedRequesterTables) {
     this.#memory = memory
-    this.root = memory.allocate()
+    this.root = saved?.root ?? memory.allocate()
+    for (const [bus, table] of saved?.contexts ?? []) this.#tables.set(bus, table)
   }
 
   missing(rids: readonly RequesterId[]): number {
@@ -98,4 +112,8 @@ export class ContextTables implements RequesterTables {
 
   /** Context tables are shared by the requesters of a bus, and stay. */
   release(): void {}
+
+  save(): SavedRequesterTables {
+    return { root: this.root, contexts: ascending(this.#tables), pasids: [] }
+  }
 }

@@ -39,6 +39,15 @@ export class Coverage {
     if (!this.translates && this.#options.parameters.amdIommu) this.#foreign = foreign
   }
 
+  /** Address of the IOMMU that this kernel cannot program; null without one. */
+  save(): string | null {
+    return this.#foreign?.address ?? null
+  }
+
+  load(saved: string | null, find: (address: string) => HostPciFunction): void {
+    this.#foreign = saved === null ? undefined : find(saved)
+  }
+
   /** Whether a function is to be grouped. */
   isTranslated(fn: HostPciFunction): boolean {
     if (this.#foreign !== undefined) return fn !== this.#foreign && fn.segment === this.#foreign.segment

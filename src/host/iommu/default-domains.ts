@@ -18,6 +18,8 @@ export interface DefaultDomainOptions {
   readonly reservedMemory: (fn: HostPciFunction) => readonly ReservedPages[]
 }
 
+export type SavedIdentity = readonly [unit: number, domain: number]
+
 export class DefaultDomains {
   readonly #options: DefaultDomainOptions
   /** With `iommu=pt`: one domain per unit, pass-through if the unit can, else one that maps memory to itself. */
@@ -47,6 +49,14 @@ export class DefaultDomains {
   /** Whether other groups may be in the domain too: it outlives each of them. */
   isShared(domain: TranslationDomain): boolean {
     return [...this.#identity.values()].includes(domain)
+  }
+
+  save(): readonly SavedIdentity[] {
+    return [...this.#identity].map(([unit, domain]): SavedIdentity => [unit.index, domain.number])
+  }
+
+  load(saved: readonly SavedIdentity[], units: readonly RemappingUnitDriver[]): void {
+    for (const [unit, number] of saved) this.#identity.set(units[unit]!, this.#options.domains.at(number))
   }
 
   /** "RMRR … identity mappings", and what ISA devices reach. */

@@ -61,6 +61,15 @@ export class DeviceTlbs {
     }
   }
 
+  /** Functions that may ask for pages. */
+  save(): readonly string[] {
+    return [...this.#pageRequesters].map(({ address }) => address).sort()
+  }
+
+  load(saved: readonly string[], find: (address: string) => HostPciFunction): void {
+    for (const address of saved) this.#pageRequesters.add(find(address))
+  }
+
   /** Switches a function's page requests on or off. VFs share their PF's interface, which stays while one uses it. */
   allowPageRequests(fn: HostPciFunction, on: boolean): void {
     const { size } = this.#pageRequesters

@@ -1,7 +1,8 @@
 /** Every translation domain of the kernel, by number. */
+import { assert } from '../../core/index.ts'
 import { NumberPool } from '../number-pool.ts'
 import type { TableMemory } from '../table-memory.ts'
-import { type TableShape, TranslationDomain } from './domain.ts'
+import { type SavedDomain, type TableShape, TranslationDomain } from './domain.ts'
 import { FIRST_STAGE, SECOND_STAGE } from './entry-format.ts'
 import type { DomainUse } from './modes.ts'
 import type { RemappingUnitDriver } from './remapping-unit-driver.ts'
@@ -48,8 +49,25 @@ export class DomainTable {
     domain.destroy()
   }
 
-  save(): readonly ReturnType<TranslationDomain['save']>[] {
-    return [...this.#domains.values()].sort((a, b) => a.number - b.number).map(domain => domain.save())
+  /** Ascending by number. */
+  all(): readonly TranslationDomain[] {
+    return [...this.#domains.values()].sort((a, b) => a.number - b.number)
+  }
+
+  at(number: number): TranslationDomain {
+    const domain = this.#domains.get(number)
+    assert(domain !== undefined, `there is a domain ${number}`)
+    return domain
+  }
+
+  save(): readonly SavedDomain[] {
+    return this.all().map(domain => domain.save())
+  }
+
+  load(saved: readonly SavedDomain[], units: readonly RemappingUnitDriver[]): void {
+    this.#numbers.load(saved.map(({ number }) => number))
+    for (const state of saved)
+      this.#domains.set(state.number, TranslationDomain.restore(state, this.#memory, units))
   }
 
   #add(shape?: TableShape): TranslationDomain {

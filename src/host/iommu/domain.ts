@@ -1,11 +1,11 @@
 /** A translation domain: one set of tables, in use by requesters of one or more units, under an id in each. */
-import { assert, type DomainId, hex, NorthbridgeError, type PageNumber } from '../../core/index.ts'
+import { assert, type DomainId, domainId, hex, NorthbridgeError, type PageNumber } from '../../core/index.ts'
 import { pause, type Software } from '../../engine/index.ts'
 import type { TableMemory } from '../table-memory.ts'
 import type { EntryFormat, Rights } from './entry-format.ts'
-import { type Deferred, FlushQueue } from './flush-queue.ts'
+import { type Deferred, FlushQueue, type SavedDeferred } from './flush-queue.ts'
 import { addressMaskFor, type DeviceTlb, type Invalidation } from './invalidation.ts'
-import { PageTable } from './page-table.ts'
+import { PageTable, type SavedPageTable } from './page-table.ts'
 import { REQUESTER_PASID } from './scalable-tables.ts'
 
 /** Pages mapped between two pauses of a long mapping: those of the largest leaf, so that no slice cuts one. */
@@ -59,6 +59,34 @@ export type PageRequestHandler = (
   access: { readonly read: boolean; readonly write: boolean },
 ) => Software<boolean>
 
+export type SavedDomain = {
+  readonly number: number
+  readonly table: SavedPageTable | null
+  readonly units: readonly {
+    /** Position in the DMAR table. */
+    readonly unit: number
+    readonly id: number
+    readonly requesters: number
+    /** In the order in which they are told what to forget. */
+    readonly devices: readonly {
+      readonly rid: number
+      readonly physicalRid: number
+      readonly queueDepth: number
+    }[]
+  }[]
+  readonly regions: readonly {
+    readonly page: PageNumber
+    readonly hostPage: PageNumber
+    readonly pages: number
+    readonly read: boolean
+    readonly write: boolean
+    readonly references: number
+  }[]
+  readonly deferred: readonly SavedDeferred[]
+  readonly trackDirty: boolean
+  readonly pageRequests: boolean
+}
+
 export class TranslationDomain {
   /** Names the domain in this kernel. */
   readonly number: number
@@ -67,16 +95,50 @@ export class TranslationDomain {
   /** Whether units set dirty bits in the tables. */
   trackDirty = false
   onPageRequest: PageRequestHandler | undefined
+  /** Called for each deferred range once nothing knows it any more: it may be used again. */
+  onForgotten: ((range: Deferred) => void) | undefined
   readonly #units = new Map<TranslatingUnit, Use>()
   readonly #deferred = new FlushQueue()
   /** By first page. */
   readonly #regions = new Map<PageNumber, Region>()
 
   /** @param shape absent for a pass-through domain. Throws `outOfMemory`. */
-  constructor(number: number, memory: TableMemory, shape?: TableShape) {
+  constructor(number: number, memory: TableMemory, shape?: TableShape | SavedPageTable) {
     this.number = number
     this.table =
-      shape === undefined ? undefined : new PageTable(memory, shape.levels, shape.largestLeaf, shape.format)
+      shape === undefined
+        ? undefined
+        : 'root' in shape
+          ? PageTable.restore(memory, shape)
+          : new PageTable(memory, shape.levels, shape.largestLeaf, shape.format)
+  }
+
+  /** Takes a domain over whose tables are in memory. */
+  static restore(
+    saved: SavedDomain,
+    memory: TableMemory,
+    units: readonly TranslatingUnit[],
+  ): TranslationDomain {
+    const { number, table, pageRequests } = saved
+    if (pageRequests) {
+      throw new NorthbridgeError(
+        'unsupported',
+        `the saved state of domain ${number} has a handler of page requests, which cannot be restored`,
+      )
+    }
+    const domain = new TranslationDomain(number, memory, table ?? undefined)
+    domain.trackDirty = saved.trackDirty
+    for (const { unit, id, requesters, devices } of saved.units) {
+      domain.#units.set(units[unit]!, {
+        id: domainId(id),
+        requesters,
+        devices: new Map(devices.map(device => [device.rid, { ...device }])),
+      })
+    }
+    for (const { page, hostPage, pages, read, write, references } of saved.regions)
+      domain.#regions.set(page, { page, hostPage, pages, rights: { read, write }, references })
+    domain.#deferred.load(saved.deferred)
+    return domain
   }
 
   /** The domain's id in a unit, taken for `requesters` more context entries. Throws `outOfResources`. */
@@ -163,15 +225,15 @@ export class TranslationDomain {
 
   /**
    * Unmaps a range mapped once, and leaves it to a later flush that units forget it: devices may reach it until then.
-   * `forgotten` is called behind that flush; what was mapped, and its addresses, must not be used again before.
+   * {@link onForgotten} is called behind that flush; what was mapped, and its addresses, must not be used again before.
    */
-  *unmapLater(page: PageNumber, pages: number, forgotten: () => void): Software {
+  *unmapLater(page: PageNumber, pages: number): Software {
     const region = this.#regions.get(page)
     assert(region?.pages === pages && region.references === 1, 'a deferred range is mapped once, whole')
     this.#regions.delete(page)
     const tables = this.table!.unmap(page, pages, true)
     for (const unit of this.#inOrder()) yield* unit.flushWriteBuffer()
-    if (this.#deferred.add({ page, pages, tables, forgotten })) yield* this.flush()
+    if (this.#deferred.add({ page, pages, tables, hostPage: region.hostPage })) yield* this.flush()
   }
 
   /** One invalidation of the whole domain for everything that was deferred. */
@@ -179,12 +241,12 @@ export class TranslationDomain {
     const waiting = this.#deferred.take()
     if (waiting.length === 0) return
     for (const unit of this.#inOrder()) yield* unit.invalidate(this.forgetAll(unit))
-    for (const { tables, forgotten } of waiting) this.#finish(tables, forgotten)
+    for (const range of waiting) this.#finish(range)
   }
 
-  #finish(tables: Deferred['tables'], forgotten: () => void): void {
-    this.table!.giveBack(tables)
-    forgotten()
+  #finish(range: Deferred): void {
+    this.table!.giveBack(range.tables)
+    this.onForgotten?.(range)
   }
 
   /** Unmaps whose invalidation is still to come. */
@@ -217,31 +279,24 @@ export class TranslationDomain {
   /** Frees the tables of a domain that no requester uses. */
   destroy(): void {
     assert(this.#units.size === 0, 'a domain in use is not destroyed')
-    for (const { tables, forgotten } of this.#deferred.take()) this.#finish(tables, forgotten)
+    for (const range of this.#deferred.take()) this.#finish(range)
     this.table?.destroy()
   }
 
-  save(): {
-    readonly number: number
-    readonly units: readonly string[]
-    readonly regions: readonly number[][]
-    readonly deferred: readonly number[][]
-    readonly trackDirty: boolean
-  } {
+  save(): SavedDomain {
     return {
       number: this.number,
-      units: this.#inOrder().map(unit => `${unit.name}:${this.#units.get(unit)!.id}`),
+      table: this.table?.save() ?? null,
+      units: this.#inOrder().map(unit => {
+        const { id, requesters, devices } = this.#units.get(unit)!
+        return { unit: unit.index, id, requesters, devices: [...devices.values()].map(one => ({ ...one })) }
+      }),
       regions: [...this.#regions.values()]
         .sort((a, b) => a.page - b.page)
-        .map(r => [
-          r.page,
-          r.hostPage,
-          r.pages,
-          Number(r.rights.read) + 2 * Number(r.rights.write),
-          r.references,
-        ]),
+        .map(({ rights, ...region }) => ({ ...region, read: rights.read, write: rights.write })),
       deferred: this.#deferred.save(),
       trackDirty: this.trackDirty,
+      pageRequests: this.onPageRequest !== undefined,
     }
   }
 
@@ -252,14 +307,16 @@ export class TranslationDomain {
         `the range from ${hex(page)}000 ends beyond the ${table.levels}-level tables of its remapping unit`,
       )
     }
+    let lowest = Number.POSITIVE_INFINITY
     for (const region of this.#regions.values()) {
-      if (region.page < page + pages && page < region.page + region.pages) {
-        throw new NorthbridgeError(
-          'invalidArgument',
-          `I/O virtual address ${hex(region.page)}000 is mapped otherwise already`,
-        )
-      }
+      if (region.page < page + pages && page < region.page + region.pages)
+        lowest = Math.min(lowest, region.page)
     }
+    if (lowest === Number.POSITIVE_INFINITY) return
+    throw new NorthbridgeError(
+      'invalidArgument',
+      `I/O virtual address ${hex(lowest)}000 is mapped otherwise already`,
+    )
   }
 
   /** Everything that a unit and its devices know of this domain's tables. */

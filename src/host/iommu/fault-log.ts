@@ -9,6 +9,8 @@ const KEPT = 256
 const FIRST_INTERRUPT_REASON = 0x20
 const LAST_INTERRUPT_REASON = 0x2f
 
+export type SavedFault = { readonly [Key in keyof HostFault]: HostFault[Key] }
+
 export class FaultLog {
   readonly #unit: string
   readonly #segment: number
@@ -22,6 +24,14 @@ export class FaultLog {
   /** Oldest first. */
   get faults(): readonly HostFault[] {
     return this.#faults
+  }
+
+  save(): readonly SavedFault[] {
+    return this.#faults.map(fault => ({ ...fault }))
+  }
+
+  load(saved: readonly SavedFault[]): void {
+    this.#faults.splice(0, this.#faults.length, ...saved.map(fault => ({ ...fault })))
   }
 
   /** The fault event handler: takes every record out of the registers. Returns them, oldest first. */

@@ -9,8 +9,15 @@ export interface Deferred {
   readonly pages: number
   /** Tables that went out of the walk with the range; caches may still lead to them. */
   readonly tables: readonly PageNumber[]
-  /** Called once nothing knows the range any more. */
-  readonly forgotten: () => void
+  /** Memory that was mapped there. */
+  readonly hostPage: PageNumber
+}
+
+export type SavedDeferred = {
+  readonly page: PageNumber
+  readonly pages: number
+  readonly tables: readonly PageNumber[]
+  readonly hostPage: PageNumber
 }
 
 export class FlushQueue {
@@ -33,7 +40,11 @@ export class FlushQueue {
     return waiting
   }
 
-  save(): readonly number[][] {
-    return this.#waiting.map(({ page, pages, tables }) => [page, pages, ...tables])
+  save(): readonly SavedDeferred[] {
+    return this.#waiting.map(entry => ({ ...entry }))
+  }
+
+  load(saved: readonly SavedDeferred[]): void {
+    this.#waiting = saved.map(entry => ({ ...entry }))
   }
 }

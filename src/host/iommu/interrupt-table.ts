@@ -30,6 +30,13 @@ export interface PostedTarget {
   readonly urgent: boolean
 }
 
+export type SavedInterruptTable = {
+  readonly table: PageNumber
+  readonly extended: boolean
+  /** Entries that were handed out, ascending. */
+  readonly used: readonly number[]
+}
+
 export class InterruptTable {
   /** Whether entries may post (CAP.PI). */
   readonly posts: boolean
@@ -45,12 +52,14 @@ export class InterruptTable {
     extended: boolean,
     posts: boolean,
     invalidate: (requests: readonly Invalidation[]) => Software,
+    saved?: SavedInterruptTable,
   ) {
     this.#memory = memory
     this.#extended = extended
     this.posts = posts
     this.#invalidate = invalidate
-    this.#table = memory.allocate(PAGES)
+    this.#table = saved?.table ?? memory.allocate(PAGES)
+    for (const index of saved?.used ?? []) this.#used.add(index)
   }
 
   /** Makes the unit use the table; interrupt requests in remappable format are remapped from then on. */
@@ -120,7 +129,11 @@ export class InterruptTable {
     yield* this.#invalidate(requests)
   }
 
-  save(): readonly number[] {
-    return [...this.#used].sort((a, b) => a - b)
+  save(): SavedInterruptTable {
+    return {
+      table: this.#table,
+      extended: this.#extended,
+      used: [...this.#used].sort((a, b) => a - b),
+    }
   }
 }

@@ -1,6 +1,6 @@
 /** Queued invalidation: a ring of descriptors in memory, and a status word that says when they are done. */
-import { assert, get, PAGE_SIZE, type PageNumber } from '../../core/index.ts'
-import { type Software, until } from '../../engine/index.ts'
+import { get, PAGE_SIZE, type PageNumber } from '../../core/index.ts'
+import { type Engine, type Software, until, WAKE_UP } from '../../engine/index.ts'
 import {
   DESCRIPTOR_BYTES,
   DESCRIPTOR_TYPE,
@@ -19,6 +19,20 @@ const DONE = 2
 const PENDING = 1
 /** What the driver writes over {@link PENDING} when a time-out has taken a wait away. */
 const ABORTED = 3
+/**
+ * Nanoseconds after which nothing will come any more: a minute, and half as much again, is the longest that a device may
+ * take for its part of an invalidation ("Invalidate Completion").
+ */
+const PATIENCE = 90_000_000_000
+
+/** What the driver needs of the kernel around it. */
+export interface QueueEnvironment {
+  readonly engine: Engine
+  /** Stops the kernel: there is no way on. */
+  readonly halt: (reason: string) => never
+}
+
+export type SavedQueue = { readonly ring: PageNumber; readonly status: PageNumber }
 
 export class InvalidationQueue {
   readonly #memory: TableMemory
@@ -28,18 +42,31 @@ export class InvalidationQueue {
   readonly #status: PageNumber
   /** Addresses of the status words of waits under way. */
   readonly #waiting = new Set<number>()
+  readonly #environment: QueueEnvironment
   /** Bytes of a descriptor: 16, or in scalable mode 32. */
   readonly #size: number
   /** IQA.QS = 0: one page of them. */
   readonly #entries: number
 
-  constructor(memory: TableMemory, registers: UnitRegisters, wide: boolean) {
+  constructor(
+    memory: TableMemory,
+    registers: UnitRegisters,
+    wide: boolean,
+    environment: QueueEnvironment,
+    saved?: SavedQueue,
+  ) {
+    this.#environment = environment
     this.#size = wide ? WIDE_DESCRIPTOR_BYTES : DESCRIPTOR_BYTES
     this.#entries = PAGE_SIZE / this.#size
     this.#memory = memory
     this.#registers = registers
-    this.#ring = memory.allocate()
-    this.#status = memory.allocate()
+    this.#ring = saved?.ring ?? memory.allocate()
+    this.#status = saved?.status ?? memory.allocate()
+  }
+
+  /** Between commands nobody waits. */
+  save(): SavedQueue {
+    return { ring: this.#ring, status: this.#status }
   }
 
   *enable(): Software {
@@ -85,14 +112,32 @@ export class InvalidationQueue {
     this.#write(slot, waitDescriptor(status, DONE))
     this.#registers.write(IQT.offset, ((slot + 1) % this.#entries) * this.#size)
     this.#waiting.add(status)
-    yield* until(() => this.#memory.machine.readDword(status) !== PENDING || this.#failed())
+    yield* this.#untilOver(status, () => this.#memory.machine.readDword(status) !== PENDING || this.#failed())
     const faults = this.#registers.words(FSTS)
-    assert(get(FSTS.f.IQE, faults) === 0, 'the unit accepts every descriptor that the driver writes')
+    // Whatever the driver writes is right: memory has gone bad.
+    if (get(FSTS.f.IQE, faults) === 1)
+      this.#environment.halt(`${this.#registers.name}: a descriptor was refused`)
     if (get(FSTS.f.ITE, faults)) this.#abort()
     const done = this.#memory.machine.readDword(status) === DONE
     this.#waiting.delete(status)
     this.#memory.machine.writeDword(status, 0)
     return done
+  }
+
+  /**
+   * Linux looks for ever, with interrupts off, until its watchdog finds a hard lock-up. The kernel stops here instead:
+   * what a lost completion leaves behind is a machine that has to be reset either way.
+   */
+  *#untilOver(status: number, over: () => boolean): Software {
+    if (over()) return
+    const { engine, halt } = this.#environment
+    const { name } = this.#registers
+    const deadline = engine.now + PATIENCE
+    const alarm = `${name}/${status}`
+    engine.schedule(PATIENCE, WAKE_UP, alarm)
+    yield* until(() => over() || engine.now >= deadline)
+    if (!over()) halt(`${name}: no completion of an invalidation for ${PATIENCE / 1e9} s`)
+    engine.cancel(WAKE_UP, alarm)
   }
 
   #failed(): boolean {

@@ -1,13 +1,10 @@
 /** DMA and interrupt remapping of the whole machine: units, groups, default domains, and who owns a group. */
-import type { RequesterId, Saved } from '../../core/index.ts'
-import { pause, type Software, type Trace } from '../../engine/index.ts'
-import { DMAR_FLAGS, type Dmar } from '../../platform/formats/acpi/index.ts'
-import type { MachinePort } from '../../platform/machine-port.ts'
-import type { KernelParameters } from '../command-line.ts'
-import { type Group, Grouping, type GroupingRules } from '../grouping/groups.ts'
+import { opened, type RequesterId } from '../../core/index.ts'
+import { pause, type Software } from '../../engine/index.ts'
+import { DMAR_FLAGS } from '../../platform/formats/acpi/index.ts'
+import { type Group, Grouping } from '../grouping/groups.ts'
 import { repairsOf, whyNot } from '../grouping/repairs.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
-import type { TableMemory } from '../table-memory.ts'
 import type { GroupRepairs, Owner } from '../types.ts'
 import { Coverage } from './coverage.ts'
 import { DefaultDomains } from './default-domains.ts'
@@ -16,38 +13,12 @@ import { DeviceTlbs } from './device-tlbs.ts'
 import type { PageRequestHandler, TranslationDomain } from './domain.ts'
 import { checkDirtyTracking, checkPageRequests } from './domain-features.ts'
 import { DomainTable } from './domain-table.ts'
+import type { GroupState, IommuOptions, SavedIommu } from './iommu-state.ts'
 import { modesOf } from './modes.ts'
 import { answerPageRequests } from './page-request-service.ts'
 import { RemappingUnitDriver } from './remapping-unit-driver.ts'
 import { plainVirtualFunction, ridsOf, unitsOf } from './requesters.ts'
 import { UnitRegisters } from './unit-registers.ts'
-
-/** A group with what the kernel keeps for it. */
-export interface GroupState {
-  readonly group: Group<HostPciFunction>
-  /** For the kernel's own drivers; undefined where no modelled unit translates. */
-  readonly defaultDomain: TranslationDomain | undefined
-  /** Where the group's requesters point now. */
-  domain: TranslationDomain | undefined
-  /** User space that owns the group's DMA. */
-  user: string | undefined
-}
-
-export interface IommuOptions {
-  readonly machine: MachinePort
-  readonly memory: TableMemory
-  readonly dmar: Dmar | undefined
-  readonly parameters: KernelParameters
-  readonly trace: Trace
-  /** All usable memory. */
-  readonly usable: readonly ReservedPages[]
-  /** What units are called, by register base. */
-  readonly unitNames: ReadonlyMap<number, string>
-  /** Name of an address-range unit, which translates but isolates nobody. */
-  readonly aperture: string | undefined
-  /** How groups are made. */
-  readonly rules: GroupingRules
-}
 
 export class Iommu {
   readonly units: readonly RemappingUnitDriver[]
@@ -62,7 +33,8 @@ export class Iommu {
   readonly #deviceTlbs: DeviceTlbs
 
   constructor(options: IommuOptions) {
-    const { machine, memory, dmar, parameters, usable, unitNames, aperture, rules } = options
+    const { machine, memory, dmar, parameters, usable, unitNames, aperture, rules, engine, halt, saved } =
+      options
     this.#options = options
     this.#grouping = new Grouping<HostPciFunction>(rules)
     this.#scopes = dmar === undefined ? undefined : new DeviceScopes(dmar)
@@ -75,17 +47,22 @@ export class Iommu {
       reservedMemory: fn => this.reservedMemory(fn),
     })
     const described = this.#scopes?.units ?? []
-    const registers = described.map(({ registerBase }) => new UnitRegisters(machine, registerBase))
+    const names = described.map(({ registerBase }, index) => unitNames.get(registerBase) ?? `dmar${index}`)
+    const registers = described.map(
+      ({ registerBase }, index) => new UnitRegisters(machine, registerBase, names[index]!),
+    )
     const modes = modesOf(registers, parameters.iommu && parameters.scalableMode)
     this.units = described.map(
-      ({ segment, registerBase }, index) =>
+      ({ segment }, index) =>
         new RemappingUnitDriver({
           memory,
-          name: unitNames.get(registerBase) ?? `dmar${index}`,
+          environment: { engine, halt },
+          name: names[index]!,
           index,
           segment,
           registers: registers[index]!,
           mode: modes[index]!,
+          saved: saved?.units[index],
         }),
     )
     this.#coverage = new Coverage({ scopes: this.#scopes, units: this.units, parameters, aperture })
@@ -323,16 +300,54 @@ export class Iommu {
     return driven?.owner ?? { kind: 'none' }
   }
 
-  save(): Saved {
+  /** Every domain, ascending by number. */
+  domains(): readonly TranslationDomain[] {
+    return this.#domains.all()
+  }
+
+  /** The domain with a number. */
+  domain(number: number): TranslationDomain {
+    return this.#domains.at(number)
+  }
+
+  save(): SavedIommu {
     return {
+      version: 1,
+      extendedMode: this.#extendedMode,
       units: this.units.map(unit => unit.save()),
       domains: this.#domains.save(),
-      groups: this.groups().map(({ group, domain, user }) => ({
-        id: group.id,
-        members: group.members.map(({ address }) => address),
+      identity: this.#defaults.save(),
+      foreign: this.#coverage.save(),
+      pageRequesters: this.#deviceTlbs.save(),
+      grouping: this.#grouping.save(),
+      states: this.groups().map(({ group, defaultDomain, domain, user }) => ({
+        group: group.id,
+        defaultDomain: defaultDomain?.number ?? null,
         domain: domain?.number ?? null,
         user: user ?? null,
       })),
+    }
+  }
+
+  /** Goes on from a state with which the units were made. */
+  load(saved: SavedIommu, find: (address: string) => HostPciFunction): void {
+    opened(saved, 'the IOMMU driver', 1)
+    this.#extendedMode = saved.extendedMode
+    this.#domains.load(saved.domains, this.units)
+    this.#defaults.load(saved.identity, this.units)
+    this.#coverage.load(saved.foreign, find)
+    this.#deviceTlbs.load(saved.pageRequesters, find)
+    this.#grouping.load(saved.grouping, find)
+    const at = (number: number | null) => (number === null ? undefined : this.#domains.at(number))
+    const groups = new Map(this.#grouping.groups().map(group => [group.id, group]))
+    for (const { group: id, defaultDomain, domain, user } of saved.states) {
+      const group = groups.get(id)!
+      this.#states.set(group, {
+        group,
+        defaultDomain: at(defaultDomain),
+        domain: at(domain),
+        user: user ?? undefined,
+      })
     }
   }
 

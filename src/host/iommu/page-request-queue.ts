@@ -22,6 +22,8 @@ const ENTRY_WORDS = PAGE_REQUEST_BYTES / 4
 /** PQA.PQS = 0: one page. */
 const ENTRIES = PAGE_SIZE / PAGE_REQUEST_BYTES
 
+export type SavedPageRequests = { readonly ring: PageNumber | null; readonly pending: boolean }
+
 export class PageRequestQueue {
   readonly #memory: TableMemory
   readonly #registers: UnitRegisters
@@ -39,6 +41,15 @@ export class PageRequestQueue {
     this.#registers.write64(PQH, 0, 0)
     this.#registers.write64(PQT, 0, 0)
     this.#registers.writePage(PQA, this.#ring)
+  }
+
+  save(): SavedPageRequests {
+    return { ring: this.#ring ?? null, pending: this.pending }
+  }
+
+  load({ ring, pending }: SavedPageRequests): void {
+    this.#ring = ring ?? undefined
+    this.pending = pending
   }
 
   /** Everything in the ring, oldest first. */

@@ -1,12 +1,21 @@
 /** Builds "Second-Stage Translation" and "First-Stage Translation" tables in host memory, with the largest leaves that fit. */
 import { assert, type PageNumber } from '../../core/index.ts'
 import type { TableMemory } from '../table-memory.ts'
-import { type EntryFormat, type Rights, SECOND_STAGE } from './entry-format.ts'
+import { type EntryFormat, FIRST_STAGE, type Rights, SECOND_STAGE } from './entry-format.ts'
 
 const WORDS = 2
 const FAN_OUT = 512
 /** Pages that one entry of a level covers; index = level, 1 is the lowest. */
 const SPAN = [0, 1, FAN_OUT, FAN_OUT ** 2, FAN_OUT ** 3, FAN_OUT ** 4] as const
+
+export type SavedPageTable = {
+  readonly root: PageNumber
+  readonly levels: number
+  readonly largestLeaf: number
+  readonly stage: EntryFormat['stage']
+  /** Present entries of each table. */
+  readonly used: readonly (readonly [table: PageNumber, used: number])[]
+}
 
 export class PageTable {
   /** Page of the top-level table. */
@@ -23,11 +32,22 @@ export class PageTable {
    * @param levels 3, 4 or 5
    * @param largestLeaf level of the largest leaf the unit walks: 1 for 4 KiB, 2 for 2 MiB, 3 for 1 GiB
    */
-  constructor(memory: TableMemory, levels: number, largestLeaf: number, format: EntryFormat = SECOND_STAGE) {
+  constructor(
+    memory: TableMemory,
+    levels: number,
+    largestLeaf: number,
+    format: EntryFormat = SECOND_STAGE,
+    saved?: SavedPageTable,
+  ) {
     this.#memory = memory
     this.format = format
     this.levels = levels
     this.#largestLeaf = largestLeaf
+    if (saved !== undefined) {
+      this.root = saved.root
+      for (const [table, used] of saved.used) this.#used.set(table, used)
+      return
+    }
     this.root = memory.allocate()
     this.#used.set(this.root, 0)
   }
@@ -75,6 +95,22 @@ export class PageTable {
   destroy(): void {
     for (const table of [...this.#used.keys()].sort((a, b) => a - b)) this.#memory.free(table)
     this.#used.clear()
+  }
+
+  save(): SavedPageTable {
+    return {
+      root: this.root,
+      levels: this.levels,
+      largestLeaf: this.#largestLeaf,
+      stage: this.format.stage,
+      used: [...this.#used].sort(([a], [b]) => a - b),
+    }
+  }
+
+  /** Takes tables over that are in memory. */
+  static restore(memory: TableMemory, saved: SavedPageTable): PageTable {
+    const format = saved.stage === 'first' ? FIRST_STAGE : SECOND_STAGE
+    return new PageTable(memory, saved.levels, saved.largestLeaf, format, saved)
   }
 
   /** Pages taken by tables. */

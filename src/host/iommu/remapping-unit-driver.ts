@@ -4,32 +4,46 @@ import type { Software } from '../../engine/index.ts'
 import { ADDRESS_WIDTHS, GSTS, RTADDR, TRANSLATION_TABLE_MODE } from '../../vtd/formats/index.ts'
 import { NumberPool } from '../number-pool.ts'
 import type { TableMemory } from '../table-memory.ts'
-import { ContextTables, type RequesterTables } from './context-tables.ts'
+import { ContextTables, type RequesterTables, type SavedRequesterTables } from './context-tables.ts'
 import type { TableShape, TranslatingUnit, TranslationDomain } from './domain.ts'
 import type { EntryFormat } from './entry-format.ts'
-import { FaultLog } from './fault-log.ts'
-import { InterruptTable } from './interrupt-table.ts'
+import { FaultLog, type SavedFault } from './fault-log.ts'
+import { InterruptTable, type SavedInterruptTable } from './interrupt-table.ts'
 import {
   type DeviceTlb,
   type Invalidation,
   type PageGroupResponse,
   pageGroupResponse,
 } from './invalidation.ts'
-import { InvalidationQueue } from './invalidation-queue.ts'
+import { InvalidationQueue, type QueueEnvironment, type SavedQueue } from './invalidation-queue.ts'
 import type { DomainUse, UnitMode } from './modes.ts'
-import { PageRequestQueue } from './page-request-queue.ts'
+import { PageRequestQueue, type SavedPageRequests } from './page-request-queue.ts'
 import { RegisterInvalidation } from './register-invalidation.ts'
 import { REQUESTER_PASID, ScalableTables } from './scalable-tables.ts'
 import type { UnitRegisters } from './unit-registers.ts'
 
 export interface UnitDriverOptions {
   readonly memory: TableMemory
+  readonly environment: QueueEnvironment
   readonly name: string
   /** Position in the DMAR table. */
   readonly index: number
   readonly segment: number
   readonly registers: UnitRegisters
   readonly mode: UnitMode
+  /** A state to go on from: the tables are in memory, the registers hold what they did. */
+  readonly saved?: SavedUnit | undefined
+}
+
+export type SavedUnit = {
+  readonly version: 1
+  readonly name: string
+  readonly queue: SavedQueue | null
+  readonly domainIds: readonly number[]
+  readonly requesters: SavedRequesterTables | null
+  readonly interrupts: SavedInterruptTable | null
+  readonly faults: readonly SavedFault[]
+  readonly pageRequests: SavedPageRequests | null
 }
 
 /** A requester as its entries describe it. */
@@ -55,7 +69,8 @@ export class RemappingUnitDriver implements TranslatingUnit {
   /** 0 is kept free: a unit in caching mode tags what is not present with it. */
   readonly #domainIds: NumberPool
 
-  constructor({ memory, name, index, segment, registers, mode }: UnitDriverOptions) {
+  constructor(options: UnitDriverOptions) {
+    const { memory, environment, name, index, segment, registers, mode, saved } = options
     const { ecap } = registers
     this.name = name
     this.index = index
@@ -65,10 +80,30 @@ export class RemappingUnitDriver implements TranslatingUnit {
     this.#mode = mode
     this.#domainIds = new NumberPool(1, this.#domainIdLimit)
     this.#queue = ecap.QI
-      ? new InvalidationQueue(memory, registers, mode.scalable)
+      ? new InvalidationQueue(memory, registers, mode.scalable, environment, saved?.queue ?? undefined)
       : new RegisterInvalidation(registers)
     this.pageRequests =
       mode.scalable && ecap.DT && ecap.PRS ? new PageRequestQueue(memory, registers) : undefined
+    if (saved !== undefined) this.#restore(saved)
+  }
+
+  #restore({ domainIds, requesters, interrupts, faults, pageRequests }: SavedUnit): void {
+    this.#domainIds.load(domainIds)
+    if (requesters !== null) this.#requesters = this.#tables(requesters)
+    if (interrupts !== null) this.#interrupts = this.#interruptTable(interrupts.extended, interrupts)
+    this.faults.load(faults)
+    if (pageRequests !== null) this.pageRequests?.load(pageRequests)
+  }
+
+  #tables(saved?: SavedRequesterTables): RequesterTables {
+    return this.scalable
+      ? new ScalableTables(this.#memory, this.registers.ecap.SMPWCS === 1, saved)
+      : new ContextTables(this.#memory, saved)
+  }
+
+  #interruptTable(extended: boolean, saved?: SavedInterruptTable): InterruptTable {
+    const posts = this.registers.cap.PI === 1
+    return new InterruptTable(this.#memory, extended, posts, requests => this.invalidate(requests), saved)
   }
 
   // What the unit can do.
@@ -161,8 +196,7 @@ export class RemappingUnitDriver implements TranslatingUnit {
   /** Interrupt remapping: table, SIRTP, interrupt entry cache, compatibility format off, IRE. */
   *remapInterrupts(extended: boolean): Software {
     assert(this.canRemapInterrupts, 'only a unit with ECAP.IR remaps interrupts')
-    const posts = this.registers.cap.PI === 1
-    const table = new InterruptTable(this.#memory, extended, posts, requests => this.invalidate(requests))
+    const table = this.#interruptTable(extended)
     yield* table.enable(this.registers)
     this.#interrupts = table
   }
@@ -170,9 +204,7 @@ export class RemappingUnitDriver implements TranslatingUnit {
   /** Root table, SRTP, caches. Requesters may join domains from then on; DMA passes until {@link translate}. */
   *installRootTable(): Software {
     const { scalable } = this
-    const requesters = scalable
-      ? new ScalableTables(this.#memory, this.registers.ecap.SMPWCS === 1)
-      : new ContextTables(this.#memory)
+    const requesters = this.#tables()
     const mode = scalable ? TRANSLATION_TABLE_MODE.scalable : TRANSLATION_TABLE_MODE.legacy
     this.registers.writePage(RTADDR, requesters.root, mode << RTADDR.f.TTM.shift)
     yield* this.registers.command('SRTP')
@@ -304,15 +336,16 @@ export class RemappingUnitDriver implements TranslatingUnit {
     if (this.registers.cap.RWBF) yield* this.registers.command('WBF')
   }
 
-  save(): {
-    readonly name: string
-    readonly domainIds: readonly number[]
-    readonly interrupts: readonly number[]
-  } {
+  save(): SavedUnit {
     return {
+      version: 1,
       name: this.name,
+      queue: this.#queue instanceof InvalidationQueue ? this.#queue.save() : null,
       domainIds: this.#domainIds.save(),
-      interrupts: this.#interrupts?.save() ?? [],
+      requesters: this.#requesters?.save() ?? null,
+      interrupts: this.#interrupts?.save() ?? null,
+      faults: this.faults.save(),
+      pageRequests: this.pageRequests?.save() ?? null,
     }
   }
 }

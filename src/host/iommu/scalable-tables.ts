@@ -13,7 +13,12 @@ import {
   SCALABLE_ROOT_ENTRY,
 } from '../../vtd/formats/index.ts'
 import type { TableMemory } from '../table-memory.ts'
-import type { RequesterTables, RequesterTarget } from './context-tables.ts'
+import {
+  ascending,
+  type RequesterTables,
+  type RequesterTarget,
+  type SavedRequesterTables,
+} from './context-tables.ts'
 
 /** Requests without PASID use this one (RID_PASID). */
 export const REQUESTER_PASID = 0
@@ -36,10 +41,22 @@ export class ScalableTables implements RequesterTables {
   readonly #contexts = new Map<number, PageNumber>()
   readonly #pasids = new Map<RequesterId, PasidTables>()
 
-  constructor(memory: TableMemory, snoopedWalks: boolean) {
+  /** @param saved tables that are in memory already. */
+  constructor(memory: TableMemory, snoopedWalks: boolean, saved?: SavedRequesterTables) {
     this.#memory = memory
     this.#snoopedWalks = snoopedWalks
-    this.root = memory.allocate()
+    this.root = saved?.root ?? memory.allocate()
+    for (const [half, table] of saved?.contexts ?? []) this.#contexts.set(half, table)
+    for (const [rid, directory, table] of saved?.pasids ?? [])
+      this.#pasids.set(rid as RequesterId, { directory, table })
+  }
+
+  save(): SavedRequesterTables {
+    return {
+      root: this.root,
+      contexts: ascending(this.#contexts),
+      pasids: ascending(this.#pasids).map(([rid, { directory, table }]) => [rid, directory, table]),
+    }
   }
 
   missing(rids: readonly RequesterId[]): number {

@@ -19,13 +19,8 @@ export function enableFaultInterrupt(
   unmask: boolean,
 ): void {
   const { registers } = unit
-  const { apicId, vector } = interrupts.allocate(0, `${unit.name}/fault`, () => {
-    for (const fault of unit.faults.drain(registers)) {
-      trace.emit('host', `${unit.name}: fault 0x${fault.reason.toString(16)} of ${fault.source} read`, {
-        ...fault,
-      })
-    }
-  })
+  const handler = (): void => drainFaults(unit, trace)
+  const { apicId, vector } = interrupts.allocate(PROCESSOR, faultLine(unit), handler)
   registers.write(FEDATA.offset, vector)
   registers.write(FEADDR.offset, compatibilityAddress(apicId & 0xff))
   registers.write(FEUADDR.offset, apicId & 0xffff_ff00)
@@ -37,11 +32,36 @@ export function enablePageRequestInterrupt(unit: RemappingUnitDriver, interrupts
   const { registers, pageRequests } = unit
   if (pageRequests === undefined) return
   pageRequests.enable()
-  const { apicId, vector } = interrupts.allocate(0, `${unit.name}/page-requests`, () => {
-    pageRequests.pending = true
-  })
+  const handler = (): void => notePageRequests(unit)
+  const { apicId, vector } = interrupts.allocate(PROCESSOR, pageRequestLine(unit), handler)
   registers.write(PEDATA.offset, vector)
   registers.write(PEADDR.offset, compatibilityAddress(apicId & 0xff))
   registers.write(PEUADDR.offset, apicId & 0xffff_ff00)
   registers.write(PECTL.offset, 0)
+}
+
+/** Gives the vectors of a unit, which were loaded, their handlers again. */
+export function resumeUnitInterrupts(
+  unit: RemappingUnitDriver,
+  interrupts: HostInterrupts,
+  trace: Trace,
+): void {
+  interrupts.resume(PROCESSOR, faultLine(unit), () => drainFaults(unit, trace))
+  if (unit.pageRequests !== undefined)
+    interrupts.resume(PROCESSOR, pageRequestLine(unit), () => notePageRequests(unit))
+}
+
+const PROCESSOR = 0
+
+const faultLine = ({ name }: RemappingUnitDriver): string => `${name}/fault`
+const pageRequestLine = ({ name }: RemappingUnitDriver): string => `${name}/page-requests`
+
+function drainFaults({ name, faults, registers }: RemappingUnitDriver, trace: Trace): void {
+  for (const fault of faults.drain(registers)) {
+    trace.emit('host', `${name}: fault 0x${fault.reason.toString(16)} of ${fault.source} read`, { ...fault })
+  }
+}
+
+function notePageRequests({ pageRequests }: RemappingUnitDriver): void {
+  pageRequests!.pending = true
 }

@@ -9,12 +9,14 @@ const PERSISTENT = 0x96ff_ffff
 
 export class UnitRegisters {
   readonly base: number
+  readonly name: string
   readonly cap: Readonly<Record<keyof typeof CAP.f, number>>
   readonly ecap: Readonly<Record<keyof typeof ECAP.f, number>>
   readonly #machine: MachinePort
 
-  constructor(machine: MachinePort, base: number) {
+  constructor(machine: MachinePort, base: number, name: string) {
     this.#machine = machine
+    this.name = name
     this.base = base
     this.cap = decode(CAP.f, this.words(CAP)) as typeof this.cap
     this.ecap = decode(ECAP.f, this.words(ECAP)) as typeof this.ecap

@@ -23,6 +23,7 @@ import {
 } from '../../pcie/formats/index.ts'
 import { hasHotplugSlot } from './hotplug-slot.ts'
 import type { HostPciFunction } from './pci-function.ts'
+import type { VirtualizationRegisters } from './sriov-capability.ts'
 
 const LOW_HALF = 0xffff
 const HIGH_HALF = 0xffff_0000
@@ -36,8 +37,14 @@ const WINDOWS = [
   PREFETCHABLE_LIMIT_UPPER,
 ] as const
 
-/** Takes the registers of a function, or of a bridge, down. The result writes them back, Command last. */
-export function saveConfig(fn: HostPciFunction): () => void {
+export type ConfigState = {
+  readonly registers: readonly (readonly [offset: number, value: number, lanes: number])[]
+  readonly virtualization: VirtualizationRegisters | null
+  readonly command: number
+}
+
+/** Takes the registers of a function, or of a bridge, down. */
+export function saveConfig(fn: HostPciFunction): ConfigState {
   const { config } = fn
   const saved: (readonly [offset: number, value: number, lanes: number])[] = []
   const keep = (offset: number, lanes = ALL_LANES): void => {
@@ -70,12 +77,16 @@ export function saveConfig(fn: HostPciFunction): () => void {
     keep(pri + PRI.ALLOCATION.offset)
     keep(pri + PRI.CONTROL.offset, PRI.CONTROL.f.ENABLE.mask)
   }
-  const restoreVirtualization = fn.virtualization?.snapshot()
-  keep(COMMAND_STATUS.offset, LOW_HALF)
-  return () => {
-    const command = saved.pop()!
-    for (const [offset, value, lanes] of saved) config.write(offset, value, lanes)
-    restoreVirtualization?.()
-    config.write(command[0], command[1], command[2])
+  return {
+    registers: saved,
+    virtualization: fn.virtualization?.snapshot() ?? null,
+    command: config.read(COMMAND_STATUS.offset),
   }
+}
+
+/** Writes them back, Command last. */
+export function restoreConfig(fn: HostPciFunction, state: ConfigState): void {
+  for (const [offset, value, lanes] of state.registers) fn.config.write(offset, value, lanes)
+  if (state.virtualization !== null) fn.virtualization?.putBack(state.virtualization)
+  fn.config.write(COMMAND_STATUS.offset, state.command, LOW_HALF)
 }

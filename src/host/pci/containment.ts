@@ -30,6 +30,12 @@ export function enableContainment(port: HostPciFunction): void {
   port.config.write(at + DPC.CAPABILITY_CONTROL.offset, wanted, CONTROL_LANES)
 }
 
+/** Whether a port contains an error. */
+export function hasContained(port: HostPciFunction): boolean {
+  const at = port.extendedCapability(EXTENDED_CAPABILITY.DPC)
+  return at !== undefined && (port.config.read(at + DPC.STATUS.offset) & TRIGGERED.mask) !== 0
+}
+
 /** What a port contains now. Its interrupt is cleared, the containment is not. */
 export function containedError(port: HostPciFunction): ContainedError | undefined {
   const at = port.extendedCapability(EXTENDED_CAPABILITY.DPC)

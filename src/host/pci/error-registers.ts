@@ -81,6 +81,12 @@ export interface RootErrors {
   readonly several: boolean
 }
 
+/** Whether a root port or event collector was told of errors. */
+export function hasRootErrors(root: HostPciFunction): boolean {
+  const at = root.extendedCapability(EXTENDED_CAPABILITY.AER)
+  return at !== undefined && (root.config.read(at + AER.ROOT_STATUS.offset) & AER.ROOT_STATUS_ERRORS) !== 0
+}
+
 /** Reads and clears Root Error Status of a root port or event collector. */
 export function takeRootErrors(root: HostPciFunction): RootErrors[] {
   const at = root.extendedCapability(EXTENDED_CAPABILITY.AER)

@@ -1,16 +1,16 @@
 /** Resets one function by the best method it has, and puts its configuration back. */
 import { NorthbridgeError } from '../../core/index.ts'
-import { type Engine, type Software, sleep, until } from '../../engine/index.ts'
+import { type Engine, type Software, sleep } from '../../engine/index.ts'
 import { BRIDGE_CONTROL, CAPABILITY, COMMAND_STATUS, EXPRESS } from '../../pcie/formats/index.ts'
 import type { ResetMethod } from '../types.ts'
-import { saveConfig } from './config-state.ts'
+import { restoreConfig, saveConfig } from './config-state.ts'
 import type { HostPciFunction } from './pci-function.ts'
 import { resetFunction } from './reset-methods.ts'
 
-/** Throws `resetUnavailable` if every way would hit others, or there is none. */
-export function bestReset(fn: HostPciFunction): ResetMethod {
-  const [method] = fn.bridge ? [] : fn.resetMethods
-  if (method !== undefined) return method
+/** Best first. Throws `resetUnavailable` if every way would hit others, or there is none. */
+export function resetsOf(fn: HostPciFunction): readonly ResetMethod[] {
+  const methods = fn.bridge ? [] : fn.resetMethods
+  if (methods.length > 0) return methods
   throw new NorthbridgeError(
     'resetUnavailable',
     fn.bridge
@@ -42,32 +42,55 @@ export function* untilReady(fn: HostPciFunction, engine: Engine): Software<boole
   return true
 }
 
+/** As Linux's `pci_wait_for_pending`: looks four times, 100, 200 and 400 ms apart. */
+const PENDING_WAITS = [100_000_000, 200_000_000, 400_000_000]
+
+/** "Transactions Pending": whoever waits for ever is reset all the same. */
+function* untilQuiet(fn: HostPciFunction, engine: Engine): Software {
+  const express = fn.capability(CAPABILITY.EXPRESS)
+  if (express === undefined) return
+  const { DEVICE_CONTROL } = EXPRESS
+  const pending = (): boolean => fn.config.get(express, DEVICE_CONTROL, DEVICE_CONTROL.f.TP) === 1
+  for (const wait of PENDING_WAITS) {
+    if (!pending()) return
+    yield* sleep(engine, wait)
+  }
+  if (!pending()) return
+  engine.trace.emit(
+    'host',
+    `${fn.address}: timed out waiting for pending transactions; resetting it anyway`,
+    {
+      function: fn.address,
+    },
+  )
+}
+
 /**
- * MSI and MSI-X are disabled afterwards; arming them again is the caller's. False if the function does not come back;
- * its configuration is lost then.
+ * Resets a function by the first of some methods after which it comes back, as Linux goes on to the next one. MSI and
+ * MSI-X are disabled afterwards; arming them again is the caller's. Returns the method; undefined if the function was
+ * gone or does not come back: its configuration is lost then.
  */
 export function* resetAndRestore(
   fn: HostPciFunction,
-  method: ResetMethod,
+  methods: readonly ResetMethod[],
   engine: Engine,
-): Software<boolean> {
-  if (isGone(fn)) return true
+): Software<ResetMethod | undefined> {
+  if (isGone(fn)) return undefined
   const { config } = fn
-  const restore = saveConfig(fn)
+  const state = saveConfig(fn)
   config.write(COMMAND_STATUS.offset, COMMAND_STATUS.f.INTD.mask, 0xffff)
-  const express = fn.capability(CAPABILITY.EXPRESS)
-  const { DEVICE_CONTROL } = EXPRESS
-  if (express !== undefined) {
-    yield* until(() => config.get(express, DEVICE_CONTROL, DEVICE_CONTROL.f.TP) === 0)
+  yield* untilQuiet(fn, engine)
+  for (const method of methods) {
+    if (method === 'bus') {
+      const bridge = fn.above!.config
+      bridge.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 1)
+      bridge.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 0)
+    } else {
+      resetFunction(config, fn.entries, method)
+    }
+    if (!(yield* untilReady(fn, engine))) continue
+    restoreConfig(fn, state)
+    return method
   }
-  if (method === 'bus') {
-    const bridge = fn.above!.config
-    bridge.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 1)
-    bridge.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 0)
-  } else {
-    resetFunction(config, fn.entries, method)
-  }
-  if (!(yield* untilReady(fn, engine))) return false
-  restore()
-  return true
+  return undefined
 }

@@ -35,11 +35,16 @@ export class HotplugSlot {
   readonly #capabilities: number
 
   /** @param port one for which {@link hasHotplugSlot} holds. */
-  constructor(port: HostPciFunction) {
+  constructor(port: HostPciFunction, capabilities?: number) {
     this.port = port
     this.#config = port.config
     this.#express = port.capability(CAPABILITY.EXPRESS)!
-    this.#capabilities = port.config.read(this.#express + SLOT_CAPABILITIES.offset)
+    this.#capabilities = capabilities ?? port.config.read(this.#express + SLOT_CAPABILITIES.offset)
+  }
+
+  /** Slot Capabilities as they were read at first. */
+  get capabilities(): number {
+    return this.#capabilities
   }
 
   /** Physical Slot Number. */
@@ -73,6 +78,11 @@ export class HotplugSlot {
   #command(mask: number, value: number): void {
     const control = this.#config.read(this.#express + SLOT_CONTROL.offset) & CONTROL_LANES
     this.#config.write(this.#express + SLOT_CONTROL.offset, (control & ~mask) | value, CONTROL_LANES)
+  }
+
+  /** Whether events are shown. */
+  get hasEvents(): boolean {
+    return (this.#config.read(this.#express + SLOT_CONTROL.offset) & EVENTS) !== 0
   }
 
   /** Reads the events shown and clears them. */

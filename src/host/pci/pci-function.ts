@@ -1,35 +1,23 @@
 /** A PCI function as the kernel knows it: what its config space says, and who uses it. */
-import { formatFunctionAddress, get, type RequesterId } from '../../core/index.ts'
+import { formatFunctionAddress, type RequesterId } from '../../core/index.ts'
 import {
   ACS,
   ARI,
-  BAR_COUNT,
   BUS_NUMBERS,
-  barOffset,
-  CAPABILITY,
   type CapabilityEntry,
-  CLASS,
-  CONVENTIONAL_CONFIG_SIZE,
   capabilityName,
-  EXPRESS,
-  EXPRESS_CONFIG_SIZE,
   EXTENDED_CAPABILITY,
   findCapability,
   findExtendedCapability,
-  HEADER,
-  ID,
-  listCapabilities,
   PORT_TYPE,
-  ROM_OFFSET,
-  SUBSYSTEM,
 } from '../../pcie/formats/index.ts'
 import type { AccessControlRegisters, GroupingFunction } from '../grouping/grouping-function.ts'
-import { hasWideAccessControl, quirkAliasesOf } from '../grouping/quirks.ts'
+import { hasWideAccessControl } from '../grouping/quirks.ts'
 import type { HostBar, HostFunction, HostFunctionKind, HostSriov, Owner, ResetMethod } from '../types.ts'
-import { probeBars, probeRom } from './bars.ts'
 import type { ConfigSpace } from './config-space.ts'
+import { type FunctionFacts, readFacts } from './function-facts.ts'
 import { flavoursOfReset } from './reset-methods.ts'
-import { SriovCapability } from './sriov-capability.ts'
+import { type SavedSriov, SriovCapability } from './sriov-capability.ts'
 
 const UNOWNED: Owner = Object.freeze({ kind: 'none' })
 
@@ -44,6 +32,33 @@ export interface FunctionPlace {
   readonly numaNode: number
   /** Found behind the first function of its device, however far ARI numbers it. */
   readonly furtherFunction?: boolean
+}
+
+type Plain<Of> = { readonly [Key in keyof Of]: Of[Key] }
+
+export type SavedFunction = {
+  readonly segment: number
+  readonly rid: RequesterId
+  /** Addresses of other functions. */
+  readonly above: string | null
+  readonly physical: string | null
+  readonly virtuals: readonly string[]
+  readonly below: readonly string[]
+  readonly numaNode: number
+  readonly facts: Plain<
+    Omit<FunctionFacts, 'entries' | 'bars'> & {
+      readonly entries: readonly Plain<CapabilityEntry>[]
+      readonly bars: readonly Plain<HostBar>[]
+    }
+  >
+  readonly sriov: SavedSriov | null
+  readonly peerDecodesDisabled: boolean
+  readonly besideAmdIommu: boolean
+  readonly vfLimit: number
+  readonly group: number | null
+  readonly remappingUnit: string | null
+  readonly driver: string | null
+  readonly owner: Owner
 }
 
 export class HostPciFunction implements HostFunction, GroupingFunction {
@@ -88,8 +103,9 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
   driver: string | null = null
   owner: Owner = UNOWNED
 
-  constructor(config: ConfigSpace, place: FunctionPlace) {
-    const { segment, rid, above, virtual, numaNode, furtherFunction = false } = place
+  /** @param saved what it was when it was saved: nothing is read, and nothing of its registers changes. */
+  constructor(config: ConfigSpace, place: FunctionPlace, saved?: SavedFunction) {
+    const { segment, rid, above, virtual, numaNode } = place
     const physical = virtual?.physical
     this.config = config
     this.segment = segment
@@ -99,46 +115,72 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
     this.physical = physical
     this.numaNode = numaNode
 
-    const id = config.read(ID.offset)
-    // "VF configuration space": Vendor ID and Device ID read all ones, the PF's capability names the real ones.
-    this.vendorId = physical?.vendorId ?? get(ID.f.VENDOR, [id])
-    this.deviceId = physical?.virtualization?.vfDeviceId ?? get(ID.f.DEVICE, [id])
-    this.classCode = config.get(0, CLASS, CLASS.f.CODE)
-    this.revision = config.get(0, CLASS, CLASS.f.REVISION)
-    this.bridge = config.get(0, HEADER, HEADER.f.LAYOUT) === 1
-    // Linux: the header's word, or having been found behind another function; never for VFs.
-    this.multifunction =
-      physical === undefined && (config.get(0, HEADER, HEADER.f.MF) === 1 || furtherFunction)
-    this.entries = listCapabilities(offset => config.read(offset), configSize(config))
-    const express = findCapability(this.entries, CAPABILITY.EXPRESS)
-    this.expressType =
-      express === undefined ? -1 : config.get(express, EXPRESS.CAPABILITIES, EXPRESS.CAPABILITIES.f.TYPE)
-
-    const bridgeIds = findCapability(this.entries, CAPABILITY.BRIDGE_SUBSYSTEM)
-    const subsystem = this.bridge
-      ? bridgeIds === undefined
-        ? 0
-        : config.read(bridgeIds + 4)
-      : config.read(SUBSYSTEM.offset)
-    this.subsystemVendorId = get(SUBSYSTEM.f.VENDOR, [subsystem])
-    this.subsystemId = get(SUBSYSTEM.f.ID, [subsystem])
-
-    this.bars =
-      virtual === undefined
-        ? probeBars(config, barOffset(0), this.bridge ? BAR_COUNT.type1 : BAR_COUNT.type0)
-        : virtual.physical.virtualization!.bars.map(bar => ({
-            ...bar,
-            address: bar.address === 0 ? 0 : bar.address + bar.size * virtual.index,
-          }))
-    this.quirkAliases = quirkAliasesOf(this)
-    this.rom =
-      physical === undefined ? probeRom(config, this.bridge ? ROM_OFFSET.type1 : ROM_OFFSET.type0) : undefined
+    const facts = saved?.facts ?? readFacts(config, place)
+    this.vendorId = facts.vendorId
+    this.deviceId = facts.deviceId
+    this.subsystemVendorId = facts.subsystemVendorId
+    this.subsystemId = facts.subsystemId
+    this.classCode = facts.classCode
+    this.revision = facts.revision
+    this.bridge = facts.bridge
+    this.multifunction = facts.multifunction
+    this.entries = facts.entries.map(entry => ({ ...entry }))
+    this.expressType = facts.expressType
+    this.bars = facts.bars.map(bar => ({ ...bar }))
+    this.quirkAliases = [...facts.quirkAliases]
+    this.rom = facts.rom && { ...facts.rom }
     this.decodesMemory =
       this.bars.some(({ kind }) => kind !== 'io') || (this.bridge && this.rom !== undefined)
     const sriov = this.extendedCapability(EXTENDED_CAPABILITY.SRIOV)
     this.virtualization =
-      physical === undefined && sriov !== undefined ? new SriovCapability(config, sriov) : undefined
+      physical === undefined && sriov !== undefined
+        ? new SriovCapability(config, sriov, saved?.sriov ?? undefined)
+        : undefined
     this.vfLimit = this.virtualization?.totalVfs ?? 0
+    if (saved === undefined) return
+    this.peerDecodesDisabled = saved.peerDecodesDisabled
+    this.besideAmdIommu = saved.besideAmdIommu
+    this.vfLimit = saved.vfLimit
+    this.group = saved.group
+    this.remappingUnit = saved.remappingUnit
+    this.driver = saved.driver
+    this.owner = { ...saved.owner }
+  }
+
+  save(): SavedFunction {
+    const { entries, bars, rom } = this
+    return {
+      segment: this.segment,
+      rid: this.rid,
+      above: this.above?.address ?? null,
+      physical: this.physical?.address ?? null,
+      numaNode: this.numaNode,
+      facts: {
+        vendorId: this.vendorId,
+        deviceId: this.deviceId,
+        subsystemVendorId: this.subsystemVendorId,
+        subsystemId: this.subsystemId,
+        classCode: this.classCode,
+        revision: this.revision,
+        bridge: this.bridge,
+        multifunction: this.multifunction,
+        entries: entries.map(entry => ({ ...entry })),
+        expressType: this.expressType,
+        bars: bars.map(bar => ({ ...bar })),
+        quirkAliases: [...this.quirkAliases],
+        rom: rom && { ...rom },
+      },
+      sriov: this.virtualization?.save() ?? null,
+      peerDecodesDisabled: this.peerDecodesDisabled,
+      besideAmdIommu: this.besideAmdIommu,
+      vfLimit: this.vfLimit,
+      virtuals: this.virtuals.map(({ address }) => address),
+      below: this.below.map(({ address }) => address),
+      group: this.group,
+      remappingUnit: this.remappingUnit,
+      driver: this.driver,
+      owner: { ...this.owner },
+    }
   }
 
   get kind(): HostFunctionKind {
@@ -180,8 +222,16 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
   get sriov(): HostSriov | undefined {
     const state = this.virtualization
     if (state === undefined) return undefined
-    const { totalVfs, numVfs, offset, stride, vfDeviceId, bars } = state
-    return { totalVfs, driverLimit: this.vfLimit, numVfs, offset, stride, vfDeviceId, bars }
+    const { totalVfs, offset, stride, vfDeviceId, bars } = state
+    return {
+      totalVfs,
+      driverLimit: this.vfLimit,
+      numVfs: this.virtuals.length,
+      offset,
+      stride,
+      vfDeviceId,
+      bars,
+    }
   }
 
   /** Whether resetting the bus would hit nobody else: the function is all there is below a bridge. */
@@ -227,9 +277,3 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
 
 /** Class 06 (bridge), subclass 00. */
 const HOST_BRIDGE_CLASS = 0x0600
-
-/** A conventional function has no registers beyond 256 bytes: they read all ones, or 0 in a window that has them. */
-function configSize(config: ConfigSpace): number {
-  const header = config.read(CONVENTIONAL_CONFIG_SIZE)
-  return header === 0xffff_ffff || header === 0 ? CONVENTIONAL_CONFIG_SIZE : EXPRESS_CONFIG_SIZE
-}

@@ -4,7 +4,7 @@ import { pause, type Software } from '../../engine/index.ts'
 import { CAPABILITY, EXPRESS, ID, PORT_TYPE } from '../../pcie/formats/index.ts'
 import type { MachinePort } from '../../platform/machine-port.ts'
 import { ConfigSpace } from './config-space.ts'
-import { type FunctionPlace, HostPciFunction } from './pci-function.ts'
+import { type FunctionPlace, HostPciFunction, type SavedFunction } from './pci-function.ts'
 
 /** ECAM: 1 MiB per bus, 4 KiB per function. */
 const BYTES_PER_FUNCTION = 4096
@@ -53,6 +53,20 @@ export class PciScanner {
   /** The function at a place, whatever it reads. */
   open(place: FunctionPlace): HostPciFunction {
     return new HostPciFunction(this.#config(place.segment, place.rid), place)
+  }
+
+  /** A function as it was saved: no register of it is touched. */
+  reopen(saved: SavedFunction, find: (address: string) => HostPciFunction): HostPciFunction {
+    const { segment, rid, above, physical, numaNode } = saved
+    const place: FunctionPlace = {
+      segment,
+      rid,
+      above: above === null ? undefined : find(above),
+      // Its number was of interest for its BARs alone.
+      ...(physical !== null && { virtual: { physical: find(physical), index: 0 } }),
+      numaNode,
+    }
+    return new HostPciFunction(this.#config(segment, rid), place, saved)
   }
 
   *#scanBus(

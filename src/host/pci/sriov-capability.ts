@@ -9,6 +9,20 @@ const { CONTROL, COUNTS, NUM_VFS, ROUTING, VF_DEVICE } = SRIOV
 /** Bit 0 of Supported Page Sizes and System Page Size: 4 KiB, the page size of the processor. */
 const PAGES_OF_4_KIB = 1
 
+export type SavedSriov = {
+  readonly initialVfs: number
+  readonly totalVfs: number
+  readonly vfDeviceId: number
+  readonly bars: readonly { readonly [Key in keyof HostBar]: HostBar[Key] }[]
+}
+
+/** Registers that a reset of the PF loses. */
+export type VirtualizationRegisters = {
+  readonly registers: readonly (readonly [offset: number, value: number])[]
+  readonly control: number
+  readonly count: number
+}
+
 export class SriovCapability {
   readonly #config: ConfigSpace
   readonly #at: number
@@ -18,10 +32,20 @@ export class SriovCapability {
   /** Addresses are those of VF 0; sizes those of one VF's aperture. */
   #bars: readonly HostBar[]
 
-  /** Takes a capability over from firmware: VFs off, 4-KiB pages, VF BARs sized. */
-  constructor(config: ConfigSpace, at: number) {
+  /**
+   * Takes a capability over from firmware: VFs off, 4-KiB pages, VF BARs sized. With `saved` it goes on from what the
+   * kernel knew, and touches no register.
+   */
+  constructor(config: ConfigSpace, at: number, saved?: SavedSriov) {
     this.#config = config
     this.#at = at
+    if (saved !== undefined) {
+      this.initialVfs = saved.initialVfs
+      this.totalVfs = saved.totalVfs
+      this.vfDeviceId = saved.vfDeviceId
+      this.#bars = saved.bars.map(bar => ({ ...bar }))
+      return
+    }
     this.disable()
     if (config.read(at + SRIOV.SUPPORTED_PAGE_SIZES.offset) & PAGES_OF_4_KIB) {
       config.write(at + SRIOV.SYSTEM_PAGE_SIZE.offset, PAGES_OF_4_KIB)
@@ -30,6 +54,15 @@ export class SriovCapability {
     this.totalVfs = config.get(at, COUNTS, COUNTS.f.TOTAL)
     this.vfDeviceId = config.get(at, VF_DEVICE, VF_DEVICE.f.ID)
     this.#bars = sizeBars(config, at + SRIOV.BARS, BAR_COUNT.type0)
+  }
+
+  save(): SavedSriov {
+    return {
+      initialVfs: this.initialVfs,
+      totalVfs: this.totalVfs,
+      vfDeviceId: this.vfDeviceId,
+      bars: this.#bars.map(bar => ({ ...bar })),
+    }
   }
 
   get bars(): readonly HostBar[] {
@@ -88,20 +121,22 @@ export class SriovCapability {
     this.#bars = this.#bars.map(other => (other.index === bar.index ? { ...other, address } : other))
   }
 
-  /** What a reset of the PF loses. The result puts it back: VFs that were enabled appear again. */
-  snapshot(): () => void {
+  /** What a reset of the PF loses. */
+  snapshot(): VirtualizationRegisters {
     const offsets = [SRIOV.SYSTEM_PAGE_SIZE.offset, ...BAR_OFFSETS]
     const registers = offsets.map(
       offset => [this.#at + offset, this.#config.read(this.#at + offset)] as const,
     )
     const control = this.#config.read(this.#at + CONTROL.offset)
-    const count = this.numVfs
-    return () => {
-      for (const [offset, value] of registers) this.#config.write(offset, value)
-      this.#config.write(this.#at + CONTROL.offset, control & ARI.mask, CONTROL_LANES)
-      this.setNumVfs(count)
-      this.#config.write(this.#at + CONTROL.offset, control, CONTROL_LANES)
-    }
+    return { registers, control, count: this.numVfs }
+  }
+
+  /** Puts it back: VFs that were enabled appear again. */
+  putBack({ registers, control, count }: VirtualizationRegisters): void {
+    for (const [offset, value] of registers) this.#config.write(offset, value)
+    this.#config.write(this.#at + CONTROL.offset, control & ARI.mask, CONTROL_LANES)
+    this.setNumVfs(count)
+    this.#config.write(this.#at + CONTROL.offset, control, CONTROL_LANES)
   }
 }
 

@@ -9,7 +9,7 @@ import {
   type RequesterId,
 } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
-import type { FunctionInterrupts } from '../function-interrupts.ts'
+import type { FunctionInterrupts, SavedFunctionInterrupts } from '../function-interrupts.ts'
 import { dmaAliases } from '../grouping/dma-aliases.ts'
 import type { PageRequestHandler, TranslationDomain } from '../iommu/domain.ts'
 import { msiOf, msixOf } from '../pci/message-interrupts.ts'
@@ -22,10 +22,27 @@ export interface Assignment {
   readonly owner: string
   readonly domain: TranslationDomain
   readonly interrupts: FunctionInterrupts | undefined
+  /** The driver that had it, which gets it back. */
+  readonly before: string | null
   readonly trackDirty: (on: boolean) => Software
   readonly servePageRequests: (handler: PageRequestHandler | undefined) => Software
   /** Gives the function back to the kernel. */
   readonly release: () => Software
+}
+
+type Plain<Of> = { readonly [Key in keyof Of]: Of[Key] }
+
+export type SavedAssigned = {
+  readonly function: string
+  readonly owner: string
+  readonly domain: number
+  readonly before: string | null
+  readonly aliases: readonly RequesterId[]
+  readonly regions: readonly Plain<DeviceRegion>[]
+  readonly msix: Plain<MsixLayout> | null
+  readonly msi: Plain<MsiLayout> | null
+  readonly mapped: readonly (readonly [page: PageNumber, pages: number, times: number])[]
+  readonly interrupts: SavedFunctionInterrupts | null
 }
 
 export class VfioFunction implements AssignedFunction {
@@ -36,15 +53,26 @@ export class VfioFunction implements AssignedFunction {
   readonly msix: MsixLayout | undefined
   readonly msi: MsiLayout | undefined
   readonly #assignment: Assignment
+  /** Interrupts that wait for {@link resumeInterrupts}. */
+  readonly #saved: SavedFunctionInterrupts | null
   /** Ranges mapped through this handle, by first page: pages, and how often. */
   readonly #mapped = new Map<PageNumber, { readonly pages: number; times: number }>()
   #released = false
 
-  constructor(assignment: Assignment) {
+  constructor(assignment: Assignment, saved?: SavedAssigned) {
     const { fn, owner } = assignment
     this.#assignment = assignment
+    this.#saved = saved?.interrupts ?? null
     this.function = fn
     this.owner = owner
+    if (saved !== undefined) {
+      this.aliases = [...saved.aliases]
+      this.msix = saved.msix === null ? undefined : { ...saved.msix }
+      this.msi = saved.msi === null ? undefined : { ...saved.msi }
+      this.regions = saved.regions.map(region => ({ ...region }))
+      for (const [page, pages, times] of saved.mapped) this.#mapped.set(page, { pages, times })
+      return
+    }
     this.aliases = [...new Set(dmaAliases(fn).map(({ rid }) => rid as RequesterId))]
     this.msix = msixOf(fn)
     this.msi = msiOf(fn)
@@ -164,21 +192,25 @@ export class VfioFunction implements AssignedFunction {
     yield* this.#assignment.release()
   }
 
-  save(): {
-    readonly function: string
-    readonly owner: string
-    readonly domain: number
-    readonly mapped: readonly number[][]
-    readonly interrupts: readonly string[]
-  } {
+  /** Interrupts that were armed when the function's state was saved go to this handler from now on. */
+  resumeInterrupts(onInterrupt: (index: number) => void): void {
+    if (this.#saved !== null) this.#assignment.interrupts?.load(this.#saved, onInterrupt)
+  }
+
+  save(): SavedAssigned {
     return {
       function: this.function.address,
       owner: this.owner,
       domain: this.domain,
+      before: this.#assignment.before,
+      aliases: [...this.aliases],
+      regions: this.regions.map(region => ({ ...region })),
+      msix: this.msix ? { ...this.msix } : null,
+      msi: this.msi ? { ...this.msi } : null,
       mapped: [...this.#mapped]
         .sort(([a], [b]) => a - b)
         .map(([page, { pages, times }]) => [page, pages, times]),
-      interrupts: this.#assignment.interrupts?.save() ?? [],
+      interrupts: this.#assignment.interrupts?.save() ?? null,
     }
   }
 

@@ -5,11 +5,12 @@ import type { DriverCore } from '../driver-core.ts'
 import { setBusMaster } from '../driver-core.ts'
 import { driverNamed } from '../driver-table.ts'
 import type { TranslationDomain } from '../iommu/domain.ts'
-import type { GroupState, Iommu } from '../iommu/iommu.ts'
+import type { Iommu } from '../iommu/iommu.ts'
+import type { GroupState } from '../iommu/iommu-state.ts'
 import { isGone, resetAndRestore } from '../pci/function-reset.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
 import type { AssignedFunction } from '../types.ts'
-import { VfioFunction } from './assigned-function.ts'
+import { type Assignment, type SavedAssigned, VfioFunction } from './assigned-function.ts'
 import { type AssignmentRules, checkAssignable } from './viability.ts'
 
 const VFIO_DRIVER = 'vfio-pci'
@@ -52,15 +53,7 @@ export class Vfio {
       state.user = owner
       yield* iommu.move(state, domain)
     }
-    const handle = new VfioFunction({
-      fn,
-      owner,
-      domain,
-      interrupts: drivers.interruptsOf(fn),
-      trackDirty: on => iommu.trackDirty(state, domain, on),
-      servePageRequests: handler => iommu.servePageRequests(fn, state, domain, handler),
-      release: () => this.#release(fn, state, domain, before),
-    })
+    const handle = new VfioFunction(this.#assignment(fn, owner, state, domain, before))
     this.#assigned.set(fn, handle)
     engine.trace.emit('assignment', `${fn.address} is assigned to virtual machine "${owner}"`, {
       function: fn.address,
@@ -68,6 +61,31 @@ export class Vfio {
       group: state.group.id,
     })
     return handle
+  }
+
+  #assignment(
+    fn: HostPciFunction,
+    owner: string,
+    state: GroupState,
+    domain: TranslationDomain,
+    before: string | null,
+  ): Assignment {
+    const { iommu, drivers } = this.#options
+    return {
+      fn,
+      owner,
+      domain,
+      before,
+      interrupts: drivers.interruptsOf(fn),
+      trackDirty: on => iommu.trackDirty(state, domain, on),
+      servePageRequests: handler => iommu.servePageRequests(fn, state, domain, handler),
+      release: () => this.#release(fn, state, domain, before),
+    }
+  }
+
+  /** The handle of a function that is in the hands of user space. */
+  handleOf(address: string): AssignedFunction {
+    return this.#assigned.get(this.#options.find(address))!
   }
 
   /** Why `owner` would not get a function as things stand; undefined if nothing is against it. Throws `notFound`. */
@@ -83,10 +101,21 @@ export class Vfio {
     return undefined
   }
 
-  save(): readonly ReturnType<VfioFunction['save']>[] {
+  save(): readonly SavedAssigned[] {
     return [...this.#assigned.values()]
       .map(handle => handle.save())
       .sort((a, b) => (a.function < b.function ? -1 : 1))
+  }
+
+  /** Handles as they were; their interrupts wait to be resumed. */
+  load(saved: readonly SavedAssigned[]): void {
+    const { iommu, find } = this.#options
+    for (const state of saved) {
+      const fn = find(state.function)
+      const domain = iommu.domain(state.domain)
+      const assignment = this.#assignment(fn, state.owner, iommu.stateOf(fn)!, domain, state.before)
+      this.#assigned.set(fn, new VfioFunction(assignment, state))
+    }
   }
 
   *#release(
@@ -118,7 +147,6 @@ export class Vfio {
   /** The best reset, if there is one: a device without is given as it is, as Linux does. Bus mastering stays off. */
   *#reset(fn: HostPciFunction): Software {
     setBusMaster(fn, false)
-    const [method] = fn.resetMethods
-    if (method !== undefined) yield* resetAndRestore(fn, method, this.#options.engine)
+    if (fn.resetMethods.length > 0) yield* resetAndRestore(fn, fn.resetMethods, this.#options.engine)
   }
 }

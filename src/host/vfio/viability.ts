@@ -1,7 +1,8 @@
 /** Whether a function may be given to a virtual machine, by the rules of VFIO; every refusal says what stands in the way. */
 import { NorthbridgeError } from '../../core/index.ts'
 import { VFIO_DENY_LIST } from '../driver-table.ts'
-import type { GroupState, Iommu } from '../iommu/iommu.ts'
+import type { Iommu } from '../iommu/iommu.ts'
+import type { GroupState } from '../iommu/iommu-state.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
 import type { GroupReason, Owner } from '../types.ts'
 import {

@@ -30,8 +30,8 @@ const HIDDEN = {
 
 /** IA32_VMX_EPT_VPID_CAP: no 5-level walks, no accessed and dirty flags. */
 const HIDDEN_EPT = (1 << 7) | (1 << 21)
-/** IA32_VMX_MISC: no activity state but active. */
-const HIDDEN_MISC = (1 << 6) | (1 << 7) | (1 << 8)
+/** IA32_VMX_MISC: no activity state but active, no VMWRITE of VM-exit information. */
+const HIDDEN_MISC = (1 << 6) | (1 << 7) | (1 << 8) | (1 << 29)
 const REVISION_BITS = 0x7fff_ffff
 
 /** Capability MSRs whose bits 63:32 say which control bits may be 1. */

@@ -1,5 +1,5 @@
 /** What L2 has cost: entries, and VM exits by reason and by the level that took them. */
-import type { Saved } from '../../core/index.ts'
+import { opened, type Saved } from '../../core/index.ts'
 import { exitName } from '../exit-record.ts'
 import type { NestedCounts } from '../types.ts'
 import { byName, REASONS } from '../vcpu-counters.ts'
@@ -33,5 +33,16 @@ export class NestedCounters {
 
   save(): Saved {
     return { version: 1, entries: this.#entries, reflected: this.#toL1.slice(), handled: this.#own.slice() }
+  }
+
+  load(saved: Saved): void {
+    const { entries, reflected, handled } = opened<{
+      entries: number
+      reflected: Uint32Array
+      handled: Uint32Array
+    }>(saved, 'the counters of a nested guest', 1)
+    this.#entries = entries
+    this.#toL1.set(reflected)
+    this.#own.set(handled)
   }
 }

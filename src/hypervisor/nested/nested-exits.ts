@@ -28,9 +28,9 @@ import { loadHostState } from './host-state.ts'
 import { loadArea, storeArea, type VirtualMsrs } from './msr-areas.ts'
 import { NestedCounters } from './nested-counters.ts'
 import { isVmcsMsr, readVmcsMsr, writeVmcsMsr } from './nested-msrs.ts'
-import { isVmxOperation, type NestedVmx } from './nested-vmx.ts'
+import { isVmxOperation, type NestedVmx, type SavedNestedVmx } from './nested-vmx.ts'
 import { belongsToL1 } from './routing.ts'
-import { merge, saveGuest, secondaryControls } from './vmcs02.ts'
+import { leaveAtOnce, merge, mergePinControls, saveGuest, secondaryControls } from './vmcs02.ts'
 import type { Vmcs12 } from './vmcs12.ts'
 
 const ACCESS_BITS = EPT_VIOLATION.read | EPT_VIOLATION.write | EPT_VIOLATION.fetch
@@ -55,11 +55,21 @@ type Overrides = Partial<Record<(typeof INFORMATION)[number], Word64>>
 /** L1 runs now, and finds the exit in its VMCS. */
 const TO_L1: Answer = { by: 'l1', result: guestResult('vmExit'), switched: true }
 
+export type SavedNested = {
+  readonly version: 2
+  readonly leaving: boolean
+  /** What {@link NestedVmx} is made from. */
+  readonly vmx: SavedNestedVmx
+  readonly counters: Saved
+}
+
 export class NestedExits {
   readonly vmx: NestedVmx
   readonly counters = new NestedCounters()
   readonly #vcpu: ExitedVcpu
   readonly #board: VcpuBoard
+  /** L2 is to be left before its first instruction, for an interrupt of L1. */
+  #leaving = false
 
   constructor(vmx: NestedVmx, vcpu: ExitedVcpu, board: VcpuBoard) {
     this.vmx = vmx
@@ -69,9 +79,11 @@ export class NestedExits {
 
   *handle(exit: Exit, operation: Operation | undefined): Software<Answer> {
     if (this.vmx.inL2) return yield* this.#fromL2(exit, operation)
-    if (operation === undefined) return yield* handleExit(exit, operation, this.#vcpu, this.#board)
-    if (operation.op === 'vmlaunch' || operation.op === 'vmresume') return yield* this.#enterL2(operation)
-    if (isVmxOperation(operation)) return this.vmx.instruction(operation)
+    // An event may have come before the instruction, which then is not what exited.
+    if (operation !== undefined && isVmxOperation(operation) && exit.reason === EXIT_REASON[operation.op]) {
+      const entry = operation.op === 'vmlaunch' || operation.op === 'vmresume'
+      return entry ? yield* this.#enterL2(operation) : this.vmx.instruction(operation)
+    }
     return yield* this.#emulate(exit, operation)
   }
 
@@ -116,6 +128,7 @@ export class NestedExits {
     if (refused !== undefined) return refused
     const vmcs12 = vmx.current
     if (vmcs12 === undefined) return vmx.instruction(operation)
+    vmx.collect()
     const error = this.#entryError(vmcs12, operation.op === 'vmlaunch')
     if (error !== 0) return { by: 'nestedVmx', result: vmx.conclude(error) }
     if ((secondaryControls(vmcs12) & SECONDARY.enableVpid) !== 0) vmx.noteVpid(vmcs12)
@@ -124,7 +137,27 @@ export class NestedExits {
     merge(vmcs12, vmx.vmcs01, vmx.vmcs02, { memory, eptRoot: vmx.eptRoot(vmcs12), vpid, linkValid })
     vmx.inL2 = true
     const failed = this.#loadMsrs(vmcs12)
-    return failed ?? (yield* this.#launch(vmcs12))
+    if (failed !== undefined) return failed
+    this.#expectInterrupt(vmcs12)
+    return yield* this.#launch(vmcs12)
+  }
+
+  /**
+   * An interrupt waits for L1 as it enters L2: if L1 exits for interrupts L2 is left at once, by the VMX-preemption timer
+   * of the processor (unless that of L1 has expired, which comes first); else when L2 may take it.
+   */
+  #expectInterrupt(vmcs12: Vmcs12): void {
+    this.#leaving = false
+    if (this.#vcpu.apic.deliverable < 0) return
+    const { vmcs02 } = this.vmx
+    if (!vmcs12.has('pinBasedControls', PIN_BASED.externalInterruptExiting)) {
+      setWindow(vmcs02, true)
+      return
+    }
+    const timer = vmcs12.has('pinBasedControls', PIN_BASED.activatePreemptionTimer)
+    if (timer && vmcs12.read(VMCS.preemptionTimerValue) === 0) return
+    leaveAtOnce(vmcs02)
+    this.#leaving = true
   }
 
   #entryError(vmcs12: Vmcs12, launch: boolean): number {
@@ -207,6 +240,12 @@ export class NestedExits {
       const moved = { ...exit, guestPhysicalAddress: answer }
       return yield* this.#own(moved, operation && at(operation, answer), vmcs12)
     }
+    if (this.#leaving && exit.reason === EXIT_REASON.preemptionTimerExpired) {
+      this.#leaving = false
+      mergePinControls(vmcs12, vmx.vmcs02)
+      this.counters.handled(exit.reason)
+      return { by: 'interruptOfL1' }
+    }
     if (belongsToL1(exit, operation, vmcs12, vmx.memory)) return this.#reflect(exit.reason, vmcs12)
     return yield* this.#own(exit, operation, vmcs12)
   }
@@ -238,7 +277,8 @@ export class NestedExits {
     const address = exit.guestPhysicalAddress
     if ((secondaryControls(vmcs12) & SECONDARY.enableEpt) === 0) return address
     const page = pageOf(address)
-    const found = walkGuestEpt(vmx.memory, vmx.eptRoot12(vmcs12), page, exit.qualification & ACCESS_BITS, {
+    const wanted = exit.qualification & ACCESS_BITS
+    const found = walkGuestEpt(vmx.memory, vmx.eptRoot12(vmcs12), page, wanted, {
       addressWidth: vmx.addressWidth,
       ...this.#eptFeatures(),
     })
@@ -250,7 +290,7 @@ export class NestedExits {
       const told = (exit.qualification & ~RIGHTS_BITS) | (found.rights << RIGHTS_SHIFT)
       return this.#reflect(exit.reason, vmcs12, { exitQualification: [told >>> 0, 0] })
     }
-    if (!vmx.ept.add(page, found.page, found.rights, vmx.processor)) {
+    if (!vmx.ept.add(page, found, wanted, vmx.processor)) {
       return found.page * PAGE_SIZE + (address % PAGE_SIZE)
     }
     this.counters.handled(exit.reason)
@@ -300,6 +340,7 @@ export class NestedExits {
   #returnToL1(vmcs12: Vmcs12, left: Vmcs): void {
     const { vmx } = this
     loadHostState(vmcs12, vmx.vmcs01, left)
+    vmx.shadow?.fill(vmcs12)
     vmx.inL2 = false
     if (loadArea('exitMsrLoad', vmcs12, vmx.memory, this.#msrs) !== 0)
       this.#abort(vmcs12, ABORT.loadingHostMsrs)
@@ -318,8 +359,14 @@ export class NestedExits {
     setWindow(this.vmx.vmcs02, window || (own ?? false))
   }
 
-  save(): Saved {
-    return { version: 1, vmx: this.vmx.save(), counters: this.counters.save() }
+  save(): SavedNested {
+    return { version: 2, leaving: this.#leaving, vmx: this.vmx.save(), counters: this.counters.save() }
+  }
+
+  /** What its parts were not made with. */
+  load({ leaving, counters }: SavedNested): void {
+    this.#leaving = leaving
+    this.counters.load(counters)
   }
 
   // Interrupts of L1.

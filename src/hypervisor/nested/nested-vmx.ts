@@ -2,7 +2,7 @@
  * VMX as a guest hypervisor (L1) finds it: VMX operation, its current vmcs12, its instructions, and which of L1 and its
  * guest (L2) the virtual processor runs. The hypervisor itself is L0.
  */
-import { PAGE_SIZE, type PageNumber, type Saved } from '../../core/index.ts'
+import { opened, PAGE_SIZE, type PageNumber } from '../../core/index.ts'
 import type { MachinePort } from '../../platform/machine-port.ts'
 import { SECONDARY } from '../../vmx/formats/controls.ts'
 import { INVEPT, INVVPID } from '../../vmx/formats/ept.ts'
@@ -16,11 +16,12 @@ import type { ExtendedPageTable } from '../extended-page-table.ts'
 import type { HostPages } from '../host-pages.ts'
 import type { HostProcessor } from '../host-processor.ts'
 import { type GuestResult, guestResult } from '../types.ts'
-import { Vmcs } from '../vmcs.ts'
+import { type SavedVmcs, Vmcs } from '../vmcs.ts'
 import { exposedCapability, exposedEptPointer } from './capabilities.ts'
 import type { GuestWords } from './guest-words.ts'
 import { FeatureControl } from './nested-msrs.ts'
-import { ShadowEpt } from './shadow-ept.ts'
+import { type SavedShadow, ShadowEpt } from './shadow-ept.ts'
+import { type SavedVmcsShadow, VmcsShadow } from './vmcs-shadow.ts'
 import { secondaryControls, separateRegisters } from './vmcs02.ts'
 import { HEADER, isField, VMCS12_REVISION, Vmcs12 } from './vmcs12.ts'
 
@@ -60,6 +61,24 @@ const FAIL_INVALID = -1
 const CPUID_ADDRESS_WIDTH = 0x8000_0008
 const ARITHMETIC = RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | RFLAGS.OF
 
+/** Pages for each virtual processor: vmcs02, scratch, EPT02; the shadow VMCS and its bitmaps. */
+export const NESTED_PAGES = { always: 3, shadowing: 3 } as const
+
+export type SavedNestedVmx = {
+  readonly version: 3
+  readonly inL2: boolean
+  readonly shutdown: boolean
+  readonly vmxonPointer: number
+  /** Address of the current vmcs12, or -1. */
+  readonly current: number
+  readonly featureControl: number
+  readonly lastVpid: number
+  readonly vmcs02: SavedVmcs
+  readonly scratch: SavedVmcs
+  readonly ept: SavedShadow
+  readonly shadow: SavedVmcsShadow | null
+}
+
 export class NestedVmx {
   /** The VMCS with which L1 runs, and the one with which L2 does. */
   readonly vmcs01: Vmcs
@@ -68,6 +87,8 @@ export class NestedVmx {
   readonly scratch: Vmcs
   readonly memory: GuestWords
   readonly ept: ShadowEpt
+  /** Where VMCS shadowing is used for L1. */
+  readonly shadow: VmcsShadow | undefined
   readonly featureControl = new FeatureControl()
   /** Stands for every VPID of L1's. The EPT tables tell virtual machines apart. */
   readonly vpid: number
@@ -75,7 +96,7 @@ export class NestedVmx {
   inL2 = false
   /** L1 failed beyond what VMX can tell it: the virtual processor executes nothing any more. */
   shutdown = false
-  current: Vmcs12 | undefined
+  #current: Vmcs12 | undefined
   #vmxonPointer = NONE
   /** VPID of L1 with which L2 ran last. */
   #lastVpid = 0
@@ -90,7 +111,9 @@ export class NestedVmx {
       vmcs01: Vmcs
       ept01: ExtendedPageTable
       memory: GuestWords
+      vmcsShadowing: boolean
     },
+    saved?: SavedNestedVmx,
   ) {
     this.processor = options.processor
     this.vmcs01 = options.vmcs01
@@ -108,12 +131,30 @@ export class NestedVmx {
         throw error
       }
     }
-    this.vmcs02 = take(() => new Vmcs(this.processor, pages))
-    this.scratch = take(() => new Vmcs(this.processor, pages))
-    this.ept = take(() => new ShadowEpt(machine, pages, options.ept01))
+    this.vmcs02 = take(() => new Vmcs(this.processor, pages, saved?.vmcs02))
+    this.scratch = take(() => new Vmcs(this.processor, pages, saved?.scratch))
+    this.ept = take(() => new ShadowEpt(machine, pages, options.ept01, saved?.ept))
+    const { vmcs01, processor } = options
+    this.shadow = options.vmcsShadowing
+      ? take(() => new VmcsShadow(machine, pages, vmcs01, processor, saved?.shadow ?? undefined))
+      : undefined
+    if (saved !== undefined) {
+      this.#restore(saved)
+      return
+    }
     this.vmcs02.initialize(this.ept.root)
     separateRegisters(this.vmcs02, this.processor)
     separateRegisters(this.vmcs01, this.processor)
+  }
+
+  #restore(saved: SavedNestedVmx): void {
+    opened(saved, 'VMX of a guest', 3)
+    this.inL2 = saved.inL2
+    this.shutdown = saved.shutdown
+    this.#current = saved.current === NONE ? undefined : new Vmcs12(this.memory, saved.current)
+    this.featureControl.value = saved.featureControl
+    this.#vmxonPointer = saved.vmxonPointer
+    this.#lastVpid = saved.lastVpid
   }
 
   /** The VMCS of whoever runs. */
@@ -123,6 +164,22 @@ export class NestedVmx {
 
   get vmxOn(): boolean {
     return this.#vmxonPointer !== NONE
+  }
+
+  /** The current vmcs12. */
+  get current(): Vmcs12 | undefined {
+    return this.#current
+  }
+
+  #setCurrent(vmcs12: Vmcs12 | undefined): void {
+    this.collect()
+    this.#current = vmcs12
+    this.shadow?.link(vmcs12)
+  }
+
+  /** What L1 wrote to its current VMCS without a VM exit stands in vmcs12 from here on. */
+  collect(): void {
+    if (this.#current !== undefined) this.shadow?.collect(this.#current)
   }
 
   /** A capability MSR of L1. */
@@ -198,8 +255,9 @@ export class NestedVmx {
       case 'vmxon':
         return this.#vmxon(operation.address)
       case 'vmxoff':
+        this.#setCurrent(undefined)
         this.#vmxonPointer = NONE
-        this.current = undefined
+        this.shadow?.enable(false)
         return SUCCEED
       case 'vmclear':
         return this.#vmclear(operation.address)
@@ -227,15 +285,15 @@ export class NestedVmx {
     if (this.vmxOn) return INSTRUCTION_ERROR.vmxonInRoot
     if (!this.#isRegion(address) || this.#revision(address) !== VMCS12_REVISION) return FAIL_INVALID
     this.#vmxonPointer = address
-    this.current = undefined
+    this.shadow?.enable(true)
     return SUCCEED
   }
 
   #vmclear(address: number): number {
     if (!this.#isRegion(address)) return INSTRUCTION_ERROR.vmclearInvalidAddress
     if (address === this.#vmxonPointer) return INSTRUCTION_ERROR.vmclearVmxonPointer
+    if (address === this.current?.address) this.#setCurrent(undefined)
     new Vmcs12(this.memory, address).launched = false
-    if (address === this.current?.address) this.current = undefined
     return SUCCEED
   }
 
@@ -243,7 +301,7 @@ export class NestedVmx {
     if (!this.#isRegion(address)) return INSTRUCTION_ERROR.vmptrldInvalidAddress
     if (address === this.#vmxonPointer) return INSTRUCTION_ERROR.vmptrldVmxonPointer
     if (this.#revision(address) !== VMCS12_REVISION) return INSTRUCTION_ERROR.vmptrldIncorrectRevision
-    this.current = new Vmcs12(this.memory, address)
+    this.#setCurrent(new Vmcs12(this.memory, address))
     return SUCCEED
   }
 
@@ -308,6 +366,7 @@ export class NestedVmx {
     this.ept.drop(this.processor)
     this.vmcs02.moveTo(processor)
     this.scratch.moveTo(processor)
+    this.shadow?.moveTo(processor)
     this.processor = processor
     this.#invalidateVpid()
   }
@@ -316,20 +375,22 @@ export class NestedVmx {
     this.ept.free()
     this.vmcs02.free()
     this.scratch.free()
+    this.shadow?.free()
   }
 
-  save(): Saved {
+  save(): SavedNestedVmx {
     return {
-      version: 1,
+      version: 3,
       inL2: this.inL2,
       shutdown: this.shutdown,
       vmxonPointer: this.#vmxonPointer,
       current: this.current?.address ?? NONE,
       featureControl: this.featureControl.value,
       lastVpid: this.#lastVpid,
-      vmcs02: this.vmcs02.page,
-      scratch: this.scratch.page,
-      ept: this.ept.root,
+      vmcs02: this.vmcs02.save(),
+      scratch: this.scratch.save(),
+      ept: this.ept.save(),
+      shadow: this.shadow?.save() ?? null,
     }
   }
 }

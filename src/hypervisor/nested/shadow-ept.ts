@@ -10,6 +10,15 @@ import type { HostPages } from '../host-pages.ts'
 import type { HostProcessor } from '../host-processor.ts'
 import { eptPointer } from '../vmcs.ts'
 
+export type SavedShadow = { readonly root: PageNumber; readonly shadowed: PageNumber }
+
+/** What EPT12 says of a page of L2. */
+export interface L1Page {
+  readonly page: PageNumber
+  /** Bits 2:0 of an entry. */
+  readonly rights: number
+}
+
 export class ShadowEpt {
   readonly #ept01: ExtendedPageTable
   readonly #table: ExtendedPageTable
@@ -17,9 +26,14 @@ export class ShadowEpt {
   #shadowed: PageNumber = -1
 
   /** Throws `outOfMemory`. */
-  constructor(machine: MachinePort, pages: HostPages, ept01: ExtendedPageTable) {
+  constructor(machine: MachinePort, pages: HostPages, ept01: ExtendedPageTable, saved?: SavedShadow) {
     this.#ept01 = ept01
-    this.#table = new ExtendedPageTable(machine, pages)
+    this.#table = new ExtendedPageTable(machine, pages, saved?.root)
+    this.#shadowed = saved?.shadowed ?? -1
+  }
+
+  save(): SavedShadow {
+    return { root: this.root, shadowed: this.#shadowed }
   }
 
   get root(): PageNumber {
@@ -40,10 +54,14 @@ export class ShadowEpt {
     processor.run({ op: 'invept', type: INVEPT.singleContext, eptp: eptPointer(this.root) })
   }
 
-  /** Lets L2 reach a page of L1. False: EPT01 does not map it. */
-  add(page: PageNumber, page12: PageNumber, rights: number, processor: HostProcessor): boolean {
-    const found = this.#ept01.lookUp(page12)
-    if (found === undefined) return false
+  /**
+   * Lets L2 reach a page of L1, with the rights that both levels give. False: EPT01 does not map it, or not for this
+   * access (`wanted`, bits 2:0 of an entry).
+   */
+  add(page: PageNumber, given: L1Page, wanted: number, processor: HostProcessor): boolean {
+    const found = this.#ept01.lookUp(given.page)
+    if (found === undefined || (found.rights & wanted) !== wanted) return false
+    const rights = found.rights & given.rights
     this.#table.unmap(page, 1)
     try {
       this.#table.map(page, found.page, 1, found.type, rights)
@@ -56,11 +74,6 @@ export class ShadowEpt {
       this.#table.map(page, found.page, 1, found.type, rights)
     }
     return true
-  }
-
-  /** The host page that a page of L2 is mapped to now; undefined if it is not. */
-  lookUp(page: PageNumber): PageNumber | undefined {
-    return this.#table.lookUp(page)?.page
   }
 
   free(): void {

@@ -91,20 +91,12 @@ export interface MergeContext {
 export function merge(vmcs12: Vmcs12, vmcs01: Vmcs, vmcs02: Vmcs, context: MergeContext): void {
   const secondary12 = secondaryControls(vmcs12)
   const primary12 = vmcs12.read(VMCS.primaryProcessorBasedControls)
-  vmcs02.write(
-    VMCS.pinBasedControls,
-    vmcs12.read(VMCS.pinBasedControls) | PIN_BASED.externalInterruptExiting | PIN_BASED.nmiExiting,
-  )
+  mergePinControls(vmcs12, vmcs02)
   // Ports and MSRs are virtual: each access comes here, and L1's bitmaps are looked at then.
   const bitmaps = PRIMARY.useIoBitmaps | PRIMARY.useMsrBitmaps
   const wanted = PRIMARY.hltExiting | PRIMARY.unconditionalIoExiting | PRIMARY.activateSecondaryControls
   vmcs02.write(VMCS.primaryProcessorBasedControls, (primary12 & ~bitmaps) | wanted)
   vmcs02.write(VMCS.secondaryProcessorBasedControls, secondary12 | SECONDARY.enableEpt)
-  const timer = vmcs12.has('pinBasedControls', PIN_BASED.activatePreemptionTimer)
-  const saveTimer = EXIT_CONTROLS.savePreemptionTimer
-  const exits = vmcs02.read(VMCS.exitControls)
-  vmcs02.write(VMCS.exitControls, timer ? exits | saveTimer : exits & ~saveTimer)
-  if (timer) vmcs02.write(VMCS.preemptionTimerValue, vmcs12.read(VMCS.preemptionTimerValue))
   const { ia32eModeGuest } = ENTRY_CONTROLS
   const entry12 = vmcs12.read(VMCS.entryControls)
   const entry02 = vmcs02.read(VMCS.entryControls) & ~ia32eModeGuest
@@ -114,6 +106,27 @@ export function merge(vmcs12: Vmcs12, vmcs01: Vmcs, vmcs02: Vmcs, context: Merge
   vmcs02.write(VMCS.virtualProcessorIdentifier, context.vpid)
   vmcs02.write(VMCS.eptPointer, ...eptPointer(context.eptRoot))
   mergeGuestState(vmcs12, vmcs01, vmcs02, context)
+}
+
+/** Pin-based controls, and the VMX-preemption timer that one of them activates. */
+export function mergePinControls(vmcs12: Vmcs12, vmcs02: Vmcs): void {
+  vmcs02.write(
+    VMCS.pinBasedControls,
+    vmcs12.read(VMCS.pinBasedControls) | PIN_BASED.externalInterruptExiting | PIN_BASED.nmiExiting,
+  )
+  const timer = vmcs12.has('pinBasedControls', PIN_BASED.activatePreemptionTimer)
+  const saveTimer = EXIT_CONTROLS.savePreemptionTimer
+  const exits = vmcs02.read(VMCS.exitControls)
+  vmcs02.write(VMCS.exitControls, timer ? exits | saveTimer : exits & ~saveTimer)
+  if (timer) vmcs02.write(VMCS.preemptionTimerValue, vmcs12.read(VMCS.preemptionTimerValue))
+}
+
+/** The next entry is followed by a VM exit before the first instruction, though after the event that it injects. */
+export function leaveAtOnce(vmcs02: Vmcs): void {
+  const { activatePreemptionTimer } = PIN_BASED
+  vmcs02.write(VMCS.pinBasedControls, vmcs02.read(VMCS.pinBasedControls) | activatePreemptionTimer)
+  vmcs02.write(VMCS.exitControls, vmcs02.read(VMCS.exitControls) & ~EXIT_CONTROLS.savePreemptionTimer)
+  vmcs02.write(VMCS.preemptionTimerValue, 0)
 }
 
 function mergeGuestState(vmcs12: Vmcs12, vmcs01: Vmcs, vmcs02: Vmcs, context: MergeContext): void {

@@ -5,9 +5,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { NorthbridgeError, parseDocument } from '../../core/index.ts'
+import { NorthbridgeError, packageFile, parseDocument } from '../../core/index.ts'
 
-const FOLDER = new URL('../../../devices/qemu/', import.meta.url)
+const FOLDER = packageFile('devices/qemu/')
 
 const hexText = (digits: number) => z.string().regex(new RegExp(`^0x[0-9a-fA-F]{1,${digits}}$`))
 const bytes = z.string().regex(/^(?:[0-9a-f]{2})*$/)

@@ -1,7 +1,7 @@
 /**
  * Doing what a policy decides, all or nothing. Everything that can be known is checked before the first step, against
- * the platforms as they are at that moment; a refusal then has changed nothing at all. What only the doing shows (a
- * table that is full, a guest that cannot map a BAR) is undone step by step, last first.
+ * the platforms as they are at that moment. What only the doing shows (a table that is full, a kernel that stops) puts
+ * every platform that takes part back to its state before, time and trace included.
  * The REST face runs one command at a time on each platform that takes part, so nothing comes between check and step.
  */
 import { Type } from '@sinclair/typebox'
@@ -9,7 +9,7 @@ import { NorthbridgeError } from '../../core/index.ts'
 import { type Software, within } from '../../engine/index.ts'
 import { SLOTS } from '../../hypervisor/formats/virtual-board.ts'
 import { type FleetPlan, inventoryOf, planFleet, readPolicy } from '../../policy/index.ts'
-import type { SimulatedPlatform } from '../../system/index.ts'
+import { type SimulatedPlatform, undoneOnFailure } from '../../system/index.ts'
 import { operation } from '../operation.ts'
 import { poweredPlatform } from '../platforms.ts'
 import { Count, Fields, Words } from '../schemas.ts'
@@ -142,24 +142,18 @@ function checkMachines({ placed }: FleetPlan, running: Running, create: Creation
   }
 }
 
-/** Every step knows how it is undone. */
-function* carryOut(running: Running, { placed }: FleetPlan, create: Creation): Software {
-  const done: { readonly platform: SimulatedPlatform; readonly undo: () => Software }[] = []
-  try {
-    for (const { vm, host, steps } of placed) {
-      const platform = running.get(host)!
-      const { engine, hypervisor } = platform
-      if (machineOn(platform, vm) === undefined && create !== undefined) {
-        yield* within(engine, hypervisor.createVm({ name: vm, ...create }))
-        done.push({ platform, undo: () => hypervisor.deleteVm(vm) })
-      }
-      for (const { attach } of steps) {
-        yield* within(engine, hypervisor.attach(vm, attach))
-        done.push({ platform, undo: () => hypervisor.detach(vm, attach) })
-      }
-    }
-  } catch (error) {
-    for (const { platform, undo } of done.reverse()) yield* within(platform.engine, undo())
-    throw error
+/** On every platform that the plan touches, all of it or none. */
+function* carryOut(running: Running, plan: FleetPlan, create: Creation): Software {
+  const touched = new Set(plan.placed.map(({ host }) => running.get(host)!))
+  yield* undoneOnFailure([...touched], steps(running, plan, create))
+}
+
+function* steps(running: Running, { placed }: FleetPlan, create: Creation): Software {
+  for (const { vm, host, steps } of placed) {
+    const platform = running.get(host)!
+    const { engine, hypervisor } = platform
+    if (machineOn(platform, vm) === undefined && create !== undefined)
+      yield* within(engine, hypervisor.createVm({ name: vm, ...create }))
+    for (const { attach } of steps) yield* within(engine, hypervisor.attach(vm, attach))
   }
 }

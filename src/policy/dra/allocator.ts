@@ -5,6 +5,7 @@
 
 import type { Expression, Facts } from '../expression.ts'
 import type { Refusal } from '../model/index.ts'
+import { parseQuantity } from '../quantity.ts'
 import type { PublishedDevice, ResourcePool } from './devices.ts'
 
 export interface DeviceClass {
@@ -144,15 +145,29 @@ function matchingDevices(
 }
 
 /** `device.attributes["domain"].name`: domains that a device lacks are empty, not missing. */
-function factsOf({ driver, attributes }: PublishedDevice): Facts {
+function factsOf({ driver, attributes, capacity = {} }: PublishedDevice): Facts {
+  return {
+    device: {
+      driver,
+      attributes: byDomain(driver, attributes, value => (typeof value === 'number' ? BigInt(value) : value)),
+      capacity: byDomain(driver, capacity, parseQuantity),
+    },
+  }
+}
+
+function byDomain<Value>(
+  driver: string,
+  facts: Readonly<Record<string, Value>>,
+  shown: (value: Value) => unknown,
+): Facts {
   const domains: Record<string, Record<string, unknown>> = { [driver]: {} }
-  for (const [qualified, value] of Object.entries(attributes)) {
+  for (const [qualified, value] of Object.entries(facts)) {
     const at = qualified.lastIndexOf('/')
     const domain = at < 0 ? driver : qualified.slice(0, at)
     const members = (domains[domain] ??= {})
-    members[qualified.slice(at + 1)] = typeof value === 'number' ? BigInt(value) : value
+    members[qualified.slice(at + 1)] = shown(value)
   }
-  return { device: { driver, attributes: domains } }
+  return domains
 }
 
 function fill(
@@ -161,23 +176,17 @@ function fill(
   inUse: ReadonlySet<string>,
 ): PublishedDevice[] | undefined {
   const chosen: PublishedDevice[] = []
-  const taken = new Set(inUse)
   const rest = (index: number): boolean => {
     const slot = slots[index]
     if (slot === undefined) return true
     const { request, candidates } = slot
     for (const device of candidates) {
       const key = deviceKey(device)
-      const again =
-        request.adminAccess &&
-        slots.slice(0, index).some((s, i) => s.request === request && chosen[i] === device)
-      if (again || (!request.adminAccess && taken.has(key))) continue
+      // Administrators may look at what other claims hold, but one claim gets a device once at most.
+      if (chosen.includes(device) || (!request.adminAccess && inUse.has(key))) continue
       chosen[index] = device
-      if (constraints.every(constraint => holds(constraint, slots, chosen, index))) {
-        if (!request.adminAccess) taken.add(key)
-        if (rest(index + 1)) return true
-        if (!request.adminAccess) taken.delete(key)
-      }
+      if (constraints.every(constraint => holds(constraint, slots, chosen, index)) && rest(index + 1))
+        return true
       chosen.length = index
     }
     return false

@@ -9,6 +9,8 @@ export interface PublishedDevice {
   readonly pool: string
   /** Qualified names: `domain/name`. */
   readonly attributes: Readonly<Record<string, AttributeValue>>
+  /** Quantities as Kubernetes writes them, by qualified names. */
+  readonly capacity?: Readonly<Record<string, string>>
   /** PCI address, where the device is one function. */
   readonly address?: string
 }

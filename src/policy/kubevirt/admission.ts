@@ -20,7 +20,8 @@ export function refuseAtAdmission(
   for (const kind of ['gpus', 'hostDevices'] as const) {
     const gates: readonly string[] = GATES[kind]
     if (devices[kind].length === 0 || featureGates.some(gate => gates.includes(gate))) continue
-    const field = `spec.domain.devices.${kind}`
+    // As upstream names it, which is not where it is.
+    const field = kind === 'gpus' ? 'spec.GPUs' : 'spec.HostDevices'
     return {
       errorClass: 'feature-gate-disabled',
       text: `${field}: needs the feature gate ${gates[0]}`,

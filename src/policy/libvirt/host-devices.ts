@@ -97,6 +97,14 @@ export class LibvirtHostDevices {
     return undefined
   }
 
+  /** The daemon comes back and finds a domain running: what it has is marked as used, nothing is asked. */
+  adopt(domain: DomainIdentity, devices: readonly HostDevice[]): void {
+    for (const { address, managed } of devices) {
+      if (managed) this.#managed.set(address, deviceAt(this.#host, address)?.driver ?? null)
+      this.active.set(address, domain)
+    }
+  }
+
   /** A domain ends: managed devices go back to the host unless they were detached by hand before, which keeps them aside. */
   release(
     domain: DomainIdentity,

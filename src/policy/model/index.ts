@@ -16,6 +16,8 @@ export {
   type Placement,
   type PlacementRequest,
   type Refusal,
+  type Refused,
+  refusedInShort,
 } from './placement.ts'
 export {
   type AssignmentPolicy,

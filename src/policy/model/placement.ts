@@ -49,7 +49,7 @@ export type Placement =
       readonly granted: false
       readonly refusal: Refusal
       /** The need that could not be met. */
-      readonly need?: DeviceNeed
+      readonly need?: DeviceNeed | undefined
       readonly considered: readonly Candidate[]
     }
 
@@ -61,4 +61,27 @@ export function nearestMiss(considered: readonly Candidate[]): Candidate | undef
       (best, candidate) => (best === undefined || candidate.passed > best.passed ? candidate : best),
       undefined,
     )
+}
+
+export type Refused = Extract<Placement, { granted: false }>
+
+/**
+ * A refusal that is certain before every device was looked at: it is put into words when somebody asks for them, which
+ * must be before the host changes.
+ */
+export function refusedInShort(judge: () => Refused): Refused {
+  let judged: Refused | undefined
+  const words = (): Refused => (judged ??= judge())
+  return {
+    granted: false,
+    get refusal() {
+      return words().refusal
+    },
+    get need() {
+      return words().need
+    },
+    get considered() {
+      return words().considered
+    },
+  }
 }

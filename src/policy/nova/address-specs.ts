@@ -91,7 +91,7 @@ export function globSpec(text: string): AddressSpec {
     ...parts.map(part => part.trim() || ANY),
   ]
   const [domain, bus, slot] = padded as [string, string, string]
-  const fields = checked({ domain, bus, slot, func: func.trim() || ANY })
+  const fields = checked({ domain, bus, slot, func: func === '' ? ANY : func.trim() })
   const single = FIELDS.every(field => fields[field] !== ANY) ? fields : undefined
   return {
     single,

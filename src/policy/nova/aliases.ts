@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import { type Refusal, refusePolicy } from '../model/index.ts'
 import { strictBoolean } from './booleans.ts'
+import { normalTraits, resourceClassOf } from './placement-names.ts'
 
 export const NUMA_POLICIES = ['required', 'preferred', 'legacy', 'socket'] as const
 export type NumaPolicy = (typeof NUMA_POLICIES)[number]
@@ -16,6 +17,13 @@ export interface Alias {
   readonly numaPolicy: NumaPolicy
   /** Alternatives. */
   readonly specs: readonly RequestSpec[]
+  readonly allocation?: PlacementNeed
+}
+
+/** What placement must allocate for each device: with `[filter_scheduler] pci_in_placement` alone. */
+export interface PlacementNeed {
+  readonly resourceClass: string
+  readonly traits: readonly string[]
 }
 
 export interface PciRequest {
@@ -23,6 +31,7 @@ export interface PciRequest {
   readonly count: number
   readonly specs: readonly RequestSpec[]
   readonly numaPolicy: NumaPolicy
+  readonly allocation?: PlacementNeed
 }
 
 const hexId = z.string().regex(/^(?:hex\{?)?(?:0x)?[0-9a-fA-F]{4}\}?$/, 'is not four hexadecimal digits')
@@ -63,8 +72,16 @@ export function parseAliases(
   }
   if (pciInPlacement) refuseSeveralSpecs(aliases)
   refuseMissingIds(aliases, pciInPlacement)
-  return aliases
+  if (!pciInPlacement) return aliases
+  return new Map(
+    [...aliases].map(([name, alias]) => [name, { ...alias, allocation: placementNeed(alias.specs[0]!) }]),
+  )
 }
+
+const placementNeed = ({ resource_class, traits, vendor_id, product_id }: RequestSpec): PlacementNeed => ({
+  resourceClass: resourceClassOf(resource_class, { vendorId: vendor_id ?? '', productId: product_id ?? '' }),
+  traits: normalTraits(traits ?? ''),
+})
 
 function add(aliases: Map<string, Alias>, given: z.output<typeof aliasSchema>): void {
   const { name: padded, numa_policy: numaPolicy = 'legacy', device_type, live_migratable, ...rest } = given
@@ -82,8 +99,11 @@ function add(aliases: Map<string, Alias>, given: z.output<typeof aliasSchema>): 
     return
   }
   if (known.numaPolicy !== numaPolicy) refuse(`numa_policy of "${name}" differs between its entries`)
-  if (known.specs[0]!['dev_type'] !== spec['dev_type'])
-    refuse(`device_type of "${name}" differs between its entries`)
+  const [before, now] = [known.specs[0]!['dev_type'], spec['dev_type']]
+  // Upstream looks the type up in both without asking whether it is there, and reports that as an invalid alias.
+  if (before === undefined || now === undefined)
+    refuse(`"${name}" has several entries, which must all tell their device_type`)
+  if (before !== now) refuse(`device_type of "${name}" differs between its entries`)
   aliases.set(name, { ...known, specs: [...known.specs, spec] })
 }
 
@@ -145,6 +165,7 @@ export function requestsOfFlavor(
       count: Number(count),
       specs: alias.specs,
       numaPolicy: affinity ?? alias.numaPolicy,
+      ...(alias.allocation === undefined ? {} : { allocation: alias.allocation }),
     })
   }
   return requests

@@ -3,10 +3,9 @@
  * nova/compute/pci_placement_translator.py.
  */
 import { type Device, isVirtual, type PolicyHost, refusePolicy } from '../model/index.ts'
-import { looseBoolean } from './booleans.ts'
 import type { DeviceSpec } from './device-spec.ts'
+import { resourceClassOf, traitsOf } from './placement-names.ts'
 import { specOf } from './pools.ts'
-import { STANDARD_RESOURCE_CLASSES } from './standard-names.ts'
 
 export interface ResourceProvider {
   /** Address of the PF, or of the device itself. */
@@ -14,36 +13,6 @@ export interface ResourceProvider {
   readonly resourceClass: string
   readonly traits: readonly string[]
   readonly total: number
-}
-
-/** Standard traits are all in capitals with one of these beginnings; everything else is custom. */
-const STANDARD_TRAITS = /^(?:COMPUTE|HW|MISC|STORAGE|OWNER)_[A-Z0-9_]+$/
-
-/** Capitals, and `_` for each run of other characters. */
-const normalName = (name: string): string => `CUSTOM_${name.toUpperCase().replace(/[^0-9A-Z]+/g, '_')}`
-
-/** A list with commas. Standard names come first; each name once. */
-export function normalTraits(text: string): string[] {
-  if (text === '') return []
-  const names = text.split(',')
-  const standard = names.filter(name => STANDARD_TRAITS.test(name))
-  const custom = names
-    .filter(name => !STANDARD_TRAITS.test(name))
-    .map(name => {
-      const upper = name.toUpperCase()
-      return /^CUSTOM_[A-Z0-9_]+$/.test(upper) ? upper : normalName(upper)
-    })
-  return [...new Set([...standard, ...custom])]
-}
-
-/** As asked for, or made of the ids. */
-export function resourceClassOf(
-  wanted: string | undefined,
-  { vendorId, productId }: Pick<Device, 'vendorId' | 'productId'>,
-): string {
-  if (wanted === undefined || wanted === '') return `CUSTOM_PCI_${vendorId}_${productId}`.toUpperCase()
-  const name = wanted.toUpperCase()
-  return STANDARD_RESOURCE_CLASSES.has(name) || /^CUSTOM_[A-Z0-9_]+$/.test(name) ? name : normalName(name)
 }
 
 interface Building {
@@ -76,6 +45,14 @@ export function placementView(host: PolicyHost, specs: readonly DeviceSpec[]): r
     traits,
     total: parent === undefined ? children.length : 1,
   }))
+}
+
+/** Providers that were once reported must go on being so. Throws `invalidDocument`. */
+export function refuseUnreporting(before: boolean, now: boolean): void {
+  if (before && !now)
+    refuse('PlacementPciException', 'report_in_placement cannot be turned off once it was on', {
+      reason: 'report_in_placement',
+    })
 }
 
 function addDevice(providers: Map<string, Building>, device: Device, { tags }: DeviceSpec): void {
@@ -115,13 +92,4 @@ function addDevice(providers: Map<string, Building>, device: Device, { tags }: D
       `the traits of ${device.address} are not those of its siblings`,
     )
   known.children.push(device)
-}
-
-function traitsOf(tags: DeviceSpec['tags'], whole: boolean): string[] {
-  return [
-    ...normalTraits(tags['traits'] ?? ''),
-    'COMPUTE_MANAGED_PCI_DEVICE',
-    ...(looseBoolean(tags['live_migratable'] ?? '') ? ['HW_PCI_LIVE_MIGRATABLE'] : []),
-    ...(whole && looseBoolean(tags['one_time_use'] ?? '') ? ['HW_PCI_ONE_TIME_USE'] : []),
-  ]
 }

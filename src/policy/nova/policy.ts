@@ -6,6 +6,8 @@ import {
   type Placement,
   type PolicyHost,
   perDevices,
+  type Refused,
+  refusedInShort,
 } from '../model/index.ts'
 import { type PciRequest, requestsOfFlavor } from './aliases.ts'
 import { type NovaConfiguration, specsOn } from './configuration.ts'
@@ -30,23 +32,18 @@ export function novaPolicy(configuration: NovaConfiguration): AssignmentPolicy {
     system: 'nova',
     place(host, { needs, numaNodes, numaPolicy }): Placement {
       const facts = factsOn(host)
-      const { specs } = facts
       const flavor = {
         'pci_passthrough:alias': needs.map(({ resource, count }) => `${resource}:${count}`).join(','),
         ...(numaPolicy === undefined ? {} : { 'hw:pci_numa_affinity_policy': numaPolicy }),
       }
       const requests = needs.length === 0 ? [] : requestsOfFlavor(flavor, configuration.aliases)
       if ('refusal' in requests) return { granted: false, refusal: requests.refusal, considered: [] }
-      const statuses = statusesOn(host, facts)
-      const free = host.devices.filter(({ address }) => statuses.get(address) === 'available')
-      const pools = new PciPools(host, free, ({ address }) => specs.get(address)?.tags)
-      const dropped: Dropped[] = []
-      const taken = pools.consume(requests, numaNodes, dropped)
-      const rules = new Map<string, number>()
-      for (const [at, { devices }] of [...dropped.entries()].reverse())
-        for (const { address } of devices) rules.set(address, at)
-      const considered = host.devices.map(device => explain(device, statuses, dropped, rules))
-      if (taken === undefined) return { granted: false, considered, refusal: noValidHost(requests) }
+      const wanted = requests.reduce((sum, { count }) => sum + count, 0)
+      const unused = facts.tracked.reduce((sum, { address }) => sum + (host.users.has(address) ? 0 : 1), 0)
+      // A device in use is never given again, whatever the pools are.
+      if (wanted > unused) return refusedInShort(() => askPools(host, facts, requests, numaNodes).refused!)
+      const { taken, refused, considered } = askPools(host, facts, requests, numaNodes)
+      if (refused !== undefined) return refused
       const grants = needs.map((need, index) => ({
         need,
         considered,
@@ -55,6 +52,32 @@ export function novaPolicy(configuration: NovaConfiguration): AssignmentPolicy {
       return { granted: true, grants }
     },
   }
+}
+
+type Answer = { readonly considered: readonly Candidate[] } & (
+  | { readonly taken: readonly (readonly Device[])[]; readonly refused?: undefined }
+  | { readonly taken?: undefined; readonly refused: Refused }
+)
+
+/** What the pools of a host give as it stands. */
+function askPools(
+  host: PolicyHost,
+  facts: HostFacts,
+  requests: readonly PciRequest[],
+  numaNodes: readonly number[] | undefined,
+): Answer {
+  const statuses = statusesOn(host, facts)
+  const free = host.devices.filter(({ address }) => statuses.get(address) === 'available')
+  const pools = new PciPools(host, free, ({ address }) => facts.specs.get(address)?.tags)
+  const dropped: Dropped[] = []
+  const taken = pools.consume(requests, numaNodes, dropped)
+  const rules = new Map<string, number>()
+  for (const [at, { devices }] of [...dropped.entries()].reverse())
+    for (const { address } of devices) rules.set(address, at)
+  const considered = host.devices.map(device => explain(device, statuses, dropped, rules))
+  return taken === undefined
+    ? { considered, refused: { granted: false, considered, refusal: noValidHost(requests) } }
+    : { considered, taken }
 }
 
 /** What follows from the configuration and the devices, whoever uses them. */

@@ -1,10 +1,11 @@
 /**
  * Pools of like devices and how requests are met from them. Source: openstack/nova nova/pci/stats.py.
  */
-import { childrenOf, type Device, type NumaNode, type PolicyHost } from '../model/index.ts'
-import type { PciRequest, RequestSpec } from './aliases.ts'
+import { childrenOf, type Device, isVirtual, type NumaNode, type PolicyHost } from '../model/index.ts'
+import type { PciRequest, PlacementNeed, RequestSpec } from './aliases.ts'
 import { looseBoolean } from './booleans.ts'
 import { type DeviceSpec, type Tags, whyNotMatched } from './device-spec.ts'
+import { resourceClassOf, traitsOf } from './placement-names.ts'
 
 /** nova's names of device types. */
 export const DEVICE_TYPES = {
@@ -21,10 +22,12 @@ export interface Pool {
   /** What requests are compared with: ids, type, NUMA node, tags. */
   readonly properties: Readonly<Record<string, Property>>
   readonly devices: Device[]
+  /** What placement knows its provider by; undefined if it knows none (devices of a physical network). */
+  readonly provider: PlacementNeed | undefined
 }
 
-/** Tags that are for placement or for the driver, not for telling devices apart. */
-const IGNORED_TAGS = ['resource_class', 'traits', 'managed', 'one_time_use']
+/** Tags that are for placement, not for telling devices apart. */
+const IGNORED_TAGS = ['resource_class', 'traits']
 
 /** The first specification that selects a device. */
 export const specOf = (
@@ -64,7 +67,7 @@ export class PciPools {
       known.devices.push(device)
       return
     }
-    this.#pools.push({ properties, devices: [device] })
+    this.#pools.push({ properties, devices: [device], provider: providerOf(device, tags) })
     // Pools with fewer properties come first, so that devices with tags are spared.
     this.#pools.sort((a, b) => Object.keys(a.properties).length - Object.keys(b.properties).length)
   }
@@ -82,7 +85,7 @@ export class PciPools {
     guestNodes: readonly number[] | undefined,
     dropped: Dropped[] = [],
   ): readonly (readonly Device[])[] | undefined {
-    const before = this.#pools.map(({ properties, devices }) => ({ properties, devices: [...devices] }))
+    const before = this.#pools.map(pool => ({ ...pool, devices: [...pool.devices] }))
     const taken: Device[][] = []
     for (const request of requests) {
       const devices = this.#take(request, guestNodes, dropped)
@@ -140,6 +143,14 @@ export class PciPools {
 const countOf = (pools: readonly Pool[]): number =>
   pools.reduce((sum, { devices }) => sum + devices.length, 0)
 
+const providerOf = (device: Device, tags: Tags): PlacementNeed | undefined =>
+  tags['physical_network'] === undefined
+    ? {
+        resourceClass: resourceClassOf(tags['resource_class'], device),
+        traits: traitsOf(tags, !isVirtual(device)),
+      }
+    : undefined
+
 function propertiesOf(device: Device, tags: Tags): Record<string, Property> {
   const { address, parent, role, vendorId, productId, numaNode } = device
   const properties: Record<string, Property> = {
@@ -188,6 +199,7 @@ const RULES: readonly (readonly [rule: string, narrow: Narrow])[] = [
   ['PFs are only for requests of type-PF', (pools, { specs }) => unlessAsked(pools, specs, 'type-PF')],
   ['vDPA devices are only for requests of vdpa', (pools, { specs }) => unlessAsked(pools, specs, 'vdpa')],
   ['remote-managed devices are only for requests of them', filterRemoteManaged],
+  ['placement allocates from other resource providers', filterPlacement],
   ['live_migratable differs', filterLiveMigratable],
 ]
 
@@ -199,6 +211,15 @@ const unlessAsked = (pools: Pool[], specs: readonly RequestSpec[], type: string)
 function filterRemoteManaged(pools: Pool[], { specs }: PciRequest): Pool[] {
   if (specs.some(spec => looseBoolean(spec['remote_managed'] ?? ''))) return pools
   return pools.filter(({ properties }) => !looseBoolean(properties['remote_managed'] ?? ''))
+}
+
+function filterPlacement(pools: Pool[], { allocation }: PciRequest): Pool[] {
+  if (allocation === undefined) return pools
+  const { resourceClass, traits } = allocation
+  return pools.filter(
+    ({ provider }) =>
+      provider?.resourceClass === resourceClass && traits.every(trait => provider.traits.includes(trait)),
+  )
 }
 
 /** A device without the tag satisfies neither wish. */

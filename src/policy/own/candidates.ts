@@ -30,14 +30,8 @@ interface Rule {
 const RULES: readonly Rule[] = [
   {
     name: 'select',
-    refuse: (device, { select }, situation) => {
-      if (select.mentions('vm')) return misfit(device, select, situation)
-      // It is the same for every machine: told once for each device.
-      let known = misfits.get(select)
-      if (known === undefined) misfits.set(select, (known = new WeakMap()))
-      if (!known.has(device)) known.set(device, misfit(device, select, situation))
-      return known.get(device)
-    },
+    refuse: (device, { select }, situation) =>
+      select.mentions('vm') ? misfit(device, select, situation) : knownMisfit(device, select, situation),
   },
   {
     name: 'free',
@@ -79,7 +73,23 @@ const RULES: readonly Rule[] = [
 
 const misfits = new WeakMap<Expression, WeakMap<Device, string | undefined>>()
 
-function misfit(device: Device, select: Expression, situation: Situation): string | undefined {
+type Asker = Pick<Situation, 'request' | 'tenant'>
+
+/** Of an expression that is the same for every machine: told once for each device. */
+function knownMisfit(device: Device, select: Expression, asker: Asker): string | undefined {
+  let known = misfits.get(select)
+  if (known === undefined) misfits.set(select, (known = new WeakMap()))
+  if (!known.has(device)) known.set(device, misfit(device, select, asker))
+  return known.get(device)
+}
+
+const NOBODY: Asker = { request: { vm: '', needs: [] }, tenant: '' }
+
+/** By an expression that does not mention the machine. */
+export const isSelected = (device: Device, select: Expression): boolean =>
+  knownMisfit(device, select, NOBODY) === undefined
+
+function misfit(device: Device, select: Expression, situation: Asker): string | undefined {
   try {
     return select.holds(factsOf(device, situation)) ? undefined : `does not fit "${select.text}"`
   } catch (error) {
@@ -143,7 +153,7 @@ function strangersBy(
 }
 
 /** What expressions see. Unknown texts are empty, unknown numbers -1. */
-export function factsOf(device: Device, { request, tenant }: Pick<Situation, 'request' | 'tenant'>): Facts {
+export function factsOf(device: Device, { request, tenant }: Asker): Facts {
   const { network, sriov } = device
   return {
     device: {

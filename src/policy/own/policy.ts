@@ -1,4 +1,6 @@
 /** The own policy document at work: a need is the name of a resource. */
+
+import type { Expression } from '../expression.ts'
 import {
   type AssignmentPolicy,
   type Candidate,
@@ -8,10 +10,14 @@ import {
   isVirtual,
   type Placement,
   type PlacementRequest,
+  type PolicyHost,
+  perDevices,
   type Refusal,
+  type Refused,
+  refusedInShort,
   tenantOf,
 } from '../model/index.ts'
-import { factsOf, judge, type Situation } from './candidates.ts'
+import { factsOf, isSelected, judge, type Situation } from './candidates.ts'
 import type { OwnPolicy, PolicyResource } from './document.ts'
 
 type Served = Grant | { readonly refusal: Refusal; readonly considered: readonly Candidate[] }
@@ -24,26 +30,54 @@ export function ownPolicy(policy: OwnPolicy): AssignmentPolicy {
         const text = `${host.name} does not remap interrupts: a device could raise any of them`
         return { granted: false, refusal: { errorClass: 'interrupts', text }, considered: [] }
       }
-      const users = new Map(host.users)
-      const tenant = request.tenant ?? tenantOf(host, request.vm)
-      const strangers: Situation['strangers'] = new Map()
-      const grants = new Map<DeviceNeed, Grant>()
-      for (const need of inOrder(request.needs, policy)) {
-        const resource = policy.resources.get(need.resource)
-        const served: Served =
-          resource === undefined
-            ? {
-                refusal: { errorClass: 'resource', text: `there is no resource ${need.resource}` },
-                considered: [],
-              }
-            : serve(need, resource, { host, request, users, tenant, strangers })
-        if ('refusal' in served) return { granted: false, need, ...served }
-        for (const device of served.devices) users.set(device, request.vm)
-        grants.set(need, served)
-      }
-      return { granted: true, grants: request.needs.map(need => grants.get(need)!) }
+      // A device in use is never given again, and what a resource does not select never is.
+      if (request.needs.some(need => need.count > unusedFor(need, policy, host)))
+        return refusedInShort(() => placeOn(host, request, policy) as Refused)
+      return placeOn(host, request, policy)
     },
   }
+}
+
+/** Devices that a need could have at most; any number if its selection depends on the machine. */
+function unusedFor({ resource: name }: DeviceNeed, { resources }: OwnPolicy, host: PolicyHost): number {
+  const select = resources.get(name)?.select
+  if (select === undefined || select.mentions('vm')) return Number.POSITIVE_INFINITY
+  return selectedBy(select)(host).reduce((sum, address) => sum + (host.users.has(address) ? 0 : 1), 0)
+}
+
+const selections = new WeakMap<Expression, (host: PolicyHost) => readonly string[]>()
+
+/** Addresses that an expression selects on a host, whichever machine asks. */
+function selectedBy(select: Expression): (host: PolicyHost) => readonly string[] {
+  let known = selections.get(select)
+  if (known === undefined) {
+    known = perDevices(({ devices }) =>
+      devices.filter(device => isSelected(device, select)).map(({ address }) => address),
+    )
+    selections.set(select, known)
+  }
+  return known
+}
+
+function placeOn(host: PolicyHost, request: PlacementRequest, policy: OwnPolicy): Placement {
+  const users = new Map(host.users)
+  const tenant = request.tenant ?? tenantOf(host, request.vm)
+  const strangers: Situation['strangers'] = new Map()
+  const grants = new Map<DeviceNeed, Grant>()
+  for (const need of inOrder(request.needs, policy)) {
+    const resource = policy.resources.get(need.resource)
+    const served: Served =
+      resource === undefined
+        ? {
+            refusal: { errorClass: 'resource', text: `there is no resource ${need.resource}` },
+            considered: [],
+          }
+        : serve(need, resource, { host, request, users, tenant, strangers })
+    if ('refusal' in served) return { granted: false, need, ...served }
+    for (const device of served.devices) users.set(device, request.vm)
+    grants.set(need, served)
+  }
+  return { granted: true, grants: request.needs.map(need => grants.get(need)!) }
 }
 
 function inOrder(needs: PlacementRequest['needs'], { resources }: OwnPolicy): DeviceNeed[] {

@@ -35,9 +35,8 @@ export function perturb(host: PolicyHost, kind: Perturbation): PerturbedHost {
   for (const block of blocksOf(host)) roots.set(block.root, [...(roots.get(block.root) ?? []), block])
   for (const [root, blocks] of roots) {
     const sorted = blocks.sort((a, b) => a.buses[0]! - b.buses[0]!)
-    let next = sorted[0]!.buses[0]! + (kind === 'renumber-buses' ? 1 : 0)
-    for (const { buses } of kind === 'swap-slots' ? sorted.toReversed() : sorted) {
-      for (const bus of buses) moved.set(`${root} ${bus}`, next++)
+    for (const { buses, first } of kind === 'swap-slots' ? exchanged(sorted) : shifted(sorted)) {
+      for (const bus of buses) moved.set(`${root} ${bus}`, first + bus - buses[0]!)
     }
   }
   const rename = (device: Device, address: string): string => {
@@ -56,6 +55,24 @@ export function perturb(host: PolicyHost, kind: Perturbation): PerturbedHost {
     },
     before: new Map([...now].map(([before, after]) => [after, before])),
   }
+}
+
+/** A block and its first bus number now. */
+type Moved = Pick<Block, 'buses'> & { readonly first: number }
+
+const shifted = (sorted: readonly Block[]): Moved[] =>
+  sorted.map(({ buses }) => ({ buses, first: buses[0]! + 1 }))
+
+/** A card takes along the numbers that firmware keeps for it (VFs to come), which is why the next card's are higher. */
+function exchanged(sorted: readonly Block[]): Moved[] {
+  let first = sorted[0]!.buses[0]!
+  return sorted.toReversed().map(({ buses }, index) => {
+    const after = sorted[sorted.length - index]
+    const width = (after === undefined ? buses.at(-1)! + 1 : after.buses[0]!) - buses[0]!
+    const moved = { buses, first }
+    first += width
+    return moved
+  })
 }
 
 /** Devices on root buses stay where they are: they are part of the board. */

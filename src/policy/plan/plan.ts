@@ -10,6 +10,7 @@ import {
   type PlacementRequest,
   type PolicyHost,
   type Refusal,
+  type Refused,
 } from '../model/index.ts'
 
 export interface FleetRequest extends PlacementRequest {
@@ -70,11 +71,11 @@ export function planFleet(
   for (const request of requests) {
     const candidates = states.filter(({ name }) => request.host === undefined || request.host === name)
     if (order === 'spread') candidates.sort((a, b) => a.users.size - b.users.size)
-    const refusals: HostRefusal[] = []
+    const refusals: (readonly [host: string, Refused])[] = []
     for (const host of candidates) {
       const placement = policy.place(host, request)
       if (!placement.granted) {
-        refusals.push(explain(host.name, placement))
+        refusals.push([host.name, placement])
         continue
       }
       placed.push(planned(host, request.vm, placement.grants))
@@ -83,15 +84,14 @@ export function planFleet(
       if (request.tenant !== undefined) host.tenants.set(request.vm, request.tenant)
       break
     }
-    if (refusals.length === candidates.length) refused.push({ vm: request.vm, hosts: refusals })
+    // Nobody asks why a machine is not on a host as long as another one took it.
+    if (refusals.length === candidates.length)
+      refused.push({ vm: request.vm, hosts: refusals.map(([host, why]) => explain(host, why)) })
   }
   return { placed, refused }
 }
 
-function explain(
-  host: string,
-  placement: Extract<ReturnType<AssignmentPolicy['place']>, { granted: false }>,
-): HostRefusal {
+function explain(host: string, placement: Refused): HostRefusal {
   const miss = nearestMiss(placement.considered)
   return {
     host,

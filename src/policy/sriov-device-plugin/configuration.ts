@@ -21,7 +21,7 @@ const selectorSchema = z.object({
   pKeys: texts,
   auxTypes: texts,
   isRdma: z.boolean().default(false),
-  vdpaType: z.union([z.enum(['virtio', 'vhost']), z.literal('')]).default(''),
+  vdpaType: z.string().default(''),
   needVhostNet: z.boolean().default(false),
 })
 
@@ -66,8 +66,9 @@ export function parseResources(value: unknown, prefix = DEFAULT_PREFIX): readonl
       )
     if (names.has(name)) refuse('duplicate-resource-name', field, `resource ${name} is there already`)
     names.add(name)
+    if (resource.deviceType === 'auxNetDevice') refuseAuxiliaryTypes(resource, index)
     const conflict = resource.selectors.findIndex(({ isRdma, vdpaType }) => isRdma && vdpaType !== '')
-    if (conflict >= 0)
+    if (conflict >= 0 && (resource.deviceType === 'netDevice' || resource.deviceType === ''))
       refuse(
         'rdma-and-vdpa',
         `resourceList/${index}/selectors/${conflict}`,
@@ -75,6 +76,16 @@ export function parseResources(value: unknown, prefix = DEFAULT_PREFIX): readonl
       )
   }
   return resourceList
+}
+
+/** The plugin knows subfunctions alone. */
+function refuseAuxiliaryTypes({ selectors }: Resource, index: number): void {
+  for (const [at, { auxTypes }] of selectors.entries()) {
+    const field = `resourceList/${index}/selectors/${at}/auxTypes`
+    if (auxTypes.length === 0) refuse('auxTypes-missing', field, 'an auxNetDevice needs auxTypes')
+    const other = auxTypes.find(type => type !== 'sf')
+    if (other !== undefined) refuse('auxTypes-not-supported', field, `"${other}" is not sf`)
+  }
 }
 
 const refuse = (errorClass: string, field: string, text: string): never =>

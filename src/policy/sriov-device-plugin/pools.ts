@@ -15,9 +15,10 @@ export function whyNotOffered(device: Device, deviceType: Resource['deviceType']
   const baseClass = device.classCode?.slice(0, 2)
   if (baseClass !== BASE_CLASSES[deviceType])
     return refuse('other-class', `${device.address} is of class ${device.classCode ?? 'unknown'}`)
-  if (device.network?.defaultRoute)
+  const isNetDevice = deviceType === 'netDevice' || deviceType === ''
+  if (isNetDevice && device.network?.defaultRoute)
     return refuse('default-route', `${device.address} carries the default route`)
-  if ((device.sriov?.numVfs ?? 0) > 0)
+  if (isNetDevice && (device.sriov?.numVfs ?? 0) > 0)
     return refuse('pf-with-vfs', `${device.address} is a PF with VFs enabled`)
   if (device.driver === null) return refuse('no-driver', `${device.address} has no driver`)
   return undefined
@@ -33,33 +34,44 @@ export interface Pool {
 export function poolsOf(resources: readonly Resource[], devices: readonly Device[]): readonly Pool[] {
   const takenBy = new Map<string, string>()
   return resources.map(resource => {
-    const pool: Device[] = []
     const considered: Candidate[] = []
+    // Devices of the first selector come first, then those that only the second picks.
+    const bySelector: Device[][] = resource.selectors.map(() => [])
     for (const device of devices) {
-      const candidate = consider(resource, device, takenBy)
+      const { selector, ...candidate } = consider(resource, device, takenBy)
       considered.push(candidate)
       if (candidate.refusal !== undefined) continue
       takenBy.set(device.address, resource.resourceName)
-      pool.push(device)
+      bySelector[selector]!.push(device)
     }
-    return { resource, devices: pool, considered }
+    return { resource, devices: bySelector.flat(), considered }
   })
 }
 
-function consider(resource: Resource, device: Device, takenBy: ReadonlyMap<string, string>): Candidate {
-  const hidden = whyNotOffered(device, resource.deviceType)
-  if (hidden !== undefined) return { device: device.address, refusal: hidden, passed: 0 }
-  const verdicts = resource.selectors.map(selector => judgeDevice(device, selector))
-  const fit = verdicts.find(({ refusal }) => refusal === undefined)
+function consider(
+  resource: Resource,
+  device: Device,
+  takenBy: ReadonlyMap<string, string>,
+): Candidate & {
+  /** The first that picks the device; below 0 if none does. */
+  readonly selector: number
+} {
+  const { deviceType } = resource
+  const hidden = whyNotOffered(device, deviceType)
+  if (hidden !== undefined) return { device: device.address, refusal: hidden, passed: 0, selector: -1 }
+  const verdicts = resource.selectors.map(each => judgeDevice(device, each, deviceType))
+  const selector = verdicts.findIndex(({ refusal }) => refusal === undefined)
+  const fit = verdicts[selector]
   const closest =
     fit ?? verdicts.reduce((best, each) => (each.passed > best.passed ? each : best), NO_SELECTOR)
-  if (fit === undefined) return { device: device.address, ...closest }
+  if (fit === undefined) return { device: device.address, selector, ...closest }
   const owner = takenBy.get(device.address)
-  if (owner === undefined) return { device: device.address, passed: fit.passed }
+  if (owner === undefined) return { device: device.address, passed: fit.passed, selector }
   const text = `${device.address} is in the pool of ${owner}, which comes first in the file`
   return {
     device: device.address,
     passed: fit.passed,
+    selector,
     refusal: { errorClass: 'already-allocated', text, device: device.address },
   }
 }

@@ -3,7 +3,7 @@
  * pkg/resources/deviceSelectors.go and pkg/netdevice/netDeviceProvider.go, whose order this is.
  */
 import type { Device, Refusal } from '../model/index.ts'
-import type { Selector } from './configuration.ts'
+import type { Resource, Selector } from './configuration.ts'
 
 interface Rule {
   readonly field: keyof Selector
@@ -57,6 +57,23 @@ const RULES: readonly Rule[] = [
   },
 ]
 
+/** What the plugin reads of a selector for each type of device; the rest of its fields says nothing there. */
+const FIELDS: Readonly<Record<Resource['deviceType'], readonly (keyof Selector)[]>> = {
+  netDevice: RULES.map(({ field }) => field).filter(field => field !== 'auxTypes'),
+  '': RULES.map(({ field }) => field).filter(field => field !== 'auxTypes'),
+  accelerator: ['vendors', 'devices', 'drivers', 'pciAddresses'],
+  auxNetDevice: [
+    'vendors',
+    'devices',
+    'drivers',
+    'auxTypes',
+    'pfNames',
+    'rootDevices',
+    'linkTypes',
+    'isRdma',
+  ],
+}
+
 /** A range that cannot be read selects nothing from there on, as upstream. */
 function selectsIndex(item: string, index: number): boolean {
   const [, ranges, ...more] = item.split('#')
@@ -71,13 +88,15 @@ function selectsIndex(item: string, index: number): boolean {
   return false
 }
 
-/** The first field that does not hold and how many did before it. */
+/** The first field that does not hold and how many did before it. Without a type every field counts. */
 export function judgeDevice(
   device: Device,
   selector: Selector,
+  deviceType?: Resource['deviceType'],
 ): { readonly passed: number; readonly refusal?: Refusal } {
   let passed = 0
   for (const { field, holds } of RULES) {
+    if (deviceType !== undefined && !FIELDS[deviceType].includes(field)) continue
     const verdict = holds(device, selector)
     if (verdict === false) {
       const wanted = JSON.stringify(selector[field])

@@ -33,6 +33,7 @@ export function vectorsOf(judge: TableJudge, present: readonly number[], rid: nu
 }
 
 interface ArmedMessage {
+  readonly vector: number
   readonly addressLow: number
   readonly addressHigh: number
   readonly data: number
@@ -51,6 +52,7 @@ function* armedMessages(fn: PcieFunction): Generator<ArmedMessage> {
       const at = first + vector * MSI_X_ENTRY.SIZE
       if ((table.readDword(at + MSI_X_ENTRY.CONTROL) & MSI_X_ENTRY.MASKED) !== 0) continue
       yield {
+        vector,
         addressLow: table.readDword(at) >>> 0,
         addressHigh: table.readDword(at + MSI_X_ENTRY.ADDRESS_UPPER) >>> 0,
         data: table.readDword(at + MSI_X_ENTRY.DATA) >>> 0,
@@ -66,6 +68,7 @@ function* armedMessages(fn: PcieFunction): Generator<ArmedMessage> {
   const count = 1 << ((word & MME.mask) >>> MME.shift)
   for (let vector = 0; vector < count; vector++) {
     yield {
+      vector,
       addressLow: fn.words[(msi + MSI.ADDRESS.offset) >>> 2]! >>> 0,
       addressHigh: wide ? fn.words[(msi + MSI.ADDRESS_UPPER.offset) >>> 2]! >>> 0 : 0,
       data: (data & ~(count - 1)) | vector,
@@ -84,12 +87,25 @@ export function armedTargets(fn: PcieFunction, judge: TableJudge | undefined, ri
       continue
     }
     if ((addressLow & REMAPPABLE) === 0) continue
-    const handle = ((addressLow >>> 5) & 0x7fff) | ((addressLow & 4) << 13)
-    const judged = judge.entryFor(rid, handle + (addressLow & SUBHANDLE_VALID ? data & 0xffff : 0))
+    const judged = judge.entryFor(rid, indexIn(addressLow, data))
     if (judged !== undefined) targets.add(targetOf(judged))
   }
   return [...targets]
 }
+
+/** The interrupt remapping table entry that a vector names; undefined if it is not armed, or in compatibility format. */
+export function entryIndexOf(fn: PcieFunction, vector: number): number | undefined {
+  for (const message of armedMessages(fn)) {
+    if (message.vector !== vector || (message.addressLow & REMAPPABLE) === 0) continue
+    return indexIn(message.addressLow, message.data)
+  }
+  return undefined
+}
+
+/** "Remappable format": handle, and subhandle if there is one. */
+const indexIn = (addressLow: number, data: number): number =>
+  (((addressLow >>> 5) & 0x7fff) | ((addressLow & 4) << 13)) +
+  (addressLow & SUBHANDLE_VALID ? data & 0xffff : 0)
 
 const REMAPPABLE = 0x10
 const SUBHANDLE_VALID = 0x8

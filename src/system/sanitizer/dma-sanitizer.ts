@@ -3,7 +3,7 @@
  * of requests at the root complex, compares tables before and after, and finds what no single step shows: a
  * translation that outlives its page, a page with two masters, an interrupt under a foreign handle.
  */
-import { hex, type PageNumber, type RequesterId } from '../../core/index.ts'
+import { hex, opened, type PageNumber, type RequesterId, type Saved } from '../../core/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import type { FreeWatcher, HostKernel } from '../../host/index.ts'
 import { ADDRESS_TYPE, type MemoryRequest, STATUS, TARGET } from '../../pcie/index.ts'
@@ -13,20 +13,9 @@ import { type RemappingUnit, TableJudge } from '../../vtd/index.ts'
 import { FindingLog, requesterOf } from './finding-log.ts'
 import type { Finding } from './findings.ts'
 import { type Asked, InvalidationReader } from './invalidations.ts'
-import { type DomainTables, type Leaf, tablesOf, type UnitTables } from './table-snapshot.ts'
-import { isAlike, lostTranslations, overlap, type Pending, without } from './translation-changes.ts'
-
-interface WatchedUnit {
-  readonly unit: RemappingUnit
-  readonly registerBase: number
-  readonly invalidations: InvalidationReader
-  tables: UnitTables
-  pending: Pending[]
-  /** Tables that went out of the walk, with their domains. */
-  unlinked: { readonly domain: number; readonly page: PageNumber }[]
-  /** Requesters whose context entries have changed. */
-  readonly contexts: Set<number>
-}
+import { type DomainTables, type Leaf, tablesOf } from './table-snapshot.ts'
+import { isAlike, lostTranslations, overlap, without } from './translation-changes.ts'
+import { type SavedWatch, savedUnit, type WatchedUnit, watchIn } from './watched-unit.ts'
 
 /** What is watched: a machine that is on, and the kernel on it. */
 export interface WatchedPlatform {
@@ -43,21 +32,25 @@ export class DmaSanitizer implements WriteWatcher, RequestWatcher, FreeWatcher {
   /** Tables may have been written since they were looked at. */
   #dirty = false
 
-  /** Watches from now on. */
-  constructor(platform: WatchedPlatform) {
+  /** Watches from now on; with `saved`, it goes on with what it knew at that moment. */
+  constructor(platform: WatchedPlatform, saved?: Saved) {
     const { hardware, host } = platform
     this.#platform = platform
     this.#log = new FindingLog(platform.engine)
     const { units } = hardware.port.board.remapping
-    this.#units = hardware.units.map(unit => ({
+    const state = saved === undefined ? undefined : opened<SavedWatch>(saved, 'the DMA sanitizer', 1)
+    this.#dirty = state?.dirty ?? false
+    if (state !== undefined) this.#log.load(state.log)
+    this.#units = hardware.units.map((unit, i) => ({
       unit,
       registerBase: units.find(({ id }) => id === unit.id)!.registerBase,
       invalidations: new InvalidationReader(unit, hardware.memory),
-      tables: tablesOf(unit, hardware.memory),
-      pending: [],
-      unlinked: [],
-      contexts: new Set(),
+      ...(state === undefined
+        ? { tables: tablesOf(unit, hardware.memory), pending: [], unlinked: [], contexts: new Set() }
+        : watchIn(state.units[i]!, unit)),
     }))
+    for (const [i, { invalidations }] of this.#units.entries())
+      if (state !== undefined) invalidations.load(state.units[i]!.tail)
     hardware.watch(this)
     host.memory.watcher = this
   }
@@ -70,6 +63,16 @@ export class DmaSanitizer implements WriteWatcher, RequestWatcher, FreeWatcher {
 
   get findings(): readonly Finding[] {
     return this.#log.findings
+  }
+
+  save(): Saved {
+    const state: SavedWatch = {
+      version: 1,
+      dirty: this.#dirty,
+      log: this.#log.save(),
+      units: this.#units.map(savedUnit),
+    }
+    return state
   }
 
   // What it hears

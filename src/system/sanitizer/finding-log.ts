@@ -1,5 +1,11 @@
 /** The findings, each once, and what happened to pages before. */
-import { formatFunctionAddress, hex, type PageNumber, type RequesterId } from '../../core/index.ts'
+import {
+  formatFunctionAddress,
+  hex,
+  type PageNumber,
+  type RequesterId,
+  type Saved,
+} from '../../core/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { INTERRUPT_FIRST_PAGE } from '../../interrupts/formats/message.ts'
 import type { MemoryRequest } from '../../pcie/index.ts'
@@ -13,15 +19,17 @@ const MOST_HISTORY = 4096
 export const requesterOf = ({ segment, requesterId }: MemoryRequest): string =>
   formatFunctionAddress(segment, requesterId as RequesterId)
 
+interface Step extends HistoryEntry {
+  readonly first: PageNumber
+  readonly frame: PageNumber
+  readonly pages: number
+}
+
 export class FindingLog {
   readonly #engine: Engine
   readonly #findings: Finding[] = []
   readonly #known = new Set<string>()
-  #history: (HistoryEntry & {
-    readonly first: PageNumber
-    readonly frame: PageNumber
-    readonly pages: number
-  })[] = []
+  #history: Step[] = []
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -29,6 +37,22 @@ export class FindingLog {
 
   get findings(): readonly Finding[] {
     return this.#findings
+  }
+
+  save(): Saved {
+    const known = [...this.#known]
+    return structuredClone({ findings: this.#findings, known, history: this.#history }) as unknown as Saved
+  }
+
+  load(saved: Saved): void {
+    const { findings, known, history } = structuredClone(saved) as unknown as {
+      findings: Finding[]
+      known: string[]
+      history: Step[]
+    }
+    this.#findings.push(...findings)
+    for (const key of known) this.#known.add(key)
+    this.#history = history
   }
 
   note(

@@ -37,6 +37,15 @@ export class InvalidationReader {
     this.#tail = unit.readDword(IQT.offset)
   }
 
+  /** How far the queue was read. */
+  save(): number {
+    return this.#tail
+  }
+
+  load(tail: number): void {
+    this.#tail = tail
+  }
+
   /** After a write to a register of the unit: what was asked by it. */
   after(offset: number): Asked[] {
     if (offset === IQA.offset) this.#tail = 0

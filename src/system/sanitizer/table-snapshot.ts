@@ -44,6 +44,50 @@ export interface UnitTables {
   readonly pages: ReadonlySet<PageNumber>
 }
 
+export type SavedTables = {
+  readonly domains: readonly {
+    readonly id: number
+    readonly requesters: readonly number[]
+    /** Input, pages, frame and rights of each leaf. */
+    readonly leaves: Float64Array
+    readonly tables: readonly number[]
+  }[]
+  readonly contexts: readonly (readonly [rid: number, words: string])[]
+  readonly pages: readonly number[]
+}
+
+export const savedTables = ({ domains, contexts, pages }: UnitTables): SavedTables => ({
+  domains: [...domains.values()].map(({ id, requesters, leaves, tables }) => ({
+    id,
+    requesters: [...requesters],
+    leaves: Float64Array.from(
+      [...leaves.values()].flatMap(leaf => [leaf.input, leaf.pages, leaf.frame, leaf.rights]),
+    ),
+    tables: [...tables],
+  })),
+  contexts: [...contexts],
+  pages: [...pages],
+})
+
+export function tablesIn({ domains, contexts, pages }: SavedTables, unit: RemappingUnit): UnitTables {
+  const made = domains.map(({ id, requesters, leaves, tables }): DomainTables => {
+    const found = new Map<PageNumber, Leaf>()
+    for (let i = 0; i < leaves.length; i += 4) {
+      const [input, pages, frame, rights] = leaves.subarray(i, i + 4) as unknown as Four
+      found.set(input, { input, pages, frame, rights })
+    }
+    return { unit, id, requesters: new Set(requesters), leaves: found, tables: new Set(tables) }
+  })
+  return {
+    unit,
+    domains: new Map(made.map(domain => [domain.id, domain])),
+    contexts: new Map(contexts),
+    pages: new Set(pages),
+  }
+}
+
+type Four = readonly [number, number, number, number]
+
 export function tablesOf(unit: RemappingUnit, memory: PhysicalMemory): UnitTables {
   return new Scan(unit, memory).run()
 }

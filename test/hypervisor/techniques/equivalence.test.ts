@@ -77,36 +77,46 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     .integer({ min: 0, max: 3 })
     .map((process): Operation => ({ op: 'movToCr', cr: 3, value: word(0x8_0000 + process * 0x4000) })),
 )
-/** The kernel maps and unmaps pages of its first process: entries of its lowest page table. */
-const tableWrite = (width: 32 | 64): fc.Arbitrary<Step> =>
+/**
+ * The kernel maps and unmaps pages of its first process, entries of its lowest page table, and invalidates them: without
+ * that either translation may be used ("Details of TLB Use").
+ */
+const tableWrite = (width: 32 | 64): fc.Arbitrary<Step[]> =>
   fc
     .tuple(fc.constantFrom(0x10_0000, 0x10_3000, 0x11_0000), fc.constantFrom(0, 3, 7))
-    .map(([linear, rights]): Step => {
+    .map(([linear, rights]): Step[] => {
       const size = width / 8
       const table = width === 64 ? 0x8_3000 : 0x8_1000
       const value = word(rights === 0 ? 0 : linear | rights)
       const at = word(table + (linear / 4096) * size)
-      return {
-        kind: 'operation',
-        at: 0,
-        operation: { op: 'writeLinear', address: at, width: size as 4 | 8, value },
-      }
+      return [
+        {
+          kind: 'operation',
+          at: 0,
+          operation: { op: 'writeLinear', address: at, width: size as 4 | 8, value },
+        },
+        { kind: 'operation', at: 0, operation: { op: 'invlpg', address: word(linear) } },
+      ]
     })
-const step = (width: 32 | 64): fc.Arbitrary<Step> =>
+const steps = (width: 32 | 64): fc.Arbitrary<Step[]> =>
   fc.oneof(
     { weight: 2, arbitrary: tableWrite(width) },
-    { weight: 8, arbitrary: operation.map((one): Step => ({ kind: 'operation', operation: one, at: 0 })) },
+    { weight: 8, arbitrary: operation.map((one): Step[] => [{ kind: 'operation', operation: one, at: 0 }]) },
     {
       weight: 1,
-      arbitrary: fc.integer({ min: 0x50, max: 0x6f }).map((vector): Step => ({ kind: 'interrupt', vector })),
+      arbitrary: fc
+        .integer({ min: 0x50, max: 0x6f })
+        .map((vector): Step[] => [{ kind: 'interrupt', vector }]),
     },
   )
 /** Code addresses from a small range, so that the same places are reached again. */
 const placed = (width: 32 | 64) =>
   fc
-    .array(fc.tuple(step(width), fc.integer({ min: 0, max: 30 })), { maxLength: 60 })
+    .array(fc.tuple(steps(width), fc.integer({ min: 0, max: 30 })), { maxLength: 60 })
     .map(list =>
-      list.map(([one, at]): Step => (one.kind === 'operation' ? { ...one, at: 0x1_2000 + at * 4 } : one)),
+      list.flatMap(([few, at]) =>
+        few.map((one): Step => (one.kind === 'operation' ? { ...one, at: 0x1_2000 + at * 4 } : one)),
+      ),
     )
 
 function expectEquivalence(width: 32 | 64, steps: readonly Step[], taggedTlb: boolean): void {

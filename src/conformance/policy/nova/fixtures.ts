@@ -33,6 +33,7 @@ const deviceSchema = z.object({
   parent_addr: z.string().optional(),
   numa_node: z.int().nullable().optional(),
   devname: z.string().optional(),
+  ifname: z.string().optional(),
   vpd: z.object({ card_serial_number: z.string().optional() }).optional(),
   status: z.string().optional(),
   /** This many alike. */
@@ -63,7 +64,7 @@ function devicesOf(given: GivenDevice, index: number, pf: string | undefined): D
     numaNode: nodeOf(given),
     ...(parent === undefined ? {} : { parent }),
     ...(role === 'PF' ? { sriov: { totalVfs: 0, numVfs: 0, ...vfProduct(given) } } : {}),
-    ...(given.devname === undefined ? {} : { network: { name: given.devname } }),
+    ...nameOf(given),
     ...(given.vpd?.card_serial_number === undefined
       ? {}
       : { cardSerialNumber: given.vpd.card_serial_number }),
@@ -81,6 +82,9 @@ function devicesOf(given: GivenDevice, index: number, pf: string | undefined): D
   )
   return [device, ...counted]
 }
+
+const nameOf = ({ devname, ifname = devname }: GivenDevice): Pick<Device, 'network'> =>
+  ifname === undefined ? {} : { network: { name: ifname } }
 
 /** Sysfs says -1 for unknown. */
 const nodeOf = ({ numa_node: node }: GivenDevice): number | null =>

@@ -7,6 +7,7 @@ import {
   normalTraits,
   parseAliases,
   placementView,
+  refuseUnreporting,
   resourceClassOf,
   whyNotMatched,
 } from '../../../policy/index.ts'
@@ -53,11 +54,11 @@ function matchDevice(workedCase: WorkedCase): Outcome {
   const host = hostOf(workedCase)
   const specs = specsOf(workedCase, host) ?? []
   const device = host.devices.at(-1)
-  // A lone PF whose VFs have other ids is there so that a specification can be checked against it.
-  if (device === undefined || device.sriov?.vfProductId !== undefined) return { decision: 'valid-policy' }
+  if (device === undefined) return { decision: 'valid-policy' }
   const spec = specs.find(each => whyNotMatched(each, device, host) === undefined)
-  if (spec === undefined) return { decision: 'no-match' }
-  return { decision: 'match', device: device.address, tags: spec.tags }
+  if (spec !== undefined) return { decision: 'match', device: device.address, tags: spec.tags }
+  // A lone PF whose VFs have other ids is there so that a specification can be checked against it.
+  return { decision: device.sriov?.vfProductId === undefined ? 'no-match' : 'valid-policy' }
 }
 
 function loadAliases({ policy }: WorkedCase): Outcome {
@@ -96,8 +97,9 @@ function startCompute(workedCase: WorkedCase): Outcome {
         errorClass: 'InvalidConfiguration',
       },
     )
-  if (policy['pci.report_in_placement'] !== true) return { decision: 'valid-policy' }
-  const providers = placementView(host, specs)
+  const reported = policy['pci.report_in_placement'] === true
+  const providers = reported ? placementView(host, specs) : []
+  if (policy['then'] !== undefined) return restartCompute(workedCase, providers.length > 0)
   const asked = parseDocument(
     z.record(z.string(), z.array(z.string())),
     expected['traits_extra'] ?? {},
@@ -116,6 +118,19 @@ function startCompute(workedCase: WorkedCase): Outcome {
       }),
     ),
   }
+}
+
+/** The service comes back with other settings: `then` holds those that changed. */
+function restartCompute(workedCase: WorkedCase, reported: boolean): Outcome {
+  const { then, ...policy } = workedCase.policy
+  const [, option, value] = /^(\S+?)\s*[=:]\s*(\S+)$/.exec(String(then)) ?? []
+  const changed =
+    option === undefined
+      ? parseDocument(z.record(z.string(), z.unknown()), then, 'then')
+      : { [option]: looseBoolean(value) }
+  const now = { ...policy, ...changed }
+  refuseUnreporting(reported, now['pci.report_in_placement'] === true)
+  return startCompute({ ...workedCase, policy: now })
 }
 
 function inventory(workedCase: WorkedCase): Outcome {

@@ -12,7 +12,7 @@ import {
 } from '../../../policy/index.ts'
 import type { Outcome, WorkedCase } from '../worked-case.ts'
 import { completeAliases, hostOf, pinnableNodes, specsOf } from './fixtures.ts'
-import { claimAll, trackerOf } from './states.ts'
+import { claimAll, tellLife, trackerOf } from './states.ts'
 
 const requestSchema = z.looseObject({
   count: z.int().default(1),
@@ -61,13 +61,20 @@ export function consume(workedCase: WorkedCase): Outcome {
     selected: taken.length,
     selected_product_ids: products,
     free_vfs: pools.free().filter(({ role }) => role === 'VF').length,
-    removed_from_pool: removedParents(taken, pools) ? 'parent PFs of the selected VFs' : undefined,
+    removed_from_pool: removedParents(taken, pools) ? parentsInWords(workedCase) : undefined,
+    ...tellLife(workedCase, taken, tracker),
   }
 }
 
 /** What cannot be met is refused twice: the scheduler finds the host unfit, and a claim that comes all the same fails. */
 const refusedBy = ({ expected }: WorkedCase): string =>
   expected['errorClass'] === 'unsupported-request' ? 'unsupported-request' : 'PciDeviceRequestFailed'
+
+/** Cases tell in prose which devices those are. */
+function parentsInWords({ expected }: WorkedCase): string {
+  const words = String(expected['removed_from_pool'])
+  return /\bparents?\b/.test(words) ? words : 'parent PFs'
+}
 
 const removedParents = (taken: readonly Device[], pools: PciPools): boolean => {
   const left = pools.free().map(({ address }) => address)
@@ -78,9 +85,13 @@ export function socketAffinity(workedCase: WorkedCase): Outcome {
   const host = hostOf(workedCase)
   const nodes = nodesOfSockets(guestNodes(workedCase) ?? [], host.numaNodes)
   const pools = host.devices.filter(({ numaNode }) => numaNode != null && nodes.includes(numaNode))
+  const asked = workedCase.expected['pools']
+  const byIds = Array.isArray(asked) && typeof asked[0] === 'object'
   return {
     decision: pools.length === 0 ? 'no-match' : 'match',
-    pools: pools.map(({ productId }) => productId),
+    pools: pools.map(({ productId, vendorId }) =>
+      byIds ? { product_id: productId, vendor_id: vendorId } : productId,
+    ),
   }
 }
 

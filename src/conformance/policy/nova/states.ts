@@ -3,6 +3,7 @@ import type { Device, DeviceStatus, PolicyHost, Refusal, TrackedDevice } from '.
 import { DeviceTracker } from '../../../policy/index.ts'
 import type { Outcome, WorkedCase } from '../worked-case.ts'
 import { givenDevices, hostOf } from './fixtures.ts'
+import { groupNamed, shownStates } from './state-words.ts'
 
 const STATUSES: readonly DeviceStatus[] = [
   'available',
@@ -35,74 +36,93 @@ export function trackerOf(workedCase: WorkedCase): DeviceTracker {
 const SOMEBODY = 'instance'
 
 export function tellStates(workedCase: WorkedCase, steps: readonly string[]): Outcome {
+  const { expected } = workedCase
   const tracker = trackerOf(workedCase)
-  const facts: Record<string, unknown> = {}
+  const afterSteps: Record<string, unknown>[] = []
+  const afterFrees: Record<string, unknown>[] = []
   let last = [...tracker.devices.values()][0]!
-  for (const [index, step] of steps.entries()) {
-    const device = named(step, tracker) ?? last
-    last = device
-    const before = snapshot(tracker)
-    const refusal = perform(step, device, tracker)
-    if (refusal !== undefined) {
-      const unchanged = JSON.stringify(before) === JSON.stringify(snapshot(tracker))
-      return { decision: 'deny', errorClass: refusal.errorClass, step: index + 1, unchanged }
-    }
-    facts[`states_after_${index + 1}`] = shown(
-      workedCase.expected[`states_after_${index + 1}`],
-      tracker,
-      device,
+  const facts = (): Record<string, unknown> =>
+    Object.fromEntries(
+      Object.entries(expected).map(([key, asked]) => [key, shownStates(asked, tracker, last)]),
     )
+  for (const [index, step] of steps.entries()) {
+    const before = snapshot(tracker)
+    for (const device of groupNamed(step, tracker, last)) {
+      last = device
+      for (const action of actionsOf(step)) {
+        const refusal = perform(action, step, device, tracker)
+        if (refusal !== undefined) {
+          const unchanged = JSON.stringify(before) === JSON.stringify(snapshot(tracker))
+          return { decision: 'deny', errorClass: refusal.errorClass, step: index + 1, unchanged }
+        }
+        if (action === 'free') afterFrees.push(facts())
+      }
+    }
+    afterSteps.push(facts())
   }
+  const end = facts()
   return {
     decision: 'allow',
-    ...facts,
-    states: shown(workedCase.expected['states'], tracker, last),
-    after_free: shown(workedCase.expected['after_free'], tracker, last),
-    ...(tracker.warnings.length > 0 ? { warning: true } : {}),
+    ...statesAfter(expected, afterSteps, afterFrees),
+    states: end['states'],
+    after_free: end['after_free'],
+    ...(tracker.warnings.length > 0 ? { warning: tracker.warnings.join('; ') } : {}),
   }
+}
+
+/** `states_after_3`: after the third step, or after the third device was freed if that is how far the case counts. */
+function statesAfter(
+  expected: Readonly<Record<string, unknown>>,
+  steps: readonly Record<string, unknown>[],
+  frees: readonly Record<string, unknown>[],
+): Record<string, unknown> {
+  const numbers = Object.keys(expected).flatMap(key => /^states_after_(\d+)$/.exec(key)?.[1] ?? [])
+  const most = Math.max(0, ...numbers.map(Number))
+  const moments = most !== steps.length && most === frees.length ? frees : steps
+  return Object.fromEntries(
+    numbers.map(n => [`states_after_${n}`, moments[Number(n) - 1]?.[`states_after_${n}`]]),
+  )
 }
 
 const snapshot = ({ devices }: DeviceTracker): string[] => [...devices.values()].map(({ status }) => status)
 
-const named = (step: string, { devices }: DeviceTracker): TrackedDevice | undefined => {
-  const address = /[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]/.exec(step)?.[0]
-  return address === undefined
-    ? undefined
-    : [...devices.values()].find(device => device.address.endsWith(address))
-}
+type Action = 'state' | 'claim' | 'allocate' | 'remove' | 'free'
 
-function perform(step: string, device: TrackedDevice, tracker: DeviceTracker): Refusal | undefined {
-  const given = /(?:status=| is )(\w+)/.exec(step)?.[1]
-  if (given !== undefined) {
-    device.status = statusOf(given)
-    return undefined
+const GIVEN_STATE = /(?:status=| (?:is|are) )(\w+)/
+
+/** `by A`, `to B`, `owner=A` */
+const OWNER = /\b(?:by|to) ([A-Z]\w*)|\b(?:owner|instance(?:_uuid)?)=(\w+)/
+
+/** In the order in which the step names them. */
+const actionsOf = (step: string): Action[] =>
+  GIVEN_STATE.test(step)
+    ? ['state']
+    : [...step.matchAll(/\b(claim|allocate|remove|free)\b/g)].map(([, verb]) => verb as Action)
+
+function perform(
+  action: Action,
+  step: string,
+  device: TrackedDevice,
+  tracker: DeviceTracker,
+): Refusal | undefined {
+  const named = OWNER.exec(step)
+    ?.slice(1)
+    .find(name => name !== undefined)
+  const owner = named ?? device.owner ?? SOMEBODY
+  switch (action) {
+    case 'state':
+      device.status = statusOf(GIVEN_STATE.exec(step)?.[1])
+      if (named !== undefined) device.owner = named
+      return undefined
+    case 'claim':
+      return tracker.claim(device, owner)
+    case 'allocate':
+      return tracker.allocate(device, owner)
+    case 'remove':
+      return tracker.remove(device)
+    default:
+      return tracker.free(device, named)
   }
-  const owner = /\b(?:by|to) (\w+)/.exec(step)?.[1] ?? device.owner ?? SOMEBODY
-  if (/^claim/.test(step)) return tracker.claim(device, owner)
-  if (/^allocate/.test(step)) return tracker.allocate(device, owner)
-  if (/^remove/.test(step)) return tracker.remove(device)
-  return tracker.free(device, /\bby \w+/.test(step) ? owner : undefined)
-}
-
-/** The states that a case asks about: of one device by the end of its address, or of all relatives at once. */
-function shown(asked: unknown, tracker: DeviceTracker, last: TrackedDevice): unknown {
-  const all = [...tracker.devices.values()]
-  if (typeof asked === 'string') return last.status
-  if (typeof asked !== 'object' || asked === null) return undefined
-  return Object.fromEntries(
-    Object.keys(asked).map(key => {
-      const one = all.find(({ address }) => address.endsWith(key))
-      if (one !== undefined) return [key, one.status]
-      const group = /\bPF\b/.test(key)
-        ? all.filter(({ address }) => address === last.parent)
-        : all.filter(
-            ({ parent, address }) =>
-              parent === (last.role === 'PF' ? last.address : last.parent) && address !== last.address,
-          )
-      const statuses = [...new Set(group.map(({ status }) => status))]
-      return [key, statuses.length === 1 ? statuses[0] : statuses]
-    }),
-  )
 }
 
 /** Claims what the pools gave, one by one. */
@@ -111,10 +131,31 @@ export function claimAll(
   tracker: DeviceTracker,
   host: PolicyHost,
 ): Refusal | undefined {
-  for (const { address } of devices) {
-    const device = tracker.devices.get(address)
-    const refusal = device === undefined ? undefined : tracker.claim(device, host.name)
+  for (const device of trackedOf(devices, tracker)) {
+    const refusal = tracker.claim(device, host.name)
     if (refusal !== undefined) return refusal
   }
   return undefined
+}
+
+const trackedOf = (devices: readonly Device[], tracker: DeviceTracker): TrackedDevice[] =>
+  devices.flatMap(({ address }) => tracker.devices.get(address) ?? [])
+
+/** What a machine's life does to the devices that it claimed: they are allocated, and free again in the end. */
+export function tellLife(
+  { expected }: WorkedCase,
+  devices: readonly Device[],
+  tracker: DeviceTracker,
+): Record<string, unknown> {
+  const tracked = trackedOf(devices, tracker)
+  const [first] = tracked
+  if (first === undefined) return {}
+  for (const device of tracked) tracker.allocate(device, device.owner ?? SOMEBODY)
+  const states = shownStates(expected['states'], tracker, first)
+  for (const device of tracked) tracker.free(device)
+  return {
+    states,
+    after_free: shownStates(expected['after_free'], tracker, first),
+    ...(tracker.warnings.length > 0 ? { warning: tracker.warnings.join('; ') } : {}),
+  }
 }
