@@ -8,8 +8,18 @@ import { cruise, type ICruiseResult, type IForbiddenRuleType } from 'dependency-
 
 const HARDWARE = ['memory', 'pcie', 'interrupts', 'vtd', 'gart', 'vmx', 'net', 'devices', 'platform']
 const SOFTWARE = ['firmware', 'host', 'hypervisor', 'guest', 'policy']
-const COMMON = ['interop', 'system', 'conformance', 'experiments', 'store', 'operations']
-const FACES = ['api', 'cli', 'testing']
+const COMMON = [
+  'interop',
+  'system',
+  'conformance',
+  'charts',
+  'timing',
+  'prediction',
+  'experiments',
+  'store',
+  'operations',
+]
+const FACES = ['api', 'cli', 'testing', 'workers']
 
 /** Top floor first: a room imports only from itself and from rooms before it. */
 export const ROOMS = ['core', 'engine', ...HARDWARE, ...SOFTWARE, ...COMMON, ...FACES]

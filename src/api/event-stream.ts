@@ -1,10 +1,10 @@
 /**
- * Server-sent events of a platform. A stream keeps no events of its own: it reads the trace from where its client
+ * Server-sent events of a platform or of an experiment. A stream keeps no events of its own: it reads the trace from where its client
  * is, so a slow client costs no memory, and what the trace dropped meanwhile is told as a `gap`.
  */
 import type { ServerResponse } from 'node:http'
 import type { Trace } from '../engine/index.ts'
-import { eventView } from '../operations/index.ts'
+import { eventView, type Followed } from '../operations/index.ts'
 
 /** Events written before the event loop gets a turn. */
 const BATCH = 256
@@ -19,6 +19,7 @@ export interface StreamOptions {
 export class EventStream {
   readonly #response: ServerResponse
   readonly #trace: Trace
+  readonly #ended: () => boolean
   readonly #stalledMs: number
   readonly #stopFollowing: () => void
   readonly #heartbeat: NodeJS.Timeout
@@ -27,9 +28,15 @@ export class EventStream {
   #sent: number
 
   /** Sends events newer than sequence `after`, then new ones as they come. */
-  constructor(response: ServerResponse, trace: Trace, after: number, options: StreamOptions) {
+  constructor(
+    response: ServerResponse,
+    { trace, ended = () => false }: Followed,
+    after: number,
+    options: StreamOptions,
+  ) {
     this.#response = response
     this.#trace = trace
+    this.#ended = ended
     this.#stalledMs = options.stalledMs
     this.#sent = after
     response.writeHead(200, {
@@ -74,6 +81,7 @@ export class EventStream {
     }
     if (text !== '') this.#write(text)
     if (this.#sent < this.#trace.told) this.#schedule()
+    else if (this.#ended()) this.end('nothing more will happen')
   }
 
   /** The event that tells: those up to the one before `oldest` are lost to this client. */

@@ -72,8 +72,8 @@ const problem = (description: string) => ({
 })
 
 /** Request headers that mean something to a route. */
-function headersOf({ method, stream }: Operation['rest']): FastifySchema {
-  if (stream) {
+function headersOf({ rest: { method }, follow }: Operation): FastifySchema {
+  if (follow && method === 'GET') {
     const lastEventId = Type.String({ description: 'Resumes a stream behind this event' })
     return { headers: Type.Object({ 'Last-Event-ID': Type.Optional(lastEventId) }) }
   }
@@ -87,7 +87,7 @@ function headersOf({ method, stream }: Operation['rest']): FastifySchema {
 }
 
 export function routeSchema(id: string, row: Operation, shape: RouteInput): FastifySchema {
-  const { rest, output, errors, summary, list } = row
+  const { rest, output, errors, summary, list, follow } = row
   const query = { ...shape.query?.properties, ...(shape.paged ? PageQuery.properties : {}) }
   const has = (properties: object | undefined) => Object.keys(properties ?? {}).length > 0
   const statuses = new Map<number, string[]>()
@@ -116,7 +116,7 @@ export function routeSchema(id: string, row: Operation, shape: RouteInput): Fast
     ...(shape.body === undefined || (shape.wholeBody === undefined && !has(shape.body['properties']))
       ? {}
       : { body: shape.body }),
-    ...headersOf(rest),
+    ...headersOf(row),
     response: {
       [rest.status ?? 200]:
         rest.status === 204
@@ -124,8 +124,8 @@ export function routeSchema(id: string, row: Operation, shape: RouteInput): Fast
           : {
               description: summary,
               content: {
-                'application/json': { schema: success },
-                ...(rest.stream ? { 'text/event-stream': { schema: Type.String() } } : {}),
+                [rest.media ?? 'application/json']: { schema: success },
+                ...(follow ? { 'text/event-stream': { schema: Type.String() } } : {}),
               },
             },
       ...Object.fromEntries([...statuses].map(([status, codes]) => [status, problem(codes.join(', '))])),

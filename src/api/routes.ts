@@ -38,7 +38,8 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
       url: row.rest.path.replace(/\{(\w+)\}/g, ':$1'),
       schema: routeSchema(id, row, shape),
       handler: async (request, reply) => {
-        if (row.rest.stream && !wantsJson(request)) return openStream(id, shape, request, reply, options)
+        if (row.follow !== undefined && wantsEvents(request))
+          return openStream(row, shape, request, reply, respond, options)
         const key = request.headers['idempotency-key']
         if (row.rest.method !== 'POST' || key === undefined) return send(reply, await respond(request))
         const identity = [request.method, request.url, request.rawBody]
@@ -81,7 +82,7 @@ function responder(
   shape: RouteInput,
   { context, commands, streams }: RouteOptions,
 ): Respond {
-  const { status = 200, location } = row.rest
+  const { status = 200, location, media } = row.rest
   return async request => {
     const input = inputOf(shape, request)
     const page = row.list === undefined ? undefined : pageQuery(shape, request)
@@ -95,9 +96,11 @@ function responder(
       page === undefined
         ? output
         : pageOf(output as readonly unknown[], row.list!.key, page.limit, page.cursor)
-    const headers: Record<string, string> = { 'content-type': 'application/json; charset=utf-8' }
+    const headers: Record<string, string> = {
+      'content-type': `${media ?? 'application/json'}; charset=utf-8`,
+    }
     if (location !== undefined) headers['location'] = fill(location, { ...input, ...(output as object) })
-    return { status, headers, body: JSON.stringify(result) }
+    return { status, headers, body: media === undefined ? JSON.stringify(result) : String(result) }
   }
 }
 
@@ -174,26 +177,30 @@ const typed = (schema: TObject, name: string, text: unknown): unknown =>
     ? Number(text)
     : text
 
-const wantsJson = (request: FastifyRequest): boolean =>
-  /application\/json/.test(request.headers.accept ?? '') && !/event-stream/.test(request.headers.accept ?? '')
+/** Who makes something has to ask for its events; who asks for events has to ask for JSON. */
+function wantsEvents({ method, headers: { accept = '' } }: FastifyRequest): boolean {
+  return /event-stream/.test(accept) || (method === 'GET' && !/application\/json/.test(accept))
+}
 
-function openStream(
-  _id: OperationId,
+async function openStream(
+  { follow }: Operation,
   shape: RouteInput,
   request: FastifyRequest,
   reply: FastifyReply,
+  respond: Respond,
   { context, streams, stream: options }: RouteOptions,
-): FastifyReply {
-  const { platform, after = 0 } = inputOf(shape, request) as { platform: string; after?: number }
-  const { running } = context.platforms.get(platform)
+): Promise<FastifyReply> {
+  const input = inputOf(shape, request) as { platform?: string; after?: number }
   const lastEventId = request.headers['last-event-id']
   if (lastEventId !== undefined && !/^\d{1,15}$/.test(String(lastEventId))) {
     throw new NorthbridgeError('invalidArgument', 'Last-Event-ID must be the id of an event of this stream')
   }
+  const made = request.method === 'GET' ? undefined : JSON.parse((await respond(request)).body)
+  const followed = follow!(context, input as never, made as never)
   reply.hijack()
-  const from = lastEventId === undefined ? after : Number(lastEventId)
-  const stream = new EventStream(reply.raw, running.engine.trace, from, options)
-  streams.set(stream, platform)
+  const from = lastEventId === undefined ? (input.after ?? 0) : Number(lastEventId)
+  const stream = new EventStream(reply.raw, followed, from, options)
+  streams.set(stream, input.platform ?? '')
   reply.raw.on('close', () => streams.delete(stream))
   return reply
 }

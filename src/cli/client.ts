@@ -52,7 +52,7 @@ async function send(server: string, { rest }: Operation, input: object): Promise
   const response = await fetch(url, {
     method: rest.method,
     headers: {
-      accept: 'application/json',
+      accept: rest.media ?? 'application/json',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     ...(body === undefined ? {} : { body }),
@@ -63,7 +63,7 @@ async function send(server: string, { rest }: Operation, input: object): Promise
     )
   })
   const text = await response.text()
-  if (response.ok) return text === '' ? null : JSON.parse(text)
+  if (response.ok) return text === '' ? null : rest.media === undefined ? JSON.parse(text) : text
   throw errorOf(text, response.status)
 }
 

@@ -8,6 +8,10 @@ export interface Output {
   /** Takes lines without their end. */
   readonly print: (text: string) => void
   readonly complain: (text: string) => void
+  /** Shows how far long work is, in place of what it showed before; nothing at its end. Only where somebody watches. */
+  readonly progress?: (text: string) => void
+  /** Aborted when the user wants long work to end. */
+  readonly interrupted?: AbortSignal
 }
 
 export const toJson = (value: unknown): string => JSON.stringify(value, null, 2)

@@ -11,6 +11,7 @@ import { addInterchangeCommands } from './interchange-commands.ts'
 import { addOperationCommands } from './operation-commands.ts'
 import { complainAbout, type Output } from './output.ts'
 import { addPolicyCommands } from './policy-commands.ts'
+import { addPredictCommand } from './predict-command.ts'
 import { addServeCommand } from './serve-command.ts'
 
 /** Runs one command line (without `node` and script) and returns the exit status. */
@@ -54,6 +55,7 @@ export function program(environment: CommandEnvironment): Command {
   addCompareCommands(root, environment)
   addGroupCommands(root, environment)
   addPolicyCommands(root, environment)
+  addPredictCommand(root, environment)
   addOperationCommands(root, environment)
   return root
 }

@@ -28,7 +28,9 @@ export function addServeCommand(root: Command, environment: CommandEnvironment):
     .action(async (options: ServeOptions) => {
       // Only a server needs the HTTP framework: every other command starts without it.
       const { startServer } = await import('../api/index.ts')
-      const context = installation()
+      const { launchOn, ThreadPool } = await import('../workers/index.ts')
+      const threads = new ThreadPool()
+      const context = installation(undefined, launchOn(threads))
       const call = localCall(context)
       const server = await startServer({ ...options, context, port: portOf(options.port) })
       environment.print(`Northbridge answers at ${server.url}`)
@@ -38,6 +40,7 @@ export function addServeCommand(root: Command, environment: CommandEnvironment):
       if (options.example) environment.print(firstSteps(server.url))
       await environment.untilStopped()
       await server.close()
+      await threads.close()
     })
 }
 

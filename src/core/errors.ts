@@ -27,6 +27,8 @@ export const ERROR_TITLES = {
   outOfResources: 'A hardware or address resource is exhausted',
   topologyConflict: 'The topology contradicts itself',
   expectationFailed: 'The experiment did not do what its document expects',
+  experimentRunning: 'The experiment has not ended yet',
+  experimentCancelled: 'The experiment was cancelled',
   limitExceeded: 'A limit of this server is reached',
   idempotencyConflict: 'The idempotency key was used for a different request',
   unsupported: 'This is not modelled',

@@ -19,6 +19,7 @@ export type TraceKind =
   | 'assignment' // a function given to a virtual machine, or taken back
   | 'network' // a frame: where it went; a link or team that changed
   | 'vm' // a virtual machine created or deleted
+  | 'experiment' // a point of a sweep that was simulated, or how the sweep ended
 
 export interface TraceEvent {
   /** Counts from 1 in its world, never reused: the id for resuming a stream. */

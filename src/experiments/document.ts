@@ -76,8 +76,8 @@ export const experimentSchema = z.strictObject({
 export type Experiment = z.output<typeof experimentSchema>
 export type ExperimentStep = Experiment['steps'][number]
 
-/** JSON Schema of experiment documents, for editors. */
-export const experimentJsonSchema = () => ({
+/** JSON Schema of documents that are told as stories, for editors. */
+export const storyJsonSchema = () => ({
   ...z.toJSONSchema(experimentSchema, { io: 'input', target: 'draft-2020-12' }),
-  title: 'Northbridge experiment',
+  title: 'A story: steps with what is expected of them',
 })

@@ -1,5 +1,6 @@
-export { type Experiment, type ExperimentStep, experimentJsonSchema, experimentSchema } from './document.ts'
+export { type Experiment, type ExperimentStep, experimentSchema } from './document.ts'
 export { type Difference, differences } from './expectation.ts'
+export { experimentJsonSchema } from './json-schema.ts'
 export {
   type ExperimentOperations,
   type ExperimentReport,
@@ -8,3 +9,4 @@ export {
   type StepReport,
 } from './runner.ts'
 export { tellEnd, tellStep, tellTitle, wrap } from './story.ts'
+export * from './sweeps/index.ts'

@@ -1,3 +1,4 @@
+export { parseCommandLine } from './command-line.ts'
 export type { DeviceAccess } from './device-access.ts'
 export { HostKernel } from './host-kernel.ts'
 export type { InterruptPosting } from './interrupt-posting.ts'

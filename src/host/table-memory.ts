@@ -3,11 +3,14 @@ import { NorthbridgeError, PAGE_SIZE, type PageNumber } from '../core/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import type { PageAllocator } from './page-allocator.ts'
 
+/** What tables need of a machine. */
+export type TablePort = Pick<MachinePort, 'readDword' | 'writeDword' | 'zeroPages'>
+
 export class TableMemory {
-  readonly machine: MachinePort
+  readonly machine: TablePort
   readonly allocator: PageAllocator
 
-  constructor(machine: MachinePort, allocator: PageAllocator) {
+  constructor(machine: TablePort, allocator: PageAllocator) {
     this.machine = machine
     this.allocator = allocator
   }

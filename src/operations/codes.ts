@@ -32,6 +32,8 @@ export const CODE_NUMBERS: Readonly<Record<ErrorCode, CodeNumbers>> = {
   outOfResources: { status: 409, exit: 4 },
   topologyConflict: { status: 422, exit: 2 },
   expectationFailed: { status: 422, exit: 1 },
+  experimentRunning: { status: 409, exit: 4 },
+  experimentCancelled: { status: 409, exit: 4 },
   limitExceeded: { status: 429, exit: 4 },
   idempotencyConflict: { status: 422, exit: 2 },
   unsupported: { status: 422, exit: 2 },

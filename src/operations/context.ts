@@ -1,6 +1,7 @@
 /** What operations work on: the catalogue of topologies, and running platforms. Narrow on purpose. */
 import type { Topology } from '../platform/index.ts'
 import type { SimulatedPlatform } from '../system/index.ts'
+import { type ExperimentJob, type LaunchExperiment, launchHere } from './experiment-job.ts'
 import { Registry } from './registry.ts'
 
 /** One platform and what this server knows of it. */
@@ -19,16 +20,25 @@ export interface TopologyEntry {
 export interface OperationContext {
   readonly topologies: Registry<TopologyEntry>
   readonly platforms: Registry<PlatformEntry>
+  readonly experiments: Registry<ExperimentJob>
+  /** Who simulates experiments. */
+  readonly launch: LaunchExperiment
 }
 
 export interface ContextLimits {
   readonly topologies: number
   readonly platforms: number
+  readonly experiments: number
 }
 
-const LIMITS: ContextLimits = { topologies: 10_000, platforms: 1_000 }
+const LIMITS: ContextLimits = { topologies: 10_000, platforms: 1_000, experiments: 200 }
 
-export const createContext = ({ topologies, platforms }: ContextLimits = LIMITS): OperationContext => ({
+export const createContext = (
+  { topologies, platforms, experiments }: ContextLimits = LIMITS,
+  launch: LaunchExperiment = launchHere,
+): OperationContext => ({
   topologies: new Registry('topology', 'topologies', topologies),
   platforms: new Registry('platform', 'platforms', platforms),
+  experiments: new Registry('experiment', 'experiments', experiments),
+  launch,
 })

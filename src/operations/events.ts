@@ -32,7 +32,7 @@ export const eventView = ({
 export const events = operation({
   summary:
     'Shows the events that are still kept, newer than `after`; over HTTP as server-sent events unless JSON is asked for',
-  rest: { method: 'GET', path: '/v1/platforms/{platform}/events', stream: true },
+  rest: { method: 'GET', path: '/v1/platforms/{platform}/events' },
   words: 'events list',
   input: inPlatform({ after: Type.Optional(Count(Number.MAX_SAFE_INTEGER)) }),
   output: Type.Array(EventView),
@@ -41,6 +41,7 @@ export const events = operation({
     key: (item: Static<typeof EventView>) => item.sequence,
     columns: ['sequence', 'timeNs', 'kind', 'message'],
   },
+  follow: (context, { platform }) => ({ trace: context.platforms.get(platform).running.engine.trace }),
   run: (context, { platform, after = 0 }) =>
     now(() => context.platforms.get(platform).running.engine.trace.since(after).map(eventView)),
 })

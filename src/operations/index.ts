@@ -8,10 +8,11 @@ export {
 } from './context.ts'
 export { parseText, readDocument } from './documents.ts'
 export { EventView, eventView } from './events.ts'
+export { ExperimentJob, type LaunchExperiment } from './experiment-job.ts'
 export { explainGroup } from './groups.ts'
 export { installation } from './installation.ts'
 export { invalid, issuesOf, judge } from './judge.ts'
-export type { ListKey, Operation, RestBinding } from './operation.ts'
+export { type Followed, type ListKey, now, type Operation, type RestBinding } from './operation.ts'
 export { DEFAULT_LIMIT, MOST_LIMIT, type Page, pageOf } from './pages.ts'
 export {
   execute,

@@ -6,11 +6,12 @@ import { packageFile } from '../core/index.ts'
 import { parseTopology, type Topology } from '../platform/index.ts'
 import { type ContextLimits, createContext, type OperationContext, type TopologyEntry } from './context.ts'
 import { readDocument } from './documents.ts'
+import type { LaunchExperiment } from './experiment-job.ts'
 
 const FOLDER = fileURLToPath(packageFile('topologies'))
 
-export function installation(limits?: ContextLimits): OperationContext {
-  const context = createContext(limits)
+export function installation(limits?: ContextLimits, launch?: LaunchExperiment): OperationContext {
+  const context = createContext(limits, launch)
   for (const [name, entry] of shippedTopologies(FOLDER)) context.topologies.set(name, entry)
   return context
 }

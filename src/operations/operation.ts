@@ -1,7 +1,7 @@
 /** The shape of one row of the table of operations. */
 import type { Static, TSchema } from '@sinclair/typebox'
 import { type ErrorCode, NorthbridgeError } from '../core/index.ts'
-import type { Software } from '../engine/index.ts'
+import type { Software, Trace } from '../engine/index.ts'
 import { undoneOnFailure } from '../system/index.ts'
 import type { OperationContext } from './context.ts'
 
@@ -11,13 +11,20 @@ export interface RestBinding {
   /** With `{property}` for input that is part of the path. */
   readonly path: string
   /** Status of a success; default 200. */
-  readonly status?: 200 | 201 | 204
+  readonly status?: 200 | 201 | 202 | 204
   /** `Location` of what was created: a path with `{property}` of the output, else of the input. */
   readonly location?: string
   /** The input property that is the whole body; default: the body holds what is not in the path. */
   readonly body?: string
-  /** The answer may also be followed as server-sent events. */
-  readonly stream?: true
+  /** What the answer is, if not JSON: the output is its text. */
+  readonly media?: 'text/html' | 'text/csv'
+}
+
+/** Events that a client may follow while they happen, as server-sent events. */
+export interface Followed {
+  readonly trace: Trace
+  /** Whether the last event has been told. Default: there is always one more. */
+  readonly ended?: () => boolean
 }
 
 /** What a list is ordered by: cursors point behind a key, so they survive changes of the list. */
@@ -50,6 +57,8 @@ export interface Operation<Input extends TSchema = TSchema, Output extends TSche
   /** Present if the output is an array, ascending by the key. */
   readonly list?: ListRendering
   run(context: OperationContext, input: Static<Input>): Software<Static<Output>>
+  /** The answer may also be followed as events. Of what the output names, where the operation makes it. */
+  readonly follow?: (context: OperationContext, input: Static<Input>, output?: Static<Output>) => Followed
   /** The result in one sentence for people. */
   readonly tell?: (output: Static<Output>, input: Static<Input>) => string
 }

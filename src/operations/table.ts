@@ -8,6 +8,17 @@ import { allocateBuffer, buffers, flushBuffers, freeBuffer } from './buffers.ts'
 import type { OperationContext } from './context.ts'
 import { device, devices } from './devices.ts'
 import { events } from './events.ts'
+import {
+  cancelExperiment,
+  createExperiment,
+  deleteExperiment,
+  experiment,
+  experimentCsv,
+  experimentEvents,
+  experimentReport,
+  experimentResult,
+  experiments,
+} from './experiments.ts'
 import { errorLog, route } from './fabric.ts'
 import { clearFaults, faultPlan, injectedFaults, injectFault, passTime } from './fault-injection.ts'
 import { functions, oneFunction, readConfig, resetFunction, setNumVfs } from './functions.ts'
@@ -154,6 +165,15 @@ export const OPERATIONS = {
   nvmeControllers,
   workloads,
   compareTechniques,
+  experiments,
+  createExperiment,
+  experiment,
+  experimentEvents,
+  experimentResult,
+  experimentReport,
+  experimentCsv,
+  cancelExperiment,
+  deleteExperiment,
   planPolicy,
   applyPolicy,
   explainPolicy,

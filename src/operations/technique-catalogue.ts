@@ -12,6 +12,7 @@ const COSTS = fileURLToPath(packageFile('costs'))
 
 const namesIn = (folder: string): readonly string[] =>
   readdirSync(folder)
+    .filter(file => extname(file) !== '')
     .sort()
     .map(file => basename(file, extname(file)))
 

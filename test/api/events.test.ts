@@ -149,7 +149,7 @@ describe('a client that takes nothing', () => {
     const trace = new Trace(() => 0)
     const connection = new FullConnection()
     trace.emit('dma', 'first')
-    new EventStream(connection as unknown as ServerResponse, trace, 0, { heartbeatMs: 5, stalledMs })
+    new EventStream(connection as unknown as ServerResponse, { trace }, 0, { heartbeatMs: 5, stalledMs })
     return { trace, connection }
   }
 

@@ -80,9 +80,30 @@ const PORT = '0000:00:01.0'
 const NIC_MAC = '02:00:00:00:00:a0'
 const MINIMAL = { name: 'minimal', iommu: { kind: 'none' }, hostBridges: [{}] }
 
+const EXPERIMENT = {
+  title: 'Two sizes',
+  configuration: { warmUp: 0, duration: 5000, workload: { kind: 'dma' } },
+  axes: [{ name: 'size', field: '/workload/bytes', values: [64, 128] }],
+  expect: [{ say: 'Larger is faster', metric: 'throughput', along: 'size', goes: 'up' }],
+}
+
 /** One life of a platform. `vf` and `unit` are filled in from what came before. */
 const LIFE: readonly (readonly [OperationId, Record<string, unknown>])[] = [
   ['topologies', {}],
+  ['experiments', {}],
+  ['createExperiment', { document: EXPERIMENT }],
+  ['createExperiment', { document: { ...EXPERIMENT, configuration: {} } }],
+  ['createExperiment', { document: { ...EXPERIMENT, topology: 'nowhere' } }],
+  ['experiment', { experiment: 'experiment-0001' }],
+  ['experiment', { experiment: 'nonsense' }],
+  ['experiments', {}],
+  ['experimentEvents', { experiment: 'experiment-0001', after: 1 }],
+  ['experimentResult', { experiment: 'experiment-0001' }],
+  ['experimentReport', { experiment: 'experiment-0001' }],
+  ['experimentCsv', { experiment: 'experiment-0001' }],
+  ['cancelExperiment', { experiment: 'experiment-0001' }],
+  ['deleteExperiment', { experiment: 'experiment-0001' }],
+  ['deleteExperiment', { experiment: 'experiment-0001' }],
   ['workloads', {}],
   ['compareTechniques', { workload: 'task-priority-storm', costs: 'k8' }],
   ['importTopology', { name: 'listed', format: 'lspci', text: '00:00.0 Host bridge [0600]: A [8086:29c0]' }],
@@ -294,6 +315,11 @@ describe('every operation', () => {
     expect(byCommandLine).toEqual(byRest)
     const codes = byLibrary.flatMap(([, ending]) => ('code' in ending ? [ending.code] : []))
     expect(codes).toEqual([
+      'invalidDocument',
+      'notFound',
+      'notFound',
+      'alreadyDone',
+      'notFound',
       'malformedInput',
       'nameTaken',
       'notFound',

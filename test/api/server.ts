@@ -2,7 +2,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../src/api/index.ts'
-import { installation, type OperationContext } from '../../src/operations/index.ts'
+import { installation, type LaunchExperiment, type OperationContext } from '../../src/operations/index.ts'
 
 export interface Answer {
   readonly status: number
@@ -22,10 +22,16 @@ interface OpenApi {
   readonly paths: Readonly<Record<string, Readonly<Record<string, { responses: Record<string, unknown> }>>>>
 }
 
-export async function testServer(
-  options: { stalledMs?: number; heartbeatMs?: number; bodyLimit?: number } = {},
-): Promise<TestServer> {
-  const context = installation()
+export async function testServer({
+  launch,
+  ...options
+}: {
+  stalledMs?: number
+  heartbeatMs?: number
+  bodyLimit?: number
+  launch?: LaunchExperiment
+} = {}): Promise<TestServer> {
+  const context = installation(undefined, launch)
   const app = await buildApp({ context, ...options })
   const check = contractCheck((await app.inject('/openapi.json')).json())
   const server: TestServer = {
@@ -46,7 +52,7 @@ export async function testServer(
       const answer = {
         status: response.statusCode,
         headers: response.headers,
-        body: response.body === '' ? undefined : JSON.parse(response.body),
+        body: bodyOf(String(response.headers['content-type'] ?? ''), response.body),
       }
       check(method, url, answer)
       return answer
@@ -57,6 +63,9 @@ export async function testServer(
   }
   return server
 }
+
+const bodyOf = (media: string, text: string): unknown =>
+  text === '' ? undefined : media.includes('json') ? JSON.parse(text) : text
 
 /** Throws if an answer is not what the document promises. */
 export function contractCheck(document: object): (method: string, url: string, answer: Answer) => void {

@@ -51,11 +51,14 @@ async function run(file: string, topology?: string) {
 }
 
 describe('over HTTP', () => {
-  it.each(readdirSync(FOLDER))('%s ends as it does in process', async file => {
-    const report = await run(file)
-    expect(report.steps.flatMap(step => step.failures)).toEqual([])
-    expect(report.passed).toBe(true)
-  })
+  it.each(readdirSync(FOLDER).filter(name => name.endsWith('.yaml')))(
+    '%s ends as it does in process',
+    async file => {
+      const report = await run(file)
+      expect(report.steps.flatMap(step => step.failures)).toEqual([])
+      expect(report.passed).toBe(true)
+    },
+  )
 
   it.each(['pxb-bridges', 'pxb-numa'])('the demo ends well on %s, too', async topology => {
     const report = await run('two-vms-one-nic.yaml', topology)

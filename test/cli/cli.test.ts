@@ -140,12 +140,15 @@ describe('northbridge show', () => {
 })
 
 describe('northbridge run', () => {
-  it.each(readdirSync(EXPERIMENTS))('tells the story of %s to its end', async name => {
-    const { status, said } = await cli('run', join(EXPERIMENTS, name))
-    expect(said).not.toContain('✗')
-    expect(said).toMatch(/All \d+ operations ended as the document expects\./)
-    expect(status).toBe(0)
-  })
+  it.each(readdirSync(EXPERIMENTS).filter(name => name.endsWith('.yaml')))(
+    'tells the story of %s to its end',
+    async name => {
+      const { status, said } = await cli('run', join(EXPERIMENTS, name))
+      expect(said).not.toContain('✗')
+      expect(said).toMatch(/All \d+ operations ended as the document expects\./)
+      expect(status).toBe(0)
+    },
+  )
 
   it.each(['pxb-bridges', 'pxb-numa'])('tells the demo on %s, too', async topology => {
     const { status, said } = await cli(

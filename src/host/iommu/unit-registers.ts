@@ -12,9 +12,9 @@ export class UnitRegisters {
   readonly name: string
   readonly cap: Readonly<Record<keyof typeof CAP.f, number>>
   readonly ecap: Readonly<Record<keyof typeof ECAP.f, number>>
-  readonly #machine: MachinePort
+  readonly #machine: Pick<MachinePort, 'readDword' | 'writeDword'>
 
-  constructor(machine: MachinePort, base: number, name: string) {
+  constructor(machine: Pick<MachinePort, 'readDword' | 'writeDword'>, base: number, name: string) {
     this.#machine = machine
     this.name = name
     this.base = base

@@ -1,0 +1,198 @@
+/** What a packet costs on which processor under each I/O model: the steps that the functional models take, with their prices. */
+import type { Costs } from '../../../timing/index.ts'
+import type { Scenario } from '../../scenario.ts'
+import { mappingCharges } from './mapping-charges.ts'
+import type { Packets } from './packets.ts'
+
+export interface Charge {
+  readonly resource: string
+  readonly cause: string
+  /** Nanoseconds of a packet. */
+  readonly nanoseconds: number
+  /** VM exits of a packet, and whether they are I/O port or register accesses. */
+  readonly exits?: number
+  readonly register?: true
+  /** Interrupts injected for a packet. */
+  readonly injections?: number
+}
+
+export const GUEST = 'virtual processor'
+export const HOST = 'host processor'
+export const BACKEND = 'back end'
+
+export interface Situation {
+  readonly scenario: Scenario
+  readonly costs: Costs
+  readonly packets: Packets
+  /** Packets that one interrupt announces. */
+  readonly together: number
+}
+
+type Charges = (situation: Situation) => readonly Charge[]
+
+const at =
+  (resource: string, clockGHz: number) =>
+  (cause: string, cycles: number, more: Partial<Charge> = {}) => ({
+    resource,
+    cause,
+    nanoseconds: cycles / clockGHz,
+    ...more,
+  })
+
+/** A transport, and a driver for each packet under it. */
+const stack = (resource: string, { costs, packets, together }: Situation): Charge[] => {
+  const charge = at(resource, costs.clockGHz)
+  return [
+    charge('driver', costs.driverPerPacket + costs.stackPerPacket),
+    charge('transport', costs.stackPerSegment / packets.perSegment(together)),
+    charge('copy to or from the application', costs.copyPerByte * packets.payload),
+    charge('calls of the application', costs.socketPerMessage * packets.messages),
+  ]
+}
+
+const native: Charges = situation => [
+  ...stack(HOST, situation),
+  at(HOST, situation.costs.clockGHz)('interrupts', situation.costs.interruptDelivery / situation.together),
+]
+
+/** An interrupt of an assigned device: two exits, unless hardware delivers it and takes its completion. */
+const assigned: Charges = situation => {
+  const { costs, together, scenario } = situation
+  const charge = at(GUEST, costs.clockGHz)
+  const completion = costs.completionExits * (costs.exitRoundTrip + costs.endOfInterrupt)
+  const interrupt = scenario.exitless
+    ? [charge('interrupts without exits', costs.postedInterrupt / together)]
+    : [
+        charge('exits of interrupts', interruptExit(costs) / together, { exits: 1 / together }),
+        charge('end of interrupt', completion / together, { exits: costs.completionExits / together }),
+      ]
+  return [
+    ...stack(GUEST, situation),
+    charge('interrupts', costs.interruptDelivery / together, { injections: 1 / together }),
+    ...interrupt,
+  ]
+}
+
+const interruptExit = (costs: Costs): number =>
+  costs.exitRoundTrip + costs.kernelHandler + costs.interruptDelivery + costs.virtualInterrupt
+
+/** The guest's side of a paravirtual device. */
+const paravirtualGuest: Charges = situation => {
+  const { costs, together, scenario } = situation
+  const charge = at(GUEST, costs.clockGHz)
+  const completion = costs.completionExits * (costs.exitRoundTrip + costs.endOfInterrupt)
+  const doorbell = scenario.backend === 'sidecore' ? 0 : 1 / together
+  return [
+    ...stack(GUEST, situation),
+    charge('ring', costs.frontendPerPacket),
+    charge('doorbells', doorbell * (costs.exitRoundTrip + costs.eventNotify), {
+      exits: doorbell,
+      register: true,
+    }),
+    charge('interrupts', costs.interruptDelivery / together, { injections: 1 / together }),
+    charge('exits of interrupts', (costs.exitRoundTrip + costs.hypercallHandler) / together, {
+      exits: 1 / together,
+    }),
+    charge('end of interrupt', completion / together, { exits: costs.completionExits / together }),
+  ]
+}
+
+/** The back end of a paravirtual device: a thread of the kernel or of a monitor in user space, for each machine. */
+const backend: Charges = ({ scenario, costs, packets, together }) => {
+  const charge = at(BACKEND, costs.clockGHz)
+  const user = scenario.backend === 'user'
+  return [
+    charge('packets', user ? costs.userBackendPerPacket : costs.backendPerPacket),
+    charge('copy', costs.copyPerByte * packets.payload),
+    charge('notification', (costs.virtualInterrupt + costs.interProcessorInterrupt) / together),
+  ]
+}
+
+/** A host that switches in software takes all packets of an adapter through one processor. */
+const sorted: Charges = ({ costs, together }) => {
+  const charge = at(HOST, costs.clockGHz)
+  return [
+    charge('driver', costs.driverPerPacket),
+    charge('switch', costs.softwareSwitchPerPacket),
+    charge('interrupts', costs.interruptDelivery / together),
+  ]
+}
+
+/** A hypervisor with its switch and back ends in one place: sorting and copying in turn. */
+const sortedAndCopied: Charges = ({ costs, packets, together }) => {
+  const charge = at(HOST, costs.clockGHz)
+  return [
+    charge('sorting', costs.sortingPerPacket),
+    charge('copy', costs.copyPerByte * packets.payload),
+    charge('interrupts', costs.interruptDelivery / together),
+  ]
+}
+
+/** An emulated adapter: its registers exit to a model in user space, which hands the packet on. */
+const emulated: Charges = situation => {
+  const { scenario, costs, packets, together } = situation
+  const charge = at(GUEST, costs.clockGHz)
+  const model = at(BACKEND, costs.clockGHz)
+  const accesses = scenario.receiving
+    ? costs.emulatedAccessesPerReceiveInterrupt
+    : costs.emulatedAccessesPerTransmit
+  const access =
+    costs.exitRoundTrip + costs.kernelHandler + costs.userSpaceRoundTrip + costs.registerEmulation
+  const completion = costs.completionExits * (costs.exitRoundTrip + costs.endOfInterrupt)
+  return [
+    ...stack(GUEST, situation),
+    charge('registers', (accesses * access) / together, { exits: accesses / together, register: true }),
+    charge('interrupts', costs.interruptDelivery / together, { injections: 1 / together }),
+    charge('end of interrupt', completion / together, { exits: costs.completionExits / together }),
+    model('model of the adapter', costs.emulatedPerPacket),
+    model('copy', costs.copyPerByte * packets.payload),
+  ]
+}
+
+/** A monitor hosted by another operating system: everything happens on one processor, through the host's network stack. */
+const hosted: Charges = situation => {
+  const { costs, packets } = situation
+  const charge = at(HOST, costs.clockGHz)
+  return [
+    ...stack(HOST, situation),
+    charge('world switches and the stack of the host', costs.hostedPerPacket),
+    charge('copy', costs.copyPerByte * packets.payload),
+  ]
+}
+
+const both =
+  (...all: readonly Charges[]): Charges =>
+  situation =>
+    all.flatMap(each => each(situation))
+
+const HOSTED = /workstation|hosted|virtualbox|parallels/
+const ONE_PIECE = /vmware|\besxi?\b|vsphere|\bxen\b|hyper-v/
+
+function modelOf({ model, words }: Scenario): Charges {
+  const onePiece = ONE_PIECE.test(words)
+  switch (model) {
+    case 'native':
+      return native
+    case 'emulated':
+      return HOSTED.test(words) ? hosted : both(onePiece ? sortedAndCopied : sorted, emulated)
+    case 'paravirtual':
+      return onePiece ? both(sortedAndCopied, paravirtualGuest) : both(sorted, backend, paravirtualGuest)
+    case 'vmdq':
+      return both(backend, paravirtualGuest)
+    case 'sriov':
+    case 'direct':
+      return assigned
+  }
+}
+
+/** Everything that is done for a packet, by resource. */
+export const chargesOf = (situation: Situation): readonly Charge[] => [
+  ...modelOf(situation.scenario)(situation),
+  ...mappingCharges(situation),
+]
+
+/** How many of a resource work at the same time. */
+export function unitsOf(resource: string, { model, vms, cores }: Scenario): number {
+  if (resource === GUEST || resource === BACKEND) return Math.max(1, vms)
+  return resource === HOST && model === 'native' ? Math.max(1, cores) : 1
+}

@@ -1,0 +1,42 @@
+/** How a stream or messages become packets on the wire. */
+import type { Scenario } from '../../scenario.ts'
+
+/** Preamble, header with type, frame check sequence, gap. */
+const FRAME_BYTES = 8 + 14 + 4 + 12
+/** Internet headers with the transport's: TCP with its timestamps, or UDP. */
+const TCP_BYTES = 20 + 32
+const UDP_BYTES = 20 + 8
+/** What segmentation and receive offload hand over at once, at most. */
+const LARGEST_SEGMENT = 65_536
+/** Before, stacks saw every received packet. */
+const RECEIVE_OFFLOAD_SINCE = 2010
+const POLL_BUDGET = 64
+
+export interface Packets {
+  readonly payload: number
+  /** Nanoseconds of a packet on the wire. */
+  readonly wire: number
+  /** Packets that the transport sees as one segment, if so many arrive together. */
+  readonly perSegment: (together: number) => number
+  /** Calls of the application for a packet. */
+  readonly messages: number
+}
+
+export function packetsOf({ mtu, messageBytes, lineGbps, receiving, words, record }: Scenario): Packets {
+  const udp = /\budp\b/.test(words)
+  const most = mtu - (udp ? UDP_BYTES : TCP_BYTES)
+  const payload = udp && messageBytes !== undefined ? Math.min(most, messageBytes) : most
+  const headers = mtu - most
+  const offload = !udp && (!receiving || (record.year ?? RECEIVE_OFFLOAD_SINCE) >= RECEIVE_OFFLOAD_SINCE)
+  const largest = offload ? Math.max(1, Math.floor(LARGEST_SEGMENT / payload)) : 1
+  return {
+    payload,
+    wire: ((payload + headers + FRAME_BYTES) * 8) / lineGbps,
+    perSegment: together => Math.min(largest, receiving ? Math.max(1, together) : largest),
+    messages: messageBytes === undefined ? payload / LARGEST_SEGMENT : payload / messageBytes,
+  }
+}
+
+/** Packets of one interrupt: those of the shortest interval that the adapter allows. */
+export const packetsTogether = (nanosecondsPerPacket: number, interval: number): number =>
+  Math.min(POLL_BUDGET, Math.max(1, interval / nanosecondsPerPacket))

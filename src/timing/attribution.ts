@@ -1,0 +1,82 @@
+/** Where the time went: shares that sum to the whole, the resource that held the work back, and the next one. */
+import { Pool } from './resources/pool.ts'
+import type { Bottleneck, Breakdown, Part, ResourceReport } from './result.ts'
+import type { Simulation } from './simulation.ts'
+
+const SECOND = 1e9
+
+const breakdown = (parts: readonly Part[]): Breakdown => {
+  const used = parts
+    .filter(({ nanoseconds }) => nanoseconds > 0)
+    .sort((a, b) => b.nanoseconds - a.nanoseconds)
+  return { total: used.reduce((sum, { nanoseconds }) => sum + nanoseconds, 0), parts: used }
+}
+
+/** The mean latency of an item by parts. */
+export function latencyBreakdown({ journeys }: Simulation): Breakdown {
+  const { count } = journeys.latencies
+  return breakdown(
+    journeys.parts.map((name, part) => ({
+      ...name,
+      nanoseconds: count === 0 ? 0 : journeys.sumOf(part) / count,
+    })),
+  )
+}
+
+/** Processor time by activities, divided among operations. */
+export function processorBreakdown({ activities }: Simulation, operations: number): Breakdown {
+  return breakdown(
+    activities.list.map(({ name, side }, activity) => ({
+      resource: `${side} processors`,
+      activity: name,
+      nanoseconds: operations === 0 ? 0 : activities.timeOf(activity) / operations,
+    })),
+  )
+}
+
+export function resourceReports(simulation: Simulation, operations: number): ResourceReport[] {
+  const { duration } = simulation.configuration
+  return simulation.stations.map(station => {
+    const { name, units, arrivals, waited } = station
+    const busy = station.busy
+    const utilisation = Math.min(1, Math.max(0, busy / (units * duration)))
+    return {
+      name,
+      units,
+      utilisation,
+      arrivals,
+      occupancy: station.occupancy(duration),
+      wait: arrivals === 0 ? 0 : waited / arrivals,
+      service: arrivals === 0 ? 0 : busy / arrivals,
+      limit: station.demand === 0 || operations === 0 ? null : (operations * units * SECOND) / station.demand,
+      kind: station instanceof Pool ? 'pool' : 'station',
+    }
+  })
+}
+
+/** From this utilisation on a resource is full: nothing waits in front of one that is not. */
+const FULL = 0.95
+
+/**
+ * "Utilization Law": at a throughput X and utilisation U a resource allows X / U, whatever happens elsewhere. The least of
+ * these is the bottleneck, and the second least is what would hold the work back without it.
+ */
+export function bottlenecks(reports: readonly ResourceReport[]): [Bottleneck | null, Bottleneck | null] {
+  const byLimit = reports
+    .filter(({ limit }) => limit !== null)
+    .sort((a, b) => a.limit! - b.limit!)
+    .map(
+      ({ name, utilisation, limit, kind }): Bottleneck => ({
+        resource: name,
+        utilisation,
+        limit: limit!,
+        why:
+          utilisation < FULL
+            ? 'no resource is full: the work waits for latency or for more to be offered'
+            : kind === 'pool'
+              ? 'all of them are taken nearly all the time'
+              : 'busy nearly all the time',
+      }),
+    )
+  return [byLimit[0] ?? null, byLimit[1] ?? null]
+}

@@ -1,0 +1,184 @@
+/** The kernel's mapping of buffers for a device: address, table entries, and at the end the invalidation, at once or deferred. */
+import type { AddressSpace, Remapping } from '../remapping/remapping.ts'
+import type { Thread } from '../resources/processor.ts'
+import type { SpinLock } from '../resources/spin-lock.ts'
+import type { Simulation } from '../simulation.ts'
+import { AddressCache } from './address-cache.ts'
+import { AddressTree } from './address-tree.ts'
+import type { InvalidationPort } from './invalidation-port.ts'
+
+/** Software with a result. */
+type Work<Result = void> = Generator<number, Result, void>
+
+/** Addresses are handed out below 4 GiB first, and below the range of interrupt requests, which nobody can map. */
+const LIMIT = 0xfee00
+/** An unmap whose invalidation waits. */
+interface Deferred {
+  readonly page: number
+  readonly pages: number
+  readonly tables: readonly number[]
+}
+
+interface FlushQueue {
+  readonly entries: Deferred[]
+  since: number
+}
+
+export class Mapper {
+  readonly #simulation: Simulation
+  readonly #remapping: Remapping
+  readonly #space: AddressSpace
+  readonly #tree = new AddressTree(LIMIT)
+  readonly #cache: AddressCache
+  readonly #treeLock: SpinLock
+  readonly #port: InvalidationPort
+  readonly #flushQueues: FlushQueue[] = []
+  readonly #activity
+
+  /** @param port of the unit, which all mappers share. */
+  constructor(simulation: Simulation, space: AddressSpace, port: InvalidationPort) {
+    const { costs, activities } = simulation
+    this.#simulation = simulation
+    this.#remapping = simulation.remapping!
+    this.#space = space
+    this.#cache = new AddressCache(this.#tree, costs.magazineSize, costs.depotSize)
+    this.#treeLock = simulation.addLock('lock of the address tree')
+    this.#port = port
+    this.#activity = {
+      lock: activities.number('lock of the address tree taken', 'host'),
+      address: activities.number('I/O virtual address', 'host'),
+      tables: activities.number('table entries', 'host'),
+      other: activities.number('mapping, the rest', 'host'),
+      exits: activities.number('exit: virtual IOMMU', 'host', true),
+    }
+  }
+
+  /** Maps a buffer; returns its first page in the device's address space. */
+  *map(thread: Thread, pages: number): Work<number> {
+    const { cycles, events, mapping } = this.#simulation
+    const activity = this.#activity
+    yield thread.spend()
+    const began = events.now
+    const page = yield* this.#allocate(thread, pages)
+    yield thread.spend()
+    mapping.address.add(events.now - began)
+    this.#remapping.map(this.#space, page, pages)
+    thread.charge(activity.tables, pages, pages * cycles('pageTableMap'))
+    thread.charge(activity.other, 1, cycles('mapOther'))
+    this.#exit(thread)
+    yield thread.spend()
+    mapping.map.add(events.now - began)
+    return page
+  }
+
+  /** What a driver did before the simulation began: maps without anything passing. */
+  mapAtOnce(pages: number): number {
+    const page = this.#tree.allocate(pages)
+    this.#remapping.map(this.#space, page, pages)
+    return page
+  }
+
+  /** Unmaps buffers together: with one invalidation in strict mode. */
+  *unmap(thread: Thread, firsts: readonly number[], pages: number): Work {
+    const { cycles, events, configuration, mapping } = this.#simulation
+    const { mode } = configuration.iommu
+    const activity = this.#activity
+    yield thread.spend()
+    const began = events.now
+    const ranges = firsts.map((page): Deferred => {
+      thread.charge(activity.tables, pages, pages * cycles('pageTableUnmap'))
+      thread.charge(activity.other, 1, cycles('unmapOther'))
+      return { page, pages, tables: this.#remapping.unmap(this.#space, page, pages) }
+    })
+    yield thread.spend()
+    if (mode === 'deferred') yield* this.#defer(thread, ranges)
+    else {
+      yield* this.#invalidate(thread, ranges)
+      yield* this.#free(thread, ranges)
+    }
+    mapping.unmap.add(events.now - began)
+  }
+
+  *#invalidate(thread: Thread, ranges: readonly Deferred[]): Work {
+    const { leafOnly } = this.#simulation.configuration.iommu
+    const remapping = this.#remapping
+    const runs = joined(ranges)
+    this.#exit(thread)
+    yield* this.#port.invalidate(thread, runs.length, () => {
+      for (const { page, pages } of runs) {
+        // IH says that no table has changed: where one went away, it must not be said.
+        const leavesOnly = leafOnly && ranges.every(({ tables }) => tables.length === 0)
+        remapping.invalidatePages(this.#space, page, pages, leavesOnly)
+      }
+    })
+    for (const { tables } of ranges) remapping.release(tables)
+  }
+
+  *#defer(thread: Thread, ranges: readonly Deferred[]): Work {
+    const { costs, events } = this.#simulation
+    const queue = (this.#flushQueues[thread.processor.number] ??= { entries: [], since: events.now })
+    if (queue.entries.length === 0) queue.since = events.now
+    queue.entries.push(...ranges)
+    const due = events.now - queue.since >= costs.flushPeriod
+    if (queue.entries.length < costs.flushQueueEntries && !due) return
+    const entries = queue.entries.splice(0)
+    this.#exit(thread)
+    yield* this.#port.invalidate(thread, 1, () => this.#remapping.invalidateSpace(this.#space))
+    for (const { tables } of entries) this.#remapping.release(tables)
+    yield* this.#free(thread, entries)
+  }
+
+  *#allocate(thread: Thread, pages: number): Work<number> {
+    const { cycles, configuration } = this.#simulation
+    const cached = configuration.iommu.allocator === 'cached'
+    if (cached) thread.charge(this.#activity.address, 1, cycles('magazine'))
+    const tree = this.#tree
+    const page = cached ? this.#cache.allocate(thread.processor.number, pages) : tree.allocate(pages)
+    if (!cached || this.#cache.source !== 'magazine') yield* this.#visitTree(thread)
+    return page
+  }
+
+  *#free(thread: Thread, ranges: readonly Deferred[]): Work {
+    const { cycles, configuration } = this.#simulation
+    const cached = configuration.iommu.allocator === 'cached'
+    for (const { page, pages } of ranges) {
+      if (cached) {
+        thread.charge(this.#activity.address, 1, cycles('magazine'))
+        this.#cache.free(thread.processor.number, page, pages)
+      } else this.#tree.free(page)
+      if (!cached || this.#cache.source !== 'magazine') yield* this.#visitTree(thread)
+    }
+    yield thread.spend()
+  }
+
+  /** The price of the last operation on tree or depot, under the lock. */
+  *#visitTree(thread: Thread): Work {
+    const { cycles, configuration } = this.#simulation
+    const inTree = configuration.iommu.allocator === 'tree' || this.#cache.source === 'tree'
+    const visits = inTree ? this.#tree.visits : 0
+    yield thread.spend()
+    yield* this.#treeLock.acquire(thread, this.#activity.lock)
+    thread.charge(this.#activity.address, 1, visits * cycles('treeStep') + cycles('treeUpdate'))
+    yield thread.spend()
+    this.#treeLock.release()
+  }
+
+  /** Under a virtual IOMMU each change of its tables and each invalidation exits. */
+  #exit(thread: Thread): void {
+    const { configuration, cycles } = this.#simulation
+    if (!configuration.iommu.nested) return
+    const nanoseconds = cycles('exitRoundTrip') + cycles('kernelHandler') + cycles('userSpaceRoundTrip')
+    thread.charge(this.#activity.exits, 1, nanoseconds)
+  }
+}
+
+/** Ranges with neighbours joined: each run is one descriptor. */
+function joined(ranges: readonly Deferred[]): { page: number; pages: number }[] {
+  const runs: { page: number; pages: number }[] = []
+  for (const { page, pages } of [...ranges].sort((a, b) => a.page - b.page)) {
+    const last = runs.at(-1)
+    if (last !== undefined && last.page + last.pages === page) last.pages += pages
+    else runs.push({ page, pages })
+  }
+  return runs
+}

@@ -1,0 +1,83 @@
+/** Pages that descriptors name: a static pool, or buffers that the kernel maps for each use. */
+import type { RequesterId } from '../../core/index.ts'
+import type { InvalidationPort } from '../host-iommu/invalidation-port.ts'
+import { Mapper } from '../host-iommu/mapper.ts'
+import type { Program } from '../resources/processor.ts'
+import { Ring } from '../resources/ring.ts'
+import type { Simulation } from '../simulation.ts'
+import type { Errand, Worker } from '../software/worker.ts'
+
+/** What a queue of a function owns: nothing else uses these pages. */
+export interface Buffers {
+  /** First page of the buffer for the next transfer. */
+  next(): number
+  /** What the driver does when a batch of buffers comes back. */
+  readonly errand: Errand | undefined
+}
+
+/** A function with an address space, or the host's own. */
+export class DeviceSpace {
+  readonly requester: RequesterId
+  readonly #simulation: Simulation
+  readonly #dynamic: boolean
+  readonly #mapper: Mapper | undefined
+  readonly #space
+  #reserved = 0
+
+  /** @param assigned to a guest: its memory is mapped once, unless it has an IOMMU of its own. */
+  constructor(simulation: Simulation, port: InvalidationPort, assigned: boolean) {
+    const { remapping, configuration } = simulation
+    const { mode, buffers, nested, pageSize } = configuration.iommu
+    this.#simulation = simulation
+    this.requester = simulation.addFunction()
+    this.#dynamic =
+      (mode === 'strict' || mode === 'deferred') && buffers === 'perBuffer' && (!assigned || nested)
+    this.#space = mode === 'passThrough' && !assigned ? undefined : remapping?.createSpace(pageSize)
+    remapping?.attach(this.requester, this.#space)
+    this.#mapper = this.#dynamic ? new Mapper(simulation, this.#space!, port) : undefined
+  }
+
+  /** A page for a descriptor ring, which stays mapped. */
+  ring(): number {
+    if (this.#dynamic) return this.#mapper!.mapAtOnce(1)
+    return this.#pool(1, 1).next()
+  }
+
+  /** Buffers for a ring, of so many pages each. */
+  buffers(count: number, pages: number): Buffers {
+    return this.#dynamic ? this.#mapped(count, pages) : this.#pool(count, pages)
+  }
+
+  #pool(count: number, pages: number): Buffers {
+    const { remapping } = this.#simulation
+    const unit = Math.max(512, pages)
+    const first = this.#reserved
+    this.#reserved += Math.ceil((count * pages) / unit) * unit
+    if (this.#space !== undefined) remapping!.map(this.#space, first, this.#reserved - first)
+    let at = 0
+    return {
+      next: () => {
+        const page = first + at * pages
+        at = at + 1 === count ? 0 : at + 1
+        return page
+      },
+      errand: undefined,
+    }
+  }
+
+  #mapped(count: number, pages: number): Buffers {
+    const mapper = this.#mapper!
+    const { journeys, configuration } = this.#simulation
+    const { batch } = configuration.iommu
+    const posted = new Ring()
+    for (let i = 0; i < count; i++) posted.push(mapper.mapAtOnce(pages))
+    function* errand(worker: Worker, items: readonly number[]): Program {
+      for (let at = 0; at < items.length; at += batch) {
+        const firsts = items.slice(at, at + batch).map(item => journeys.pages[item]!)
+        yield* mapper.unmap(worker, firsts, pages)
+        for (const _ of firsts) posted.push(yield* mapper.map(worker, pages))
+      }
+    }
+    return { next: () => posted.shift(), errand }
+  }
+}

@@ -1,0 +1,105 @@
+/** From a device to memory and back: link, root complex, remapping unit, memory. Every DMA of every model goes this way. */
+import type { RequesterId } from '../../core/index.ts'
+import type { Step } from '../resources/journeys.ts'
+import type { Pool } from '../resources/pool.ts'
+import type { Server } from '../resources/server.ts'
+import { Delay, Do, Give, Serve, Take, Translate } from '../resources/steps.ts'
+import type { Simulation } from '../simulation.ts'
+import { LinkTiming } from './link.ts'
+
+/** Whose transfers, of how many bytes, to what kind of memory. */
+export interface Transfer {
+  readonly requester: RequesterId
+  /** On the link, by the size of the item; default: the same. */
+  readonly bytes?: (size: number) => number
+  readonly remote?: boolean
+  /** Not in the last-level cache. */
+  readonly cold?: boolean
+  /** Pages from this one on do not fit what the cache gives to devices. */
+  readonly coldFrom?: number
+  /** Nothing else is under way: parts of the root complex may sleep. */
+  readonly alone?: boolean
+}
+
+const same = (size: number): number => size
+
+export class Root {
+  readonly link: LinkTiming
+  readonly #simulation: Simulation
+  readonly #up: Server
+  readonly #down: Server
+  readonly #tags: Pool
+  readonly #credits: Pool
+  readonly #walkers: Server
+  readonly #memory: Server
+
+  constructor(simulation: Simulation, device: string) {
+    const { configuration, costs } = simulation
+    this.#simulation = simulation
+    this.link = new LinkTiming(configuration.link, costs)
+    this.#up = simulation.addServer(`link from ${device}`)
+    this.#down = simulation.addServer(`link to ${device}`)
+    this.#tags = simulation.addPool(`read tags of ${device}`, Math.max(1, Math.round(costs.deviceReadTags)))
+    this.#credits = simulation.addPool(
+      `posted credits of ${device}`,
+      Math.max(1, Math.round(costs.postedWrites)),
+    )
+    this.#walkers = simulation.shared('page walkers', name =>
+      simulation.addServer(name, Math.max(1, Math.round(costs.pageWalkers))),
+    )
+    this.#memory = simulation.shared('memory', name => simulation.addServer(name))
+  }
+
+  read(transfer: Transfer): Step[] {
+    const simulation = this.#simulation
+    const { costs } = simulation
+    const { link } = this
+    const bytes = transfer.bytes ?? same
+    const tags = (size: number): number => Math.min(this.#tags.units, link.requests(bytes(size)))
+    const latency = costs.cacheRead + this.#extra(transfer)
+    return [
+      new Take(simulation, this.#tags, tags),
+      new Serve(simulation, this.#up, 'read request', size => link.requestTime(bytes(size))),
+      new Translate(simulation, this.#walkers, transfer.requester, false, bytes),
+      new Delay(simulation, 'root complex', 'latency', () => costs.rootComplexLatency),
+      new Delay(simulation, 'memory', 'read', () => latency),
+      ...this.#dram(transfer),
+      new Serve(simulation, this.#down, 'completions', size => link.completionTime(bytes(size))),
+      new Give(simulation, this.#tags, tags),
+      new Do(() => simulation.count('transfers')),
+    ]
+  }
+
+  /** A posted write; the device is done with it when the last TLP has left, the item when memory has it. */
+  write(transfer: Transfer): Step[] {
+    const simulation = this.#simulation
+    const { costs } = simulation
+    const { link } = this
+    const bytes = transfer.bytes ?? same
+    const credits = (size: number): number => Math.min(this.#credits.units, link.writes(bytes(size)))
+    return [
+      new Take(simulation, this.#credits, credits),
+      new Serve(simulation, this.#up, 'write', size => link.writeTime(bytes(size))),
+      new Translate(simulation, this.#walkers, transfer.requester, true, bytes),
+      new Delay(simulation, 'root complex', 'latency', () => costs.rootComplexLatency / 2),
+      new Delay(simulation, 'memory', 'write', () =>
+        transfer.remote === true ? costs.remoteSocketExtra : 0,
+      ),
+      ...this.#dram(transfer),
+      new Give(simulation, this.#credits, credits),
+      new Do(() => simulation.count('transfers')),
+    ]
+  }
+
+  #extra({ cold, remote }: Transfer): number {
+    const { dramExtra, remoteSocketExtra } = this.#simulation.costs
+    return (cold === true ? dramExtra : 0) + (remote === true ? remoteSocketExtra : 0)
+  }
+
+  /** Bandwidth of DRAM, for what the cache does not take. */
+  #dram({ cold, bytes = same }: Transfer): Step[] {
+    if (cold !== true) return []
+    const { dramGBps } = this.#simulation.costs
+    return [new Serve(this.#simulation, this.#memory, 'DRAM', size => bytes(size) / dramGBps)]
+  }
+}

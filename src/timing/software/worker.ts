@@ -1,0 +1,248 @@
+/**
+ * Software that is handed items and works them off in batches: a driver's poll routine, a back end, an application. It
+ * sleeps when it has nothing to do; what it costs to wake it is its doorbell's business.
+ */
+import type { Side } from '../resources/accounts.ts'
+import type { Step } from '../resources/journeys.ts'
+import { PARK, POLL, type Processor, type Program, Thread, TURN } from '../resources/processor.ts'
+import { Ring } from '../resources/ring.ts'
+import type { Simulation } from '../simulation.ts'
+
+/** What something costs each time that it happens. */
+export interface Charge {
+  readonly activity: number
+  readonly nanoseconds: number
+  readonly times?: number
+}
+
+/** Prices of a worker's work. An aggregate is what the batch has of one flow, up to {@link AGGREGATE_BYTES}. */
+export interface Prices {
+  readonly batch?: readonly Charge[]
+  readonly item?: readonly Charge[]
+  readonly aggregate?: readonly Charge[]
+  readonly byte?: readonly Charge[]
+  /** When it goes to sleep and leaves its processor with nothing to do. */
+  readonly sleep?: readonly Charge[]
+}
+
+/** What large-receive and segmentation offload make of packets. */
+export const AGGREGATE_BYTES = 65_536
+
+/** How a sleeping worker learns that there is work. */
+export interface Doorbell {
+  /** Work has come for a worker that sleeps. */
+  ring(): void
+}
+
+/** What a worker does for each batch besides its prices, where it may have to wait. */
+export type Errand = (worker: Worker, items: readonly number[]) => Program
+
+export interface WorkerOptions {
+  readonly role: string
+  readonly side: Side
+  readonly owner: number
+  readonly processor: Processor
+  readonly prices: Prices
+  readonly budget: number
+  /** It runs before others that are ready, as handlers of interrupts do. */
+  readonly urgent?: boolean
+  /** It looks for work all the time and never sleeps. */
+  readonly polls?: boolean
+  /** A round that did not need the whole budget is the last until the doorbell rings again, as in Linux's NAPI. */
+  readonly rests?: boolean
+  readonly errand?: Errand
+}
+
+export class Worker extends Thread implements Step {
+  readonly role: string
+  readonly #simulation: Simulation
+  readonly #prices: Prices
+  readonly #budget: number
+  readonly #errand: Errand | undefined
+  readonly #polls: boolean
+  readonly #rests: boolean
+  /** It is looking at an empty queue right now. */
+  #polling = false
+  readonly #queue = new Ring()
+  readonly #batch: number[] = []
+  readonly #parts
+  /** When it was last woken; what came before had to wait for that. */
+  #woken = 0
+  #rung = 0
+  #told = false
+  #again = false
+  readonly #flowSeen: number[] = []
+  #stamp = 0
+  doorbell: Doorbell = { ring: () => this.wake() }
+
+  constructor(simulation: Simulation, options: WorkerOptions) {
+    super(
+      options.processor,
+      options.owner,
+      simulation.activities,
+      options.side,
+      options.polls === true ? 'polling' : undefined,
+    )
+    const { role } = options
+    this.urgent = options.urgent ?? false
+    const { journeys } = simulation
+    this.role = role
+    this.#simulation = simulation
+    this.#prices = options.prices
+    this.#budget = options.budget
+    this.#polls = options.polls ?? false
+    this.#rests = options.rests ?? false
+    this.#errand = options.errand
+    this.#parts = {
+      moderation: journeys.part(role, 'not told yet'),
+      waking: journeys.part(role, 'waking up'),
+      queueing: journeys.part(role, 'queueing'),
+      work: journeys.part(role, 'work'),
+      mapping: journeys.part(role, 'mapping'),
+      batch: journeys.part(role, 'others of the batch'),
+    }
+  }
+
+  /** Hands it an item; the item goes on when the batch is done that it is part of. */
+  enter(item: number): boolean {
+    this.#simulation.journeys.waits(item)
+    this.#queue.push(item)
+    if (this.#polling) this.processor.endPolling()
+    else if (this.parked) this.doorbell.ring()
+    return false
+  }
+
+  /** Items that it has not begun with. */
+  get backlog(): number {
+    return this.#queue.length
+  }
+
+  /** Whether it sleeps, or polls in vain, with nothing on its way to it. */
+  get idle(): boolean {
+    return (this.parked || this.#polling) && this.#queue.length === 0
+  }
+
+  /** The doorbell has been heard: charges what that takes, and wakes. */
+  rouse(charges: readonly Charge[], rung: number): void {
+    if (!this.parked) return
+    for (const charge of charges) this.#pay(charge)
+    this.#told = true
+    this.#rung = rung
+    this.#woken = this.#simulation.events.now
+    this.wake()
+  }
+
+  #pay({ activity, nanoseconds, times = 1 }: Charge, amount = 1): void {
+    this.charge(activity, times * amount, nanoseconds * times * amount)
+  }
+
+  protected *run(): Program {
+    const { events } = this.#simulation
+    for (;;) {
+      if (!this.#hasWork) yield* this.#rest()
+      this.#told = false
+      const began = events.now
+      const waking = this.due
+      const batch = this.#fetch()
+      this.#payFor(batch)
+      yield this.spend()
+      const worked = events.now
+      if (this.#errand !== undefined) yield* this.#errand(this, batch)
+      const mapping = events.now - worked
+      for (const item of batch) this.#finish(item, began, { waking, mapping })
+      this.#again = batch.length === this.#budget
+      if (this.processor.waiting > 0) yield TURN
+    }
+  }
+
+  /** Sleeps until there is work that it may know of. */
+  *#rest(): Program {
+    if (this.#polls) return yield* this.#poll()
+    for (;;) {
+      if (this.processor.waiting === 0) for (const charge of this.#prices.sleep ?? []) this.#pay(charge)
+      yield this.spend()
+      if (this.#hasWork) return
+      if (this.#queue.length > 0) this.doorbell.ring()
+      yield PARK
+      if (this.#hasWork) return
+    }
+  }
+
+  *#poll(): Program {
+    this.#polling = true
+    while (this.#queue.length === 0) {
+      if (this.processor.waiting === 0) yield POLL
+      else {
+        this.spun(this.#simulation.costs.pollInterval)
+        yield this.#simulation.costs.pollInterval
+        yield TURN
+      }
+    }
+    this.#polling = false
+  }
+
+  /** One that rests knows of work only when it was told, or when the last round was not enough. */
+  get #hasWork(): boolean {
+    return this.#queue.length > 0 && (!this.#rests || this.#told || this.#again)
+  }
+
+  #fetch(): readonly number[] {
+    const batch = this.#batch
+    batch.length = Math.min(this.#queue.length, this.#budget)
+    for (let i = 0; i < batch.length; i++) batch[i] = this.#queue.shift()
+    return batch
+  }
+
+  #payFor(batch: readonly number[]): void {
+    const prices = this.#prices
+    const { sizes, flows } = this.#simulation.journeys
+    let bytes = 0
+    let aggregates = 0
+    this.#stamp++
+    for (const item of batch) {
+      bytes += sizes[item]!
+      const flow = flows[item]!
+      if (this.#flowSeen[flow] === this.#stamp) continue
+      this.#flowSeen[flow] = this.#stamp
+      aggregates++
+    }
+    aggregates = Math.max(aggregates, Math.ceil(bytes / AGGREGATE_BYTES))
+    for (const charge of prices.batch ?? []) this.#pay(charge)
+    for (const charge of prices.item ?? []) this.#pay(charge, batch.length)
+    for (const charge of prices.aggregate ?? []) this.#pay(charge, aggregates)
+    for (const { activity, nanoseconds } of prices.byte ?? [])
+      this.charge(activity, batch.length, nanoseconds * bytes)
+  }
+
+  /** Charges the item what it waited and what was done for it, and lets it go on. */
+  #finish(item: number, began: number, spent: { readonly waking: number; readonly mapping: number }): void {
+    const { journeys, events } = this.#simulation
+    const parts = this.#parts
+    const came = journeys.since(item)
+    const told = clamp(this.#rung, came, began)
+    const woken = clamp(this.#woken, told, began)
+    journeys.charge(item, parts.moderation, told - came)
+    journeys.charge(item, parts.queueing, began - woken)
+    const whole = events.now - began
+    const waking = Math.min(spent.waking, whole - spent.mapping)
+    journeys.charge(item, parts.waking, woken - told + waking)
+    journeys.charge(item, parts.mapping, spent.mapping)
+    const rest = whole - waking - spent.mapping
+    const own = Math.min(rest, this.#own(journeys.sizes[item]!))
+    journeys.charge(item, parts.work, own)
+    journeys.charge(item, parts.batch, rest - own)
+    journeys.resume(item)
+  }
+
+  /** What an item costs alone, waking apart. */
+  #own(bytes: number): number {
+    const { item, aggregate, byte } = this.#prices
+    let sum = 0
+    for (const { nanoseconds, times = 1 } of item ?? []) sum += nanoseconds * times
+    for (const { nanoseconds, times = 1 } of aggregate ?? []) sum += nanoseconds * times
+    for (const { nanoseconds } of byte ?? []) sum += nanoseconds * bytes
+    return sum
+  }
+}
+
+const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high)

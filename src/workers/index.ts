@@ -1,0 +1,2 @@
+export { launchOn } from './launch.ts'
+export { defaultWorkers, type PointRunner, pointRunner, type RunOptions, ThreadPool } from './pool.ts'
