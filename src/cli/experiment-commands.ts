@@ -33,6 +33,7 @@ const DEMO = fileURLToPath(packageFile('experiments/two-vms-one-nic.yaml'))
 interface RunOptions {
   readonly topology?: string
   readonly json?: true
+  readonly files?: string
 }
 
 export function addExperimentCommands(root: Command, environment: CommandEnvironment): void {
@@ -45,6 +46,7 @@ export function addExperimentCommands(root: Command, environment: CommandEnviron
     .command('run')
     .description('run an experiment document and compare with what it expects')
     .argument('<file>', 'JSON or YAML')
+    .option('--files <folder>', 'disks may be put on files in this folder')
     .option('--topology <topology>', 'use this topology (name or file) instead of the one in the document')
     .option('--json', 'print JSON for programs')
     .action((file: string, options: RunOptions) => run(file, options, environment))
@@ -52,10 +54,10 @@ export function addExperimentCommands(root: Command, environment: CommandEnviron
 
 async function run(
   file: string,
-  { topology: other, json }: RunOptions,
+  { topology: other, json, files }: RunOptions,
   environment: CommandEnvironment,
 ): Promise<void> {
-  const context = installation()
+  const context = installation(undefined, files)
   const operations = operationsOf(context)
   const experiment = parseExperiment(readDocument(file), operations)
   const wanted = other ?? experiment.topology

@@ -19,6 +19,8 @@ export interface TopologyEntry {
 export interface OperationContext {
   readonly topologies: Registry<TopologyEntry>
   readonly platforms: Registry<PlatformEntry>
+  /** Folder of the files that disks of platforms may be put on; none may be without one. */
+  readonly files: string | undefined
 }
 
 export interface ContextLimits {
@@ -28,7 +30,11 @@ export interface ContextLimits {
 
 const LIMITS: ContextLimits = { topologies: 10_000, platforms: 1_000 }
 
-export const createContext = ({ topologies, platforms }: ContextLimits = LIMITS): OperationContext => ({
+export const createContext = (
+  { topologies, platforms }: ContextLimits = LIMITS,
+  files?: string,
+): OperationContext => ({
   topologies: new Registry('topology', 'topologies', topologies),
   platforms: new Registry('platform', 'platforms', platforms),
+  files,
 })

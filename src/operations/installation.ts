@@ -9,8 +9,8 @@ import { readDocument } from './documents.ts'
 
 const FOLDER = fileURLToPath(packageFile('topologies'))
 
-export function installation(limits?: ContextLimits): OperationContext {
-  const context = createContext(limits)
+export function installation(limits?: ContextLimits, files?: string): OperationContext {
+  const context = createContext(limits, files)
   for (const [name, entry] of shippedTopologies(FOLDER)) context.topologies.set(name, entry)
   return context
 }
