@@ -46,7 +46,8 @@ export interface PlatformOptions {
 }
 
 /** A fresh installation: the shipped topologies, and no platform yet. */
-export const createNorthbridge = (): Northbridge => northbridgeOf(installation())
+export const createNorthbridge = ({ files }: { readonly files?: string } = {}): Northbridge =>
+  northbridgeOf(installation({ files }))
 
 /** Builds a platform from a topology, given as a document or by the name of a shipped one, and powers it on. */
 export function createPlatform(

@@ -39,6 +39,7 @@ const DEMO = fileURLToPath(packageFile('experiments/two-vms-one-nic.yaml'))
 interface StoryOptions {
   readonly topology?: string
   readonly json?: true
+  readonly files?: string
 }
 
 interface RunOptions extends StoryOptions {
@@ -57,6 +58,7 @@ export function addExperimentCommands(root: Command, environment: CommandEnviron
     .command('run')
     .description('run an experiment document, a story or a sweep, and compare with what it expects')
     .argument('<file>', 'JSON or YAML')
+    .option('--files <folder>', 'disks may be put on files in this folder')
     .option('--topology <topology>', 'use this topology (name or file) instead of the one in the document')
     .option('--json', 'print JSON for programs')
     .option('--csv', 'sweeps: print CSV')
@@ -94,10 +96,10 @@ async function runSweep(
 async function tellStory(
   file: string,
   document: unknown,
-  { topology: other, json }: StoryOptions,
+  { topology: other, json, files }: StoryOptions,
   environment: CommandEnvironment,
 ): Promise<void> {
-  const context = installation()
+  const context = installation({ files })
   const operations = operationsOf(context)
   const experiment = parseExperiment(document, operations)
   const wanted = other ?? experiment.topology

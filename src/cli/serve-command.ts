@@ -14,6 +14,7 @@ interface ServeOptions {
   readonly example?: true
   readonly platform?: readonly string[]
   readonly logLevel: string
+  readonly files?: string
 }
 
 export function addServeCommand(root: Command, environment: CommandEnvironment): void {
@@ -24,13 +25,14 @@ export function addServeCommand(root: Command, environment: CommandEnvironment):
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--example', 'begin with an example platform that is on')
     .option('--platform <topology...>', 'begin with platforms made from these topologies')
+    .option('--files <folder>', 'disks may be put on files in this folder')
     .option('--log-level <level>', 'of the log on standard error: trace to fatal, or silent', 'warn')
     .action(async (options: ServeOptions) => {
       // Only a server needs the HTTP framework: every other command starts without it.
       const { startServer } = await import('../api/index.ts')
       const { launchOn, ThreadPool } = await import('../workers/index.ts')
       const threads = new ThreadPool()
-      const context = installation(undefined, launchOn(threads))
+      const context = installation({ launch: launchOn(threads), files: options.files })
       const call = localCall(context)
       const server = await startServer({ ...options, context, port: portOf(options.port) })
       environment.print(`Northbridge answers at ${server.url}`)

@@ -20,6 +20,10 @@ export interface DeviceEnvironment {
 export interface NetworkModel extends FunctionModel, FrameSink {}
 
 export interface DeviceModelEntry {
+  /** Bytes of registers behind BAR 0, which has to be memory of at least that size. */
+  readonly registerBytes: number
+  /** Functions of other makings than a data sheet's that are the same device. */
+  readonly ids?: readonly (readonly [vendor: number, device: number])[]
   /** Fastest speed of its network port, Mb/s; without, it has none, and {@link make} returns no `NetworkModel`. */
   readonly portSpeed?: number
   make(fn: PcieFunction, environment: DeviceEnvironment): FunctionModel

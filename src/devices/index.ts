@@ -17,7 +17,7 @@ export {
 export { definitionFromDataSheet, definitionsFromDataSheet } from './function-images.ts'
 export { ImageWriter } from './image-writer.ts'
 export { dataSheetNames, loadDataSheet } from './load-data-sheet.ts'
-export { DEVICE_MODELS } from './models.ts'
+export { DEVICE_MODELS, hasRoom, modelFitting } from './models.ts'
 export type { NicEvent, NicInspection, NicModel } from './nic/common/nic-model.ts'
 export {
   enableTimeSchema,

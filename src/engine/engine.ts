@@ -74,11 +74,11 @@ export class Engine {
       .sort((a, b) => (before(a, b) ? -1 : 1))
   }
 
-  /** When the next event of a kind happens to a target; undefined if none is queued. Looks at every event. */
-  next(kind: string, target: string): number | undefined {
+  /** When the next event of a kind happens, to a target or to any; undefined if none is queued. Looks at every event. */
+  next(kind: string, target?: string): number | undefined {
     let time: number | undefined
     for (const event of this.#queue) {
-      const matches = event.kind === kind && event.target === target
+      const matches = event.kind === kind && (target === undefined || event.target === target)
       if (matches && (time === undefined || event.time < time)) time = event.time
     }
     return time

@@ -34,7 +34,9 @@ export interface GuestDriver {
 export interface DriverEntry {
   readonly name: string
   /** Vendor and device ids. */
-  readonly ids: readonly (readonly [vendor: number, device: number])[]
+  readonly ids?: readonly (readonly [vendor: number, device: number])[]
+  /** Of functions that no driver knows by their ids. */
+  readonly classCode?: number
   /** Brings the function up. */
   start(context: DriverContext, options: DriverOptions): Software<GuestDriver>
   /** The driver as it was when it was saved, of a function that is in the state of that moment: it touches nothing. */

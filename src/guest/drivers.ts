@@ -1,6 +1,7 @@
 /** The drivers that a guest kernel has started, by the slot of their function, and the memory that they share out. */
 import { assert, NorthbridgeError, opened, type Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
+import { CLASS } from '../pcie/formats/index.ts'
 import type { ConfigAccess } from './config-access.ts'
 import type { DriverContext, DriverEntry, DriverOptions, GuestDriver } from './driver.ts'
 import type { GuestAccess } from './guest-access.ts'
@@ -52,9 +53,7 @@ export class Drivers {
     if (this.of(device.slot) !== undefined) {
       throw new NorthbridgeError('alreadyDone', `slot ${device.slot} has its driver already`)
     }
-    const entry = this.#table.find(({ ids }) =>
-      ids.some(([vendor, id]) => vendor === device.vendorId && id === device.deviceId),
-    )
+    const entry = this.#byIds(device) ?? (yield* this.#byClass(device))
     if (entry === undefined) {
       throw new NorthbridgeError(
         'notFound',
@@ -70,6 +69,17 @@ export class Drivers {
       for (const address of taken) this.#memory.free(address)
       throw error
     }
+  }
+
+  #byIds({ vendorId, deviceId }: GuestDevice): DriverEntry | undefined {
+    return this.#table.find(({ ids }) =>
+      ids?.some(([vendor, device]) => vendor === vendorId && device === deviceId),
+    )
+  }
+
+  *#byClass({ slot }: GuestDevice): Software<DriverEntry | undefined> {
+    const found = (yield* this.#config.read(slot, CLASS.offset)) >>> 8
+    return this.#table.find(({ classCode }) => classCode === found)
   }
 
   #contextOf(device: GuestDevice, taken: number[]): DriverContext {

@@ -3,6 +3,11 @@ import type { Software } from '../engine/index.ts'
 import type { Operation } from '../vmx/formats/operations.ts'
 
 export interface GuestPort {
+  /**
+   * Executes an operation that needs nobody else, and returns its result: a record that the next call reuses. undefined:
+   * something came in between, and {@link execute} has to follow with the same operation.
+   */
+  attempt(operation: Operation): Pick<GuestResult, 'low' | 'high'> | undefined
   /** Executes one operation on the virtual processor; interrupts that come with it are handled first. */
   execute(operation: Operation): Software<GuestResult>
 }

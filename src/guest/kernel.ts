@@ -32,13 +32,16 @@ export class GuestKernel {
   readonly #apic: LocalApicDriver
   readonly #pci: PciDriver
   readonly #drivers: Drivers
+  /** Loads and stores of its code. */
+  readonly access: GuestAccess
 
   constructor(port: GuestPort, vcpu: number, drivers: readonly DriverEntry[] = []) {
     this.#port = port
     this.#vcpu = vcpu
     this.#apic = new LocalApicDriver(port)
     this.#pci = new PciDriver(port)
-    this.#drivers = new Drivers(new GuestAccess(port), new ConfigAccess(port), drivers)
+    this.access = new GuestAccess(port)
+    this.#drivers = new Drivers(this.access, new ConfigAccess(port), drivers)
   }
 
   /** Functions that the kernel found. */

@@ -5,8 +5,8 @@
 import { ALL_LANES, assert, NorthbridgeError, PAGE_SIZE } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
-import type { DriverCore } from './driver-core.ts'
-import type { KernelDma } from './kernel-dma.ts'
+import type { DriverCode, DriverCore } from './driver-core.ts'
+import type { HostRun, KernelDma, LentMemory } from './kernel-dma.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 import type { DmaBuffer, HostFunction } from './types.ts'
 
@@ -68,6 +68,23 @@ export class DeviceAccess {
     yield* this.#dma.free(this.#fn, buffer.address)
   }
 
+  /** Lets the function reach memory that is not the driver's. Throws as {@link allocate}. */
+  *lend(memory: readonly HostRun[]): Software<readonly LentMemory[]> {
+    return yield* this.#dma.lend(this.#fn, memory, BOTH_WAYS)
+  }
+
+  /** The function reaches it no more when this returns. */
+  *takeBack(lent: readonly LentMemory[]): Software {
+    yield* this.#dma.takeBack(this.#fn, lent)
+  }
+
+  /** A buffer that the driver had when it was saved, by the address at which the function reaches it. */
+  buffer(address: number): DmaBuffer {
+    const found = this.#dma.buffers(this.#fn).find(buffer => buffer.address === address)
+    assert(found !== undefined, 'a driver has the buffers that it had')
+    return found
+  }
+
   /** An aligned dword of a buffer. */
   readDword(buffer: DmaBuffer, offset: number): number {
     return this.#machine.readDword(buffer.hostPage * PAGE_SIZE + offset)
@@ -106,14 +123,9 @@ export class DeviceAccess {
     return this.#drivers.armedMessages(this.#fn)
   }
 
-  /** Has `handler` run, in the kernel's interrupt handler, with the number of each message that arrives. */
-  onInterrupt(handler: (index: number) => void): void {
-    this.#drivers.onInterrupt(this.#fn, handler)
-  }
-
-  /** Has `handler` run after virtual functions were enabled or disabled, with how many there are; `undefined` ends it. */
-  onVirtualFunctions(handler: ((count: number) => Software) | undefined): void {
-    this.#drivers.onVirtualFunctions(this.#fn, handler)
+  /** Has the kernel call `code` for the function, until its driver is unbound; `undefined` ends it. */
+  serve(code: DriverCode | undefined): void {
+    this.#drivers.serve(this.#fn, code)
   }
 }
 

@@ -1,5 +1,5 @@
 /** Binding drivers to functions: what a driver's probe and remove do to the hardware and to the group's ownership. */
-import { NorthbridgeError } from '../core/index.ts'
+import { NorthbridgeError, opened } from '../core/index.ts'
 import type { Software, Trace } from '../engine/index.ts'
 import { COMMAND_STATUS, HEADER } from '../pcie/formats/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
@@ -36,19 +36,40 @@ export interface DriverCoreOptions {
   readonly servesHotplug: (port: HostPciFunction) => boolean
 }
 
+/** What the code of a function's driver does when the kernel calls it. */
+export interface DriverCode {
+  /** A message of the function has arrived. Runs in the interrupt handler. */
+  interrupt(index: number): void
+  /** Virtual functions were enabled or disabled: how many there are. */
+  virtualFunctionsChanged?(count: number): Software
+  /** The function was reset: its registers have forgotten everything. */
+  wasReset?(): Software
+  /** The driver is taken off the function, which may be gone. */
+  remove?(): Software
+}
+
 type SavedArmed = readonly [address: string, interrupts: SavedFunctionInterrupts]
+
+export type SavedDrivers = {
+  readonly version: 1
+  readonly armed: readonly SavedArmed[]
+  readonly bindings: number
+  /** Of functions with a driver, which of all bindings it is. */
+  readonly binding: readonly (readonly [address: string, binding: number])[]
+}
+
+type ByAddress = readonly [address: string, ...rest: unknown[]]
+const byAddress = ([a]: ByAddress, [b]: ByAddress): number => (a < b ? -1 : 1)
 
 export class DriverCore {
   readonly #options: DriverCoreOptions
   /** Interrupts of functions that a kernel driver is bound to. */
   readonly #armed = new Map<HostPciFunction, FunctionInterrupts>()
-  /** What the drivers' interrupt handlers do, by message number. */
-  readonly #handlers = new Map<HostPciFunction, (index: number) => void>()
+  /** The code of drivers that have any. */
+  readonly #code = new Map<HostPciFunction, DriverCode>()
   /** Counts bindings, so that a driver's code that outlives its binding is told from the next. */
   #bindings = 0
   readonly #binding = new Map<HostPciFunction, number>()
-  /** What drivers of physical functions do about their virtual ones. */
-  readonly #virtualFunctionHandlers = new Map<HostPciFunction, (count: number) => Software>()
 
   constructor(options: DriverCoreOptions) {
     this.#options = options
@@ -110,11 +131,11 @@ export class DriverCore {
   *unbind(fn: HostPciFunction): Software {
     const { driver } = fn
     if (driver === null) return
+    yield* this.#code.get(fn)?.remove?.() ?? nothing()
     const armed = this.#armed.get(fn)
     this.#armed.delete(fn)
-    this.#handlers.delete(fn)
+    this.#code.delete(fn)
     this.#binding.delete(fn)
-    this.#virtualFunctionHandlers.delete(fn)
     if (!fn.bridge) setBusMaster(fn, false)
     if (armed !== undefined) yield* armed.disable()
     yield* this.#options.dma.release(fn)
@@ -137,16 +158,9 @@ export class DriverCore {
     return this.#armed.get(fn)?.armed ?? 0
   }
 
-  /** The driver of a physical function serves the virtual ones, until it is unbound. */
-  onVirtualFunctions(fn: HostPciFunction, handler: ((count: number) => Software) | undefined): void {
-    if (handler === undefined) this.#virtualFunctionHandlers.delete(fn)
-    else this.#virtualFunctionHandlers.set(fn, handler)
-  }
-
   /** Virtual functions of a function were enabled or disabled: its driver follows. */
   *virtualFunctionsChanged(fn: HostPciFunction): Software {
-    const handler = this.#virtualFunctionHandlers.get(fn)
-    if (handler !== undefined) yield* handler(fn.virtuals.length)
+    yield* this.#code.get(fn)?.virtualFunctionsChanged?.(fn.virtuals.length) ?? nothing()
   }
 
   /** Which of all bindings of this boot the function's present one is; 0 without a driver. */
@@ -154,9 +168,10 @@ export class DriverCore {
     return this.#binding.get(fn) ?? 0
   }
 
-  /** The driver of a function wants to hear of its messages, until it is unbound. */
-  onInterrupt(fn: HostPciFunction, handler: (index: number) => void): void {
-    this.#handlers.set(fn, handler)
+  /** Code serves a function until its driver is unbound. `undefined`: nobody does any more. */
+  serve(fn: HostPciFunction, code: DriverCode | undefined): void {
+    if (code === undefined) this.#code.delete(fn)
+    else this.#code.set(fn, code)
   }
 
   /** Interrupt state of a bound function before a reset; puts it back afterwards. */
@@ -170,6 +185,7 @@ export class DriverCore {
     if (driver.portsOnly === true) return yield* this.#servePort(fn, driver)
     if (driver.kernelDma && !fn.bridge && driver.noBusMaster !== true) setBusMaster(fn, true)
     if (armed !== undefined) yield* this.#arm(fn, driver)
+    yield* this.#code.get(fn)?.wasReset?.() ?? nothing()
   }
 
   /** Lets a function decode its addresses, and every bridge above pass requests in both directions. */
@@ -192,25 +208,34 @@ export class DriverCore {
     return new FunctionInterrupts(machine, interrupts, fn, unit?.interrupts)
   }
 
-  save(): readonly SavedArmed[] {
-    return [...this.#armed]
-      .map(([fn, interrupts]): SavedArmed => [fn.address, interrupts.save()])
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+  save(): SavedDrivers {
+    return {
+      version: 1,
+      armed: [...this.#armed]
+        .map(([fn, interrupts]): SavedArmed => [fn.address, interrupts.save()])
+        .sort(byAddress),
+      bindings: this.#bindings,
+      binding: [...this.#binding].map(([fn, number]) => [fn.address, number] as const).sort(byAddress),
+    }
   }
 
-  load(saved: readonly SavedArmed[], find: (address: string) => HostPciFunction): void {
-    for (const [address, state] of saved) {
+  /** Code of drivers says again whom it serves when it is restored. */
+  load(saved: SavedDrivers, find: (address: string) => HostPciFunction): void {
+    const { armed, bindings, binding } = opened<SavedDrivers>(saved, 'the driver core', 1)
+    for (const [address, state] of armed) {
       const fn = find(address)
       const interrupts = this.interruptsOf(fn)!
       interrupts.load(state, this.#handlerOf(fn, driverNamed(fn.driver)!))
       this.#armed.set(fn, interrupts)
     }
+    this.#bindings = bindings
+    for (const [address, number] of binding) this.#binding.set(find(address), number)
   }
 
   #handlerOf(fn: HostPciFunction, { portsOnly }: DriverRow): (index: number) => unknown {
     return portsOnly === true
       ? index => this.#options.onPortInterrupt?.(fn, index)
-      : index => this.#handlers.get(fn)?.(index)
+      : index => this.#code.get(fn)?.interrupt(index)
   }
 
   /** The port driver: interrupts for what a port tells of, and error reporting. */
@@ -251,6 +276,8 @@ export class DriverCore {
     }
   }
 }
+
+function* nothing(): Software {}
 
 export const setBusMaster = (fn: HostPciFunction, on: boolean): void =>
   on ? setCommand(fn, BME.mask, 0) : setCommand(fn, 0, BME.mask)

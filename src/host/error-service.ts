@@ -62,6 +62,10 @@ export class ErrorService {
     }
   }
 
+  get hasWork(): boolean {
+    return this.#pending.size > 0
+  }
+
   /** Does what the interrupts ask for. @returns whether there was anything. */
   *serve(surrender: Surrender): Software<boolean> {
     let served = false

@@ -58,7 +58,7 @@ export class HostKernel {
    * is changed. Throws `invalidDocument` for a state of another version.
    */
   static restore(machine: MachinePort, options: HostOptions, saved: Saved): HostKernel {
-    const state = opened<SavedHost>(saved, 'the host kernel', 2)
+    const state = opened<SavedHost>(saved, 'the host kernel', 3)
     opened(state.iommu as unknown as Saved, 'the IOMMU driver', 1)
     const kernel = new HostKernel(machine, options, state)
     loadParts(kernel.#parts, state)
@@ -248,11 +248,22 @@ export class HostKernel {
    * @param surrender takes a function away from the virtual machine that has it.
    */
   *servePorts(surrender: Surrender): Software<boolean> {
+    if (!this.portsHaveWork) return false
     const hadErrors = yield* this.#parts.errors.serve(surrender)
     if (!this.#parts.hotplug.hasWork) return hadErrors
     yield* this.#parts.hotplug.serve(surrender)
     this.#parts.errors.remember()
     return true
+  }
+
+  /** Whether a port has interrupted for {@link servePorts}. */
+  get portsHaveWork(): boolean {
+    return this.#parts.errors.hasWork || this.#parts.hotplug.hasWork
+  }
+
+  /** Whether there is a unit with a queue for page requests. */
+  get takesPageRequests(): boolean {
+    return this.#parts.iommu.takesPageRequests
   }
 
   /** Answers what devices asked for by page requests. Returns the number of answers. */

@@ -24,11 +24,27 @@ export interface KernelDmaOptions {
   readonly strict: boolean
 }
 
+/** Pages that are contiguous in the host's memory. */
+export interface HostRun {
+  readonly hostPage: PageNumber
+  readonly pages: number
+}
+
+/** Memory of others that a function reaches, and where. */
+export interface LentMemory extends HostRun {
+  /** For the function's requests. */
+  readonly address: number
+}
+
 export type SavedKernelDma = {
-  readonly version: 1
+  readonly version: 2
   readonly buffers: readonly {
     readonly function: string
     readonly buffers: readonly { readonly [Key in keyof DmaBuffer]: DmaBuffer[Key] }[]
+  }[]
+  readonly lent: readonly {
+    readonly function: string
+    readonly memory: readonly { readonly [Key in keyof LentMemory]: number }[]
   }[]
   /** Addresses that are free, of domains of which some are taken. */
   readonly arenas: readonly { readonly domain: number; readonly arena: Saved }[]
@@ -40,6 +56,8 @@ export class KernelDma {
   aperture: ApertureDriver | undefined
   readonly #options: KernelDmaOptions
   readonly #buffers = new Map<HostPciFunction, readonly DmaBuffer[]>()
+  /** Memory of virtual machines that functions reach. */
+  readonly #lent = new Map<HostPciFunction, readonly LentMemory[]>()
   /** Free I/O virtual addresses. */
   readonly #arenas = new WeakMap<TranslationDomain, PageAllocator>()
   /** Domains with unmaps that units may not know of yet. */
@@ -64,19 +82,7 @@ export class KernelDma {
    */
   *allocate(fn: HostPciFunction, pages: number, access: Rights): Software<DmaBuffer> {
     const { memory, iommu } = this.#options
-    if (fn.owner.kind !== 'driver') {
-      throw new NorthbridgeError('functionInUse', `no driver of the host has ${fn.address}`, {
-        owner: fn.owner,
-      })
-    }
-    if (!usesKernelDma(fn.driver)) {
-      throw new NorthbridgeError('functionInUse', `driver ${fn.driver} of ${fn.address} does no DMA`, {
-        owner: fn.owner,
-      })
-    }
-    if (!access.read && !access.write) {
-      throw new NorthbridgeError('invalidArgument', 'a buffer is for reading, writing, or both')
-    }
+    this.#check(fn, access)
     const hostPage = memory.allocator.allocate(pages)
     let page: PageNumber
     try {
@@ -95,6 +101,64 @@ export class KernelDma {
   }
 
   /**
+   * Lets a function reach memory that is not the driver's: a virtual machine's. Throws as {@link allocate}; then it
+   * reaches none of it.
+   */
+  *lend(fn: HostPciFunction, memory: readonly HostRun[], access: Rights): Software<readonly LentMemory[]> {
+    this.#check(fn, access)
+    const domain = this.#options.iommu.stateOf(fn)?.domain
+    const lent: LentMemory[] = []
+    try {
+      for (const { hostPage, pages } of memory) {
+        const page = yield* this.#map(domain, hostPage, pages, access)
+        lent.push({ address: page * PAGE_SIZE, hostPage, pages })
+      }
+    } catch (error) {
+      for (const one of lent) yield* this.#withdraw(domain, one)
+      throw error
+    }
+    this.#lent.set(fn, [...(this.#lent.get(fn) ?? []), ...lent])
+    return lent
+  }
+
+  /** The function reaches it no more when this returns, whatever the mode: its owner may give it to others. */
+  *takeBack(fn: HostPciFunction, lent: readonly LentMemory[]): Software {
+    const domain = this.#options.iommu.stateOf(fn)?.domain
+    for (const one of lent) yield* this.#withdraw(domain, one)
+    const rest = (this.#lent.get(fn) ?? []).filter(
+      ({ address }) => !lent.some(one => one.address === address),
+    )
+    if (rest.length > 0) this.#lent.set(fn, rest)
+    else this.#lent.delete(fn)
+  }
+
+  *#withdraw(domain: TranslationDomain | undefined, { address, pages }: LentMemory): Software {
+    const page = address / PAGE_SIZE
+    if (domain === undefined) this.aperture?.unmap(page, pages)
+    else if (!this.#options.iommu.isIdentity(domain)) {
+      yield* domain.unmap(page, pages)
+      this.#arena(domain).free(page, pages)
+    }
+  }
+
+  /** Whether a driver may have memory reached by a function. */
+  #check(fn: HostPciFunction, access: Rights): void {
+    if (fn.owner.kind !== 'driver') {
+      throw new NorthbridgeError('functionInUse', `no driver of the host has ${fn.address}`, {
+        owner: fn.owner,
+      })
+    }
+    if (!usesKernelDma(fn.driver)) {
+      throw new NorthbridgeError('functionInUse', `driver ${fn.driver} of ${fn.address} does no DMA`, {
+        owner: fn.owner,
+      })
+    }
+    if (!access.read && !access.write) {
+      throw new NorthbridgeError('invalidArgument', 'a buffer is for reading, writing, or both')
+    }
+  }
+
+  /**
    * Takes a buffer back. Its memory and its address are used again only when no unit knows them, which in deferred mode
    * is later: until then the device may still reach the memory. Throws `notFound`.
    */
@@ -109,9 +173,11 @@ export class KernelDma {
     yield* this.#unmap(this.#options.iommu.stateOf(fn)?.domain, buffer)
   }
 
-  /** Every buffer of a function, when its driver leaves. */
+  /** Every buffer of a function, and what was lent to it, when its driver leaves. */
   *release(fn: HostPciFunction): Software {
     for (const { address } of this.buffers(fn)) yield* this.free(fn, address)
+    const lent = this.#lent.get(fn)
+    if (lent !== undefined) yield* this.takeBack(fn, lent)
   }
 
   /** Makes every unit forget what was unmapped. */
@@ -122,9 +188,12 @@ export class KernelDma {
 
   save(): SavedKernelDma {
     return {
-      version: 1,
+      version: 2,
       buffers: [...this.#buffers]
         .map(([fn, buffers]) => ({ function: fn.address, buffers: buffers.map(one => ({ ...one })) }))
+        .sort((a, b) => (a.function < b.function ? -1 : 1)),
+      lent: [...this.#lent]
+        .map(([fn, memory]) => ({ function: fn.address, memory: memory.map(one => ({ ...one })) }))
         .sort((a, b) => (a.function < b.function ? -1 : 1)),
       // One that nothing is taken from is as good as none.
       arenas: this.#options.iommu.domains().flatMap(domain => {
@@ -138,12 +207,18 @@ export class KernelDma {
 
   /** The aperture is the caller's to open. */
   load(saved: SavedKernelDma, find: (address: string) => HostPciFunction): void {
-    opened(saved, 'the DMA interface of the kernel', 1)
+    opened(saved, 'the DMA interface of the kernel', 2)
     const { iommu } = this.#options
     for (const { function: address, buffers } of saved.buffers) {
       this.#buffers.set(
         find(address),
         buffers.map(one => ({ ...one })),
+      )
+    }
+    for (const { function: address, memory } of saved.lent) {
+      this.#lent.set(
+        find(address),
+        memory.map(one => ({ ...one })),
       )
     }
     for (const { domain, arena } of saved.arenas) this.#openArena(iommu.domain(domain)).load(arena)

@@ -7,7 +7,7 @@ import type { SavedHost } from './saved-host.ts'
 
 export function saveParts(parts: KernelParts, halted: string | undefined): SavedHost {
   return {
-    version: 2,
+    version: 3,
     firmware: savedTables(parts.tables),
     memory: parts.memory.save(),
     functions: [...parts.functions.values()].map(fn => fn.save()),

@@ -1,6 +1,6 @@
 /** The whole state of a host kernel, as plain data: functions by address, domains and groups by number. */
 import type { Saved } from '../core/index.ts'
-import type { DriverCore } from './driver-core.ts'
+import type { SavedDrivers } from './driver-core.ts'
 import type { SavedErrors } from './error-service.ts'
 import type { SavedHotplug } from './hotplug.ts'
 import type { SavedInterrupts } from './interrupts.ts'
@@ -10,7 +10,7 @@ import type { SavedFunction } from './pci/pci-function.ts'
 import type { SavedAssigned } from './vfio/assigned-function.ts'
 
 export type SavedHost = {
-  readonly version: 2
+  readonly version: 3
   /** What firmware had left for it. */
   readonly firmware: Saved
   readonly memory: Saved
@@ -20,7 +20,7 @@ export type SavedHost = {
   readonly accessControl: boolean
   readonly iommu: SavedIommu
   readonly interrupts: SavedInterrupts
-  readonly drivers: ReturnType<DriverCore['save']>
+  readonly drivers: SavedDrivers
   readonly hotplug: SavedHotplug
   readonly errors: SavedErrors
   readonly dma: SavedKernelDma

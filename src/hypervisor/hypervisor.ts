@@ -2,48 +2,43 @@
  * The hypervisor: virtual machines on the host's logical processors, and functions assigned to them. Software: the
  * hardware is reached through the machine port, the host kernel and the formats only.
  */
-import { NorthbridgeError, opened, PAGE_SIZE, type Saved } from '../core/index.ts'
+import { NorthbridgeError, opened, type Saved } from '../core/index.ts'
 import type { Engine, Software } from '../engine/index.ts'
-import type { AssignedFunction, HostKernel } from '../host/index.ts'
+import type { HostKernel } from '../host/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import type { Operation, Word64 } from '../vmx/formats/operations.ts'
+import { DevicePlugging, type RemovalListener } from './device-plugging.ts'
 import type { EmulatedDevice } from './emulated-device.ts'
-import { EmulatedFunction } from './emulated-function.ts'
-import { MAXIMUM_MEMORY_MIB, MAXIMUM_VCPUS } from './formats/virtual-board.ts'
 import type { MemoryRun } from './guest-memory.ts'
 import { HostPages } from './host-pages.ts'
 import { HostProcessor } from './host-processor.ts'
 import type { MachineContext } from './machine-state.ts'
 import { checkOperations } from './operations-check.ts'
 import { spinning } from './spinning.ts'
-import {
-  type AttachedDevice,
-  GUEST_PROGRAMS,
-  type GuestImage,
-  type GuestProgram,
-  type GuestRun,
-  type GuestSoftware,
-  INTERRUPT_DELIVERY,
-  type InterruptRoute,
-  type Meanwhile,
-  type VcpuRun,
-  type VcpuView,
-  type VirtualApicView,
-  type VirtualMachine,
-  type VmOptions,
+import type {
+  AttachedDevice,
+  GuestImage,
+  GuestProgram,
+  GuestRun,
+  GuestSoftware,
+  InterruptRoute,
+  Meanwhile,
+  VcpuRun,
+  VcpuView,
+  VirtualApicView,
+  VirtualMachine,
+  VmOptions,
 } from './types.ts'
 import type { Vcpu } from './vcpu.ts'
-import { VirtualFunction } from './virtual-function.ts'
 import { Machine } from './virtual-machine.ts'
-
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
-const MINIMUM_MEMORY_MIB = 2
+import { checkOptions } from './vm-options.ts'
 
 export class Hypervisor {
   readonly #context: MachineContext
   readonly #images: Readonly<Record<GuestProgram, GuestImage>>
   readonly #processors: readonly HostProcessor[]
   readonly #machines = new Map<string, Machine>()
+  readonly #plugging: DevicePlugging
   /** The processor to which the next virtual processor is pinned. */
   #nextProcessor = 0
 
@@ -56,6 +51,11 @@ export class Hypervisor {
   ) {
     const pages = new HostPages(machine, host.memory)
     this.#context = { machine, host, engine, pages }
+    this.#plugging = new DevicePlugging({
+      context: this.#context,
+      machines: this.#machines,
+      settle: () => this.settle(),
+    })
     this.#images = images
     this.#processors = machine.processors.map(port => new HostProcessor(machine, pages, port))
   }
@@ -123,9 +123,7 @@ export class Hypervisor {
   /** Takes every device back, then frees everything. Throws `notFound`. */
   *deleteVm(name: string): Software {
     const machine = this.#find(name)
-    // The guest is not asked: it ends here.
-    for (const device of machine.assigned) yield* this.#takeBack(machine, device)
-    for (const device of machine.emulated) yield* device.unplug()
+    yield* this.#plugging.removeAll(machine)
     machine.free()
     this.#machines.delete(name)
     this.#context.engine.trace.emit('vm', `${name} is deleted`, { vm: name })
@@ -146,40 +144,12 @@ export class Hypervisor {
    * with, `notFound`, `outOfResources`, `outOfMemory`; then nothing has changed hands.
    */
   *attach(vm: string, address: string): Software<AttachedDevice> {
-    const machine = this.#find(vm)
-    const { host, engine } = this.#context
-    const slot = machine.bus.freeSlot
-    if (slot < 0) throw new NorthbridgeError('outOfResources', `${vm} has no free slot`)
-    const assigned = yield* host.vfio.attach(address, vm)
-    try {
-      yield* mapMemory(machine, assigned)
-    } catch (error) {
-      yield* assigned.release()
-      throw error
-    }
-    const device = new VirtualFunction(assigned, slot, this.#context.machine, machine)
-    const { guestAddress } = device
-    engine.trace.emit('vm', `${vm}: ${assigned.function.address} appears as ${guestAddress}`, {
-      vm,
-      function: assigned.function.address,
-      guestAddress,
-    })
-    machine.bus.insert(slot, device)
-    yield* this.settle()
-    return device.view()
+    return yield* this.#plugging.attach(this.#find(vm), address)
   }
 
   /** Asks the guest to let go of a function and takes it back, whether it did or not. Throws `notFound`. */
   *detach(vm: string, address: string): Software {
-    const machine = this.#find(vm)
-    const device = machine.assigned.find(({ assigned }) => assigned.function.address === address)
-    if (device === undefined) {
-      throw new NorthbridgeError('notFound', `${address} is not attached to ${vm}`)
-    }
-    machine.bus.requestRemoval(device.slot)
-    yield* this.settle()
-    yield* this.#takeBack(machine, device)
-    yield* this.settle()
+    yield* this.#plugging.detach(this.#find(vm), address)
   }
 
   /**
@@ -187,19 +157,7 @@ export class Hypervisor {
    * `outOfResources`; then nothing has changed.
    */
   *plug(vm: string, device: EmulatedDevice): Software<number> {
-    const machine = this.#find(vm)
-    const slot = machine.bus.freeSlot
-    if (slot < 0) throw new NorthbridgeError('outOfResources', `${vm} has no free slot`)
-    const fn = new EmulatedFunction(device, slot, machine)
-    const { guestAddress } = fn
-    this.#context.engine.trace.emit('vm', `${vm}: an emulated ${device.kind} appears as ${guestAddress}`, {
-      vm,
-      device: device.kind,
-      guestAddress,
-    })
-    machine.bus.insert(slot, fn)
-    yield* this.settle()
-    return slot
+    return yield* this.#plugging.plug(this.#find(vm), device)
   }
 
   /** After a restore: an emulated device is back in the slot that it was in, in the state in which it was. Throws `notFound`. */
@@ -209,41 +167,12 @@ export class Hypervisor {
 
   /** Asks the guest to let go of an emulated device and takes it away, whether it did or not. Throws `notFound`. */
   *unplug(vm: string, slot: number): Software {
-    const machine = this.#find(vm)
-    const fn = machine.emulated.find(device => device.slot === slot)
-    if (fn === undefined)
-      throw new NorthbridgeError('notFound', `${vm} has no emulated device in slot ${slot}`)
-    machine.bus.requestRemoval(slot)
-    yield* this.settle()
-    const ejected = machine.bus.remove(slot)
-    const { guestAddress, device } = fn
-    this.#context.engine.trace.emit(
-      'vm',
-      `${vm}: the emulated ${device.kind} leaves ${guestAddress}${ejected ? '' : ', not ejected by the guest'}`,
-      { vm, device: device.kind, guestAddress, ejected },
-    )
-    yield* fn.unplug()
-    yield* this.settle()
+    yield* this.#plugging.unplug(this.#find(vm), slot)
   }
 
-  /** Takes a function back that is about to leave the machine, or has left it. */
-  *#surrender(address: string): Software {
-    for (const machine of this.#machines.values()) {
-      const device = machine.assigned.find(({ assigned }) => assigned.function.address === address)
-      if (device !== undefined) yield* this.#takeBack(machine, device)
-    }
-  }
-
-  *#takeBack(machine: Machine, device: VirtualFunction): Software {
-    const { address } = device.assigned.function
-    const ejected = machine.bus.remove(device.slot)
-    this.#context.engine.trace.emit(
-      'vm',
-      `${machine.name}: ${address} leaves ${device.guestAddress}${ejected ? '' : ', not ejected by the guest'}`,
-      { vm: machine.name, function: address, guestAddress: device.guestAddress, ejected },
-    )
-    yield* device.unplug()
-    yield* device.assigned.release()
+  /** Has `listener` told of every device that has left its virtual machine, by whatever way. */
+  onRemoval(listener: RemovalListener): void {
+    this.#plugging.onRemoval(listener)
   }
 
   /**
@@ -329,14 +258,22 @@ export class Hypervisor {
    * that one of them woke, until nothing is left. Call it after stimulus.
    */
   *settle(): Software {
+    const { host } = this.#context
     for (;;) {
-      this.#context.host.serviceInterrupts()
-      yield* this.#context.host.answerPageRequests()
-      const plugged = yield* this.#context.host.servePorts(address => this.#surrender(address))
-      const woken = this.#vcpus.find(vcpu => vcpu.wakes)
+      host.serviceInterrupts()
+      if (host.takesPageRequests) yield* host.answerPageRequests()
+      const plugged =
+        host.portsHaveWork && (yield* host.servePorts(address => this.#plugging.surrender(address)))
+      const woken = this.#woken
       if (woken !== undefined) yield* woken.wake()
       else if (!plugged) return
     }
+  }
+
+  /** The first virtual processor that sleeps no more. */
+  get #woken(): Vcpu | undefined {
+    for (const { vcpus } of this.#machines.values()) for (const vcpu of vcpus) if (vcpu.wakes) return vcpu
+    return undefined
   }
 
   get #vcpus(): Vcpu[] {
@@ -401,40 +338,4 @@ export class Hypervisor {
       machines: [...this.#machines.values()].map(machine => machine.save()),
     }
   }
-}
-
-/** Lets a function reach the machine's memory where the guest finds it, and nothing else. */
-function* mapMemory(machine: Machine, assigned: AssignedFunction): Software {
-  for (const { guestPage, hostPage, pages } of machine.memory.runs) {
-    yield* assigned.map(guestPage * PAGE_SIZE, hostPage, pages, { read: true, write: true })
-  }
-}
-
-function checkOptions(options: VmOptions): void {
-  const { name, vcpus, memoryMiB, interrupts, nested, vmcsShadowing, program } = options
-  const refuse = (field: string, rule: string): never => {
-    throw new NorthbridgeError('invalidArgument', `${field} must be ${rule}`, {
-      issues: [{ path: `/${field}`, message: `must be ${rule}` }],
-    })
-  }
-  if (typeof name !== 'string' || !NAME.test(name)) {
-    refuse('name', 'letters, digits, ".", "_" and "-", at most 63, starting with a letter or digit')
-  }
-  if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAXIMUM_VCPUS) {
-    refuse('vcpus', `a whole number from 1 to ${MAXIMUM_VCPUS}`)
-  }
-  if (!Number.isInteger(memoryMiB) || memoryMiB < MINIMUM_MEMORY_MIB || memoryMiB > MAXIMUM_MEMORY_MIB) {
-    refuse('memoryMiB', `a whole number from ${MINIMUM_MEMORY_MIB} to ${MAXIMUM_MEMORY_MIB}`)
-  }
-  if (interrupts !== undefined && !INTERRUPT_DELIVERY.includes(interrupts)) {
-    refuse('interrupts', `one of ${INTERRUPT_DELIVERY.join(', ')}`)
-  }
-  if (nested === true && (interrupts ?? 'emulated') !== 'emulated') {
-    refuse('interrupts', 'emulated where guests find VMX')
-  }
-  if (program !== undefined && !GUEST_PROGRAMS.includes(program)) {
-    refuse('program', `one of ${GUEST_PROGRAMS.join(', ')}`)
-  }
-  if (program === 'hypervisor' && nested !== true) refuse('program', 'kernel where guests find no VMX')
-  if (vmcsShadowing === true && nested !== true) refuse('vmcsShadowing', 'false where guests find no VMX')
 }

@@ -260,6 +260,8 @@ export interface GuestSoftware {
 
 /** The port that a virtual processor offers to the software on it. */
 export interface VcpuPort {
+  /** As {@link execute}, at once; undefined if something comes in between: then {@link execute} has to follow. */
+  attempt(operation: Operation): OperationResult | undefined
   execute(operation: Operation): Software<GuestResult>
 }
 

@@ -10,7 +10,6 @@ import { XAPIC_BASE } from '../interrupts/formats/local-apic.ts'
 import { DELIVERY_MODE } from '../interrupts/formats/message.ts'
 import { INVEPT } from '../vmx/formats/ept.ts'
 import { ApicPages } from './apic-pages.ts'
-import { PageRegisters } from './apic-registers.ts'
 import type { EmulatedDevice } from './emulated-device.ts'
 import { EmulatedFunction, type EmulationHost, type SavedEmulatedFunction } from './emulated-function.ts'
 import type { VcpuBoard } from './exit-handling.ts'
@@ -20,18 +19,15 @@ import { GuestMemory } from './guest-memory.ts'
 import type { HostProcessor } from './host-processor.ts'
 import type { MachineContext, SavedMachine } from './machine-state.ts'
 import { addressed, reaches } from './message-targets.ts'
-import { GuestWords } from './nested/guest-words.ts'
-import { NestedExits } from './nested/nested-exits.ts'
-import { NestedVmx } from './nested/nested-vmx.ts'
 import type { GuestImage, GuestProgram, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
-import { Vcpu } from './vcpu.ts'
+import type { Vcpu } from './vcpu.ts'
+import { makeVcpu, type VcpuSurroundings } from './vcpu-assembly.ts'
 import type { SavedVcpu } from './vcpu-options.ts'
 import { vcpuPages } from './vcpu-pages.ts'
-import { type InterruptCommand, isVectored, VirtualApic } from './virtual-apic.ts'
+import { type InterruptCommand, isVectored } from './virtual-apic.ts'
 import { type BusDevice, VirtualBus } from './virtual-bus.ts'
 import { type FunctionHost, VirtualFunction } from './virtual-function.ts'
-import { VirtualizedInterrupts } from './virtualized-interrupts.ts'
-import { eptPointer, Vmcs } from './vmcs.ts'
+import { eptPointer } from './vmcs.ts'
 
 const ALL_ONES = 0xffff_ffff
 /** Guest-physical page of the xAPIC registers. */
@@ -111,63 +107,15 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
   }
 
   #addVcpu(number: number, processor: HostProcessor, saved?: SavedVcpu): void {
-    if (saved === undefined) processor.retain()
-    let vmcs: Vmcs | undefined
-    let vmx: NestedVmx | undefined
-    try {
-      vmcs = new Vmcs(processor, this.#context.pages, saved?.vmcs)
-      if (saved === undefined) vmcs.initialize(this.#ept.root)
-      const { name } = this
-      const { engine } = this.#context
-      const interrupts = this.#localApic(number, processor, vmcs, saved)
-      if (this.nested) {
-        const memory = new GuestWords(this.#context.machine, this.memory)
-        const { vmcsShadowing } = this
-        const parts = { vmcs01: vmcs, ept01: this.#ept, memory, vmcsShadowing }
-        vmx = new NestedVmx(this.#context, { processor, number, ...parts }, saved?.nested?.vmx)
-      }
-      const vcpu = new Vcpu({ name, number, processor, vmcs, board: this, engine, ...interrupts })
-      if (vmx !== undefined) vcpu.nest(new NestedExits(vmx, vcpu, this))
-      this.vcpus.push(vcpu)
-    } catch (error) {
-      vmx?.free()
-      vmcs?.free()
-      processor.release()
-      throw error
+    const around: VcpuSurroundings = {
+      context: this.#context,
+      machine: this,
+      ept: this.#ept,
+      apicPages: this.#apicPages,
+      send: command => this.#interruptCommand(number, command),
+      leaveXapic: () => this.#leaveXapic(),
     }
-  }
-
-  /** The local APIC of a virtual processor, emulated or virtualized. */
-  #localApic(
-    number: number,
-    processor: HostProcessor,
-    vmcs: Vmcs,
-    saved?: SavedVcpu,
-  ): { apic: VirtualApic; virtualized: VirtualizedInterrupts | undefined } {
-    const send = (command: InterruptCommand): void => this.#interruptCommand(number, command)
-    const pages = this.#apicPages
-    if (pages === undefined) {
-      return { apic: new VirtualApic(number, send, undefined, saved?.apic), virtualized: undefined }
-    }
-    const { machine, host } = this.#context
-    const virtualApicPage = saved?.virtualized?.page ?? pages.virtualApicPage()
-    const descriptor = this.interrupts === 'posted' ? pages.descriptor(number) : undefined
-    const registers = new PageRegisters(machine, virtualApicPage)
-    const apic = new VirtualApic(number, send, { registers, descriptor }, saved?.apic)
-    const virtualized = new VirtualizedInterrupts(
-      {
-        vmcs,
-        apic,
-        virtualApicPage,
-        accessPage: pages.accessPage,
-        msrBitmaps: pages.msrBitmaps,
-        ...(descriptor && { posted: { descriptor, host: host.posting } }),
-        leaveXapic: () => this.#leaveXapic(),
-      },
-      processor.number,
-      saved?.virtualized ?? undefined,
-    )
-    return { apic, virtualized }
+    this.vcpus.push(makeVcpu(around, number, processor, saved))
   }
 
   /** In x2APIC mode nothing answers at the xAPIC page. Who is in xAPIC mode still exits there, and is answered. */

@@ -40,6 +40,13 @@ export class Vmcs {
   readonly page: PageNumber
   #processor: HostProcessor
   readonly #pages: HostPages
+  /** Reused: the processor keeps no operation. */
+  readonly #read: { op: 'vmread'; field: number } = { op: 'vmread', field: 0 }
+  readonly #write: { op: 'vmwrite'; field: number; value: [number, number] } = {
+    op: 'vmwrite',
+    field: 0,
+    value: [0, 0],
+  }
   #launched = false
 
   /**
@@ -84,7 +91,8 @@ export class Vmcs {
   /** Low half of a field. */
   read(field: number): number {
     this.#processor.load(this.page)
-    return this.#processor.run({ op: 'vmread', field }).low
+    this.#read.field = field
+    return this.#processor.run(this.#read).low
   }
 
   /** Moves RIP past the instruction that exited. */
@@ -96,13 +104,18 @@ export class Vmcs {
 
   read64(field: number): Word64 {
     this.#processor.load(this.page)
-    const { low, high } = this.#processor.run({ op: 'vmread', field })
+    this.#read.field = field
+    const { low, high } = this.#processor.run(this.#read)
     return [low, high]
   }
 
   write(field: number, low: number, high = 0): void {
     this.#processor.load(this.page)
-    this.#processor.run({ op: 'vmwrite', field, value: [low >>> 0, high >>> 0] })
+    const { value } = this.#write
+    this.#write.field = field
+    value[0] = low >>> 0
+    value[1] = high >>> 0
+    this.#processor.run(this.#write)
   }
 
   /** VMCLEAR: nothing of it stays on the processor, as must be before the VMCS of a guest links it as its shadow. */

@@ -1,6 +1,6 @@
 /** Nodes of the topology document, one per function, each with the config space that was found. */
 import { bytesToHex, devfnOf, hex } from '../core/index.ts'
-import { defaultVfImage, type VirtualMsiX } from '../devices/index.ts'
+import { defaultVfImage, modelFitting, type VirtualMsiX } from '../devices/index.ts'
 import { CAPABILITY, MSI_X, MSI_X_ENTRY } from '../pcie/formats/index.ts'
 import type { FunctionKind } from '../pcie/index.ts'
 import type { TopologyNodeDocument } from '../platform/index.ts'
@@ -57,6 +57,7 @@ export class FunctionNodes {
     const ioClosed = one.windows.io === undefined && windows.length > 0 && hasPorts(tree.below(one), tree)
     const romAddress = rom > 0 ? one.romAddress : 0
     const virtual = this.#virtual.get(one.address) ?? []
+    const model = modelFitting(one.vendorId, one.deviceId, bars)
     const overrides = [...resetOverrides(one), ...portOverrides(one, below.length > 0)]
     return {
       at: `${(devfn >>> 3).toString(16).padStart(2, '0')}.${devfn & 7}`,
@@ -67,6 +68,7 @@ export class FunctionNodes {
         configSizeBytes: image.length === 256 ? 256 : 4096,
         ...(overrides.length > 0 && { overrides }),
         ...(bars.length > 0 && { bars: bars.map(barDocument) }),
+        ...(model !== undefined && { registerModel: model }),
         ...(rom > 0 && { romSizeBytes: rom }),
         ...(sriov !== undefined && { sriov: this.#sriov(one, sriov) }),
       },

@@ -39,8 +39,9 @@ export class Classifier {
   /**
    * Judges a frame.
    * @param source pool that it was sent by, -1 if it came from the wire. @param toItself whether that pool may get it.
+   * @param instead pool that an EtherType filter names for frames that somebody wants, -1 for none.
    */
-  classify(headers: FrameHeaders, source: number, toItself: boolean): void {
+  classify(headers: FrameHeaders, source: number, toItself: boolean, instead = -1): void {
     const tables = this.#tables
     this.pools.clear()
     this.exact = false
@@ -48,7 +49,7 @@ export class Classifier {
     this.verdict = VERDICT.none
     if (tables.vlanFilter && headers.tagged && !hashHit(tables.vlanTable, headers.vlan)) {
       this.verdict = VERDICT.vlanTable
-    } else if (tables.pooling) this.#choosePools(headers, source, toItself)
+    } else if (tables.pooling) this.#choosePools(headers, source, toItself, instead)
     else if (!this.#accept(headers)) this.verdict = VERDICT.address
   }
 
@@ -68,7 +69,7 @@ export class Classifier {
     return tables.unicastPromiscuous || hashHit(tables.unicastTable, hash)
   }
 
-  #choosePools(headers: FrameHeaders, source: number, toItself: boolean): void {
+  #choosePools(headers: FrameHeaders, source: number, toItself: boolean, instead: number): void {
     const tables = this.#tables
     const { pools } = this
     const { destinationLow: low, destinationHigh: high } = headers
@@ -95,6 +96,10 @@ export class Classifier {
     if (pools.empty) {
       this.verdict = wanted || group || source >= 0 ? VERDICT.noPool : VERDICT.address
       return
+    }
+    if (instead >= 0) {
+      pools.clear()
+      pools.add(instead)
     }
     pools.low &= tables.enabled.low
     pools.high &= tables.enabled.high

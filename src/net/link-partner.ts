@@ -11,6 +11,8 @@ export class LinkPartner implements FrameSink {
   readonly port: NetworkPort
   /** Hears every frame that arrives; copies what it keeps. */
   listener: FrameListener | undefined = undefined
+  /** Who takes part there. */
+  neighbour: FrameSink | undefined = undefined
 
   constructor(name: string) {
     this.port = new NetworkPort(name, PARTNER_SPEED, this)
@@ -18,6 +20,11 @@ export class LinkPartner implements FrameSink {
 
   receive(frame: Frame): void {
     this.listener?.(frame)
+    this.neighbour?.receive(frame)
+  }
+
+  carrierChanged(): void {
+    this.neighbour?.carrierChanged?.()
   }
 
   /** Puts a frame on the wire; false if there is no carrier. */

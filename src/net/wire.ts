@@ -1,22 +1,17 @@
 /**
  * Where devices meet the network: a port is the end of a wire, a wire a full-duplex link between two ports. A frame is at
- * the other end at once, unless a frame carrier is given that lets it take its time; what it occupies of the line is
- * counted either way.
+ * the other end at once. What it occupies of the line is counted, and where the line takes its time its sender waits
+ * that long before the next one.
  */
-import type { Saved } from '../core/index.ts'
-import { FCS_SIZE, type Frame, SHORTEST_FRAME } from './formats/frame.ts'
+import type { Frame } from './formats/frame.ts'
+import { lineOccupancy } from './formats/line.ts'
 
-/** "Media access control frame and packet specifications", IEEE 802.3: preamble with start delimiter, interpacket gap. */
-export const PREAMBLE_SIZE = 8
-export const INTERPACKET_GAP = 12
-
-/** Bytes that a frame of `length`, without frame check sequence, occupies of the line. */
-export const lineOccupancy = (length: number): number =>
-  PREAMBLE_SIZE + Math.max(length, SHORTEST_FRAME) + FCS_SIZE + INTERPACKET_GAP
-
-/** Carries frames over a wire in time: calls {@link Wire.deliver} when a frame has arrived. */
-export interface FrameCarrier {
-  carry(wire: Wire, direction: number, frame: Frame): void
+export type SavedWire = {
+  readonly takesTime: boolean
+  readonly plugged: boolean
+  readonly frames: Float64Array
+  readonly occupied: Float64Array
+  readonly lost: Float64Array
 }
 
 export class Wire {
@@ -27,14 +22,24 @@ export class Wire {
   readonly occupied = new Float64Array(2)
   /** Frames that were sent while there was no carrier. */
   readonly lost = new Float64Array(2)
-  frameCarrier: FrameCarrier | undefined = undefined
+  /** Hears of each frame that is lost. */
+  whenLost: ((frame: Frame, from: NetworkPort) => void) | undefined = undefined
+  /** Whether senders keep to its speed; else it is free again at once. */
+  takesTime = false
   #plugged = true
 
+  /** Nobody is told: as if it had been there. */
   constructor(first: NetworkPort, second: NetworkPort) {
     this.ends = [first, second]
-    const before = [first.attach(this), second.attach(this)]
-    for (const wire of before) wire?.carrierChanged()
-    this.carrierChanged()
+    for (const end of this.ends) end.attach(this)
+  }
+
+  /** Stimulus: plugs a wire into two ports, which leave the wires that they had. */
+  static plug(first: NetworkPort, second: NetworkPort): Wire {
+    const before = [first.wire, second.wire]
+    const wire = new Wire(first, second)
+    for (const one of [...before, wire]) one?.carrierChanged()
+    return wire
   }
 
   /** Mb/s: what both ends can do. */
@@ -68,22 +73,18 @@ export class Wire {
     const direction = from === this.ends[0] ? 0 : 1
     if (!this.carrier) {
       this.lost[direction]!++
+      this.whenLost?.(frame, from)
       return false
     }
     this.frames[direction]!++
     this.occupied[direction]! += lineOccupancy(frame.length)
-    if (this.frameCarrier === undefined) this.deliver(direction, frame)
-    else this.frameCarrier.carry(this, direction, frame)
+    this.ends[1 - direction]!.receive(frame)
     return true
   }
 
-  /** A frame has come to the end of its way. */
-  deliver(direction: number, frame: Frame): void {
-    this.ends[1 - direction]!.receive(frame)
-  }
-
-  save(): Saved {
+  save(): SavedWire {
     return {
+      takesTime: this.takesTime,
       plugged: this.#plugged,
       frames: this.frames.slice(),
       occupied: this.occupied.slice(),
@@ -91,17 +92,13 @@ export class Wire {
     }
   }
 
-  load(saved: Saved): void {
-    const state = saved as {
-      plugged: boolean
-      frames: Float64Array
-      occupied: Float64Array
-      lost: Float64Array
-    }
-    this.plugged = state.plugged
-    this.frames.set(state.frames)
-    this.occupied.set(state.occupied)
-    this.lost.set(state.lost)
+  /** Nobody is told. */
+  load({ takesTime, plugged, frames, occupied, lost }: SavedWire): void {
+    this.takesTime = takesTime
+    this.#plugged = plugged
+    this.frames.set(frames)
+    this.occupied.set(occupied)
+    this.lost.set(lost)
   }
 }
 
@@ -153,11 +150,14 @@ export class NetworkPort {
     return this.#wire?.send(this, frame) === true
   }
 
-  /** The wire's side of it. Returns the wire that it had before. */
-  attach(wire: Wire): Wire | undefined {
-    const before = this.#wire
+  /** The wire's side of it. */
+  attach(wire: Wire): void {
     this.#wire = wire
-    return before
+  }
+
+  /** After a restore. Nobody is told. */
+  loadEnabled(enabled: boolean): void {
+    this.#enabled = enabled
   }
 
   receive(frame: Frame): void {

@@ -23,6 +23,8 @@ export interface OperationContext {
   readonly experiments: Registry<ExperimentJob>
   /** Who simulates experiments. */
   readonly launch: LaunchExperiment
+  /** Folder of the files that disks of platforms may be put on; none may be without one. */
+  readonly files: string | undefined
 }
 
 export interface ContextLimits {
@@ -33,12 +35,20 @@ export interface ContextLimits {
 
 const LIMITS: ContextLimits = { topologies: 10_000, platforms: 1_000, experiments: 200 }
 
+export interface InstallationOptions {
+  readonly limits?: ContextLimits
+  /** Folder of the files that disks of platforms may be put on; default: none may be. */
+  readonly files?: string | undefined
+  /** Who simulates experiments; default: this thread. */
+  readonly launch?: LaunchExperiment
+}
+
 export const createContext = (
-  { topologies, platforms, experiments }: ContextLimits = LIMITS,
-  launch: LaunchExperiment = launchHere,
+  { limits = LIMITS, files, launch = launchHere }: InstallationOptions = {},
 ): OperationContext => ({
-  topologies: new Registry('topology', 'topologies', topologies),
-  platforms: new Registry('platform', 'platforms', platforms),
-  experiments: new Registry('experiment', 'experiments', experiments),
+  topologies: new Registry('topology', 'topologies', limits.topologies),
+  platforms: new Registry('platform', 'platforms', limits.platforms),
+  experiments: new Registry('experiment', 'experiments', limits.experiments),
   launch,
+  files,
 })

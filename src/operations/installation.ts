@@ -4,14 +4,13 @@ import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { packageFile } from '../core/index.ts'
 import { parseTopology, type Topology } from '../platform/index.ts'
-import { type ContextLimits, createContext, type OperationContext, type TopologyEntry } from './context.ts'
+import { createContext, type InstallationOptions, type OperationContext, type TopologyEntry } from './context.ts'
 import { readDocument } from './documents.ts'
-import type { LaunchExperiment } from './experiment-job.ts'
 
 const FOLDER = fileURLToPath(packageFile('topologies'))
 
-export function installation(limits?: ContextLimits, launch?: LaunchExperiment): OperationContext {
-  const context = createContext(limits, launch)
+export function installation(options: InstallationOptions = {}): OperationContext {
+  const context = createContext(options)
   for (const [name, entry] of shippedTopologies(FOLDER)) context.topologies.set(name, entry)
   return context
 }

@@ -72,7 +72,7 @@ export const createPlatform = operation({
     const id = name ?? freeName(context, topology.name)
     context.platforms.reserve(id)
     try {
-      const running = yield* SimulatedPlatform.create(topology, { id, name: id, seed })
+      const running = yield* SimulatedPlatform.create(topology, { id, name: id, seed, files: context.files })
       const entry = { id, running }
       context.platforms.set(id, entry)
       return view(entry)

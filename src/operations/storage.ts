@@ -18,8 +18,8 @@ import {
 import { command } from './vms.ts'
 
 /** What the buffers of guest drivers hold. */
-const MOST_SECTORS = 128
-const LAST_SECTOR = 2 ** 43
+export const MOST_SECTORS = 128
+export const LAST_SECTOR = 2 ** 43
 
 const Model = Words(...DISK_MODELS)
 const DiskView = Fields(
@@ -34,7 +34,7 @@ const DiskView = Fields(
   { $id: 'Disk' },
 )
 
-const Requests = Fields(
+export const ControllerRequests = Fields(
   {
     reads: Type.Integer({ description: 'Memory reads that the controller sent' }),
     writes: Type.Integer(),
@@ -55,35 +55,43 @@ const TransferView = Fields(
     exits: Type.Integer({ description: 'VM exits from the first register access to the idle loop' }),
     exitsByHandler: Type.Record(Type.String(), Type.Integer()),
     copiedBytes: Type.Integer({ description: 'Bytes that the hypervisor copied' }),
-    requests: Nullable(Requests),
+    requests: Nullable(ControllerRequests),
   },
   { $id: 'BlockTransfer' },
 )
 
 const diskView = (disk: VmDisk): Static<typeof DiskView> => ({ ...disk, function: disk.function ?? null })
 
+export function exitsByHandler(exits: Transfer['exits']): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { handledBy } of exits) counts[handledBy] = (counts[handledBy] ?? 0) + 1
+  return counts
+}
+
 function transferView(transfer: Transfer, write: boolean): Static<typeof TransferView> {
-  const exitsByHandler: Record<string, number> = {}
-  for (const { handledBy } of transfer.exits) exitsByHandler[handledBy] = (exitsByHandler[handledBy] ?? 0) + 1
   return {
     outcome: transfer.ok ? 'completed' : 'failed',
     ...(transfer.ok && !write && { data: bytesToHex(transfer.data) }),
     exits: transfer.exits.length,
-    exitsByHandler,
+    exitsByHandler: exitsByHandler(transfer.exits),
     copiedBytes: transfer.copiedBytes,
     requests: transfer.requests === undefined ? null : { ...transfer.requests },
   }
 }
 
 const sectors = (count: number): string => (count === 1 ? '1 sector' : `${count} sectors`)
-const tellTransfer = (what: string, transfer: Static<typeof TransferView>): string => {
-  const handlers = Object.entries(transfer.exitsByHandler).map(([name, count]) => `${count} ${name}`)
-  const { requests } = transfer
+const tellTransfer = (what: string, transfer: Static<typeof TransferView>): string =>
+  `${what}: ${transfer.outcome}; ${tellCost(transfer)}.`
+
+type Cost = Pick<Static<typeof TransferView>, 'exits' | 'exitsByHandler' | 'copiedBytes' | 'requests'>
+
+export const tellCost = ({ exits, exitsByHandler: byHandler, copiedBytes, requests }: Cost): string => {
+  const handlers = Object.entries(byHandler).map(([name, count]) => `${count} ${name}`)
   const controller =
     requests === null
       ? 'no controller'
       : `controller: ${requests.reads} reads, ${requests.writes} writes, ${requests.iotlbHits} of ${requests.iotlbLookups} in the IOTLB, ${requests.interrupts} interrupts`
-  return `${what}: ${transfer.outcome}; ${transfer.exits} exits (${handlers.join(', ')}); ${transfer.copiedBytes} bytes copied; ${controller}.`
+  return `${exits} exits (${handlers.join(', ')}); ${copiedBytes} bytes copied; ${controller}`
 }
 
 const path = '/v1/platforms/{platform}/vms/{vm}/disk'
@@ -93,7 +101,12 @@ export const openDisk = operation({
     'Gives a virtual machine a disk under a model of input and output and has the guest’s driver start it',
   rest: { method: 'POST', path, status: 201, location: path },
   words: 'block open',
-  input: inPlatform({ vm: Identifier, model: Model, function: Type.Optional(FunctionAddress) }),
+  input: inPlatform({
+    vm: Identifier,
+    model: Model,
+    function: Type.Optional(FunctionAddress),
+    namespace: Type.Optional(Count(64, 1)),
+  }),
   output: DiskView,
   errors: [
     'notFound',
@@ -110,13 +123,14 @@ export const openDisk = operation({
     'outOfResources',
     'outOfMemory',
   ],
-  *run(context, { platform, vm, model, function: address }) {
+  *run(context, { platform, vm, model, function: address, namespace }) {
     return diskView(
       yield* command(context, platform, machine =>
         machine.disks.open({
           vm,
           model,
           ...(address !== undefined && { function: functionOf(machine, address).address }),
+          ...(namespace !== undefined && { namespace }),
         }),
       ),
     )
@@ -195,7 +209,7 @@ const ControllerView = Fields(
     submissionQueues: Type.Array(Fields({ ...QueuePlace, completionQueue: Type.Integer() })),
     completionQueues: Type.Array(Fields({ ...QueuePlace, phase: Type.Integer(), vector: Type.Integer() })),
     completed: Type.Integer({ description: 'Commands' }),
-    counters: Requests,
+    counters: ControllerRequests,
   },
   { $id: 'NvmeController' },
 )

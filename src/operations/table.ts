@@ -4,6 +4,8 @@
  */
 import type { Static } from '@sinclair/typebox'
 import { type Software, within } from '../engine/index.ts'
+import { traceBlock } from './block-trace.ts'
+import { runBlockWorkload } from './block-workload.ts'
 import { allocateBuffer, buffers, flushBuffers, freeBuffer } from './buffers.ts'
 import type { OperationContext } from './context.ts'
 import { device, devices } from './devices.ts'
@@ -29,20 +31,34 @@ import { interruptVcpu, localApic, moveVcpu, traceInterrupt, virtualApic } from 
 import { isolationDiff, isolationReport } from './isolation.ts'
 import { judge } from './judge.ts'
 import {
+  attachNamespace,
+  createNamespace,
+  deleteNamespace,
+  detachNamespace,
+  nvmeNamespaces,
+  putNamespaceOnFile,
+} from './namespaces.ts'
+import {
   addNetworkDevice,
   capturedFrames,
   captureFrames,
+  createOutsideSwitch,
   createSwitch,
+  deleteOutsideSwitch,
   deleteSwitch,
   mirrorPort,
   networkDevices,
   nic,
   nics,
+  offerTraffic,
   oneSwitch,
   openNic,
+  outsideSwitch,
+  outsideSwitches,
   removeNetworkDevice,
   replayFrames,
   setCable,
+  setLine,
   setVf,
   switches,
   traceFrame,
@@ -145,12 +161,18 @@ export const OPERATIONS = {
   openNic,
   setVf,
   setCable,
+  setLine,
+  offerTraffic,
   captureFrames,
   capturedFrames,
   replayFrames,
   switches,
   createSwitch,
   switch: oneSwitch,
+  outsideSwitches,
+  outsideSwitch,
+  createOutsideSwitch,
+  deleteOutsideSwitch,
   mirrorPort,
   deleteSwitch,
   networkDevices,
@@ -162,7 +184,15 @@ export const OPERATIONS = {
   closeDisk,
   readBlocks,
   writeBlocks,
+  runBlockWorkload,
   nvmeControllers,
+  nvmeNamespaces,
+  createNamespace,
+  deleteNamespace,
+  attachNamespace,
+  detachNamespace,
+  putNamespaceOnFile,
+  traceBlock,
   workloads,
   compareTechniques,
   experiments,

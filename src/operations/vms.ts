@@ -185,12 +185,7 @@ export const deleteVm = operation({
   output: Type.Null(),
   errors: ['notFound', 'poweredOff'],
   *run(context, input) {
-    yield* command(context, input.platform, function* ({ hypervisor, disks, networking }) {
-      hypervisor.vm(input.vm)
-      yield* disks.forget(input.vm)
-      yield* hypervisor.deleteVm(input.vm)
-      yield* networking.machineDeleted(input.vm)
-    })
+    yield* command(context, input.platform, ({ hypervisor }) => hypervisor.deleteVm(input.vm))
     return null
   },
   tell: (_output, input) => `Virtual machine "${input.vm}" is gone.`,
@@ -245,8 +240,6 @@ export const detach = operation({
       platform.hypervisor.vm(input.vm)
       const { address } = functionOf(platform, input.function)
       yield* platform.hypervisor.detach(input.vm, address)
-      yield* platform.disks.forget(input.vm, address)
-      platform.networking.functionLeft(address)
     })
     return null
   },

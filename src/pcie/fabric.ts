@@ -13,6 +13,12 @@ import { refuse } from './refusal.ts'
 import { type MemoryRequest, STATUS } from './request.ts'
 import { RootDecoder } from './root-decoder.ts'
 
+/** Inspection: hears of accesses of processors that reached a function: of writes before, of reads after they happened. */
+export interface RegisterWatcher {
+  /** @param offset within the BAR that claimed the address. */
+  accessed(fn: FunctionNode, offset: number, write: boolean, value: number): void
+}
+
 /** What a processor reads where nobody answers. */
 const ALL_ONES = 0xffff_ffff
 /** What reads instead of Vendor ID and Device ID while a function asks to be tried again. */
@@ -26,6 +32,7 @@ export class Fabric {
   readonly #memory = new RootDecoder(this.#rootBuses, 'memory')
   readonly #io = new RootDecoder(this.#rootBuses, 'io')
   readonly #location = new Location()
+  watcher: RegisterWatcher | undefined = undefined
 
   add(host: HostBridge): void {
     let byBus = this.#segments.get(host.segment)
@@ -93,13 +100,19 @@ export class Fabric {
   /** An aligned dword as a processor reads it through the windows of the host bridges. */
   readMemory(address: number): number {
     const at = this.#at(address)
-    return at === undefined ? ALL_ONES : at.region!.readDword(at.offset & ~3) >>> 0
+    if (at === undefined) return ALL_ONES
+    const { function: fn, offset } = at
+    const value = at.region!.readDword(offset & ~3) >>> 0
+    if (this.watcher !== undefined) this.watcher.accessed(fn!, offset & ~3, false, value)
+    return value
   }
 
   /** Writes an aligned dword; lost if nobody answers. */
   writeMemory(address: number, value: number, lanes: number): void {
     const at = this.#at(address)
-    if (at !== undefined) at.region!.writeDword(at.offset & ~3, value, lanes)
+    if (at === undefined) return
+    if (this.watcher !== undefined) this.watcher.accessed(at.function!, at.offset & ~3, true, value)
+    at.region!.writeDword(at.offset & ~3, value, lanes)
   }
 
   /** The dword of I/O space around a port, as {@link readMemory}. */

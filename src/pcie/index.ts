@@ -13,7 +13,7 @@ export {
 export type { DeviceTlbEntry } from './device-tlb.ts'
 export { type ErrorLog, readErrorLog } from './error-log.ts'
 export { CORRECTABLE, reportCorrectable, reportUncorrectable, UNCORRECTABLE } from './error-reporting.ts'
-export { Fabric } from './fabric.ts'
+export { Fabric, type RegisterWatcher } from './fabric.ts'
 export { COMPLETION_TIMEOUT, EVER, FunctionFaults } from './function-faults.ts'
 export type { FunctionModel, ModelMaker } from './function-model.ts'
 export { HostBridge, type HostBridgeOptions } from './host-bridge.ts'

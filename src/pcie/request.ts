@@ -83,6 +83,9 @@ export class InterruptOutcome {
   }
 }
 
+/** Requests with one array before it gets a view. */
+const REPEATS = 4
+
 export class MemoryRequest {
   // The request header.
   segment = 0
@@ -115,6 +118,8 @@ export class MemoryRequest {
   dataStart = 0
   #viewed: Uint8Array = NO_DATA
   #view: Uint32Array | undefined
+  /** How often the array that is viewed has come again. */
+  #repeats = 0
 
   // The completion.
   status: Status = STATUS.successful
@@ -151,15 +156,16 @@ export class MemoryRequest {
   observer: RouteListener | undefined = undefined
 
   /**
-   * The payload as dwords of its array, where that can be. A view costs more than it saves once, so there is one only
-   * for an array that comes again.
+   * The payload as dwords of its array, where that can be. A view costs more than it saves a few times, so there is one
+   * only for an array that comes again and again: a sender that takes turns among several allocates nothing.
    */
   get dataWords(): Uint32Array | undefined {
     const { data } = this
     if (this.#viewed !== data) {
       this.#viewed = data
       this.#view = undefined
-    } else if (this.#view === undefined && (data.byteOffset & 3) === 0) {
+      this.#repeats = 0
+    } else if (this.#view === undefined && (data.byteOffset & 3) === 0 && ++this.#repeats === REPEATS) {
       this.#view = new Uint32Array(data.buffer, data.byteOffset, data.length >>> 2)
     }
     return this.#view

@@ -2,13 +2,14 @@
  * Gives functions the device models that their data sheets name, and plugs a wire into every network port. What is at
  * the other end of it is the outside world, until two ports of the machine are connected to each other.
  */
-import { assert, NorthbridgeError, type Saved } from '../core/index.ts'
+import { assert, NorthbridgeError } from '../core/index.ts'
 import { DEVICE_MODELS, type NetworkModel } from '../devices/index.ts'
 import type { Engine } from '../engine/index.ts'
-import { LinkPartner, NetworkPort, Wire } from '../net/index.ts'
+import { LinkPartner, NetworkPort, nameOf, type SavedWire, Wire } from '../net/index.ts'
 import type { Fabric, PcieFunction } from '../pcie/index.ts'
 
-const EVENT = 'device'
+/** Time that a device model asked for is over. */
+export const DEVICE_EVENT = 'device'
 
 /** A network port of the machine, with what is at the other end of its wire. */
 export interface PluggedPort {
@@ -16,6 +17,14 @@ export interface PluggedPort {
   readonly port: NetworkPort
   /** The outside world; its port is at the end of no wire while the port is connected to another one. */
   readonly partner: LinkPartner
+}
+
+export type SavedPort = {
+  readonly name: string
+  readonly enabled: boolean
+  /** The port at the other end. */
+  readonly other: string
+  readonly wire: SavedWire
 }
 
 export class DeviceModels {
@@ -27,7 +36,7 @@ export class DeviceModels {
   constructor(engine: Engine, fabric: Fabric) {
     this.#engine = engine
     this.#fabric = fabric
-    engine.handle(EVENT, (place, argument) => {
+    engine.handle(DEVICE_EVENT, (place, argument) => {
       this.#functions.get(place)?.modelMade?.timeIsUp?.(argument)
     })
   }
@@ -45,7 +54,8 @@ export class DeviceModels {
       name,
       clock: this.#engine,
       trace: this.#engine.trace,
-      schedule: (delay: number, argument: number) => this.#engine.schedule(delay, EVENT, name, argument),
+      schedule: (delay: number, argument: number) =>
+        this.#engine.schedule(delay, DEVICE_EVENT, name, argument),
       port,
     }
     fn.setModel(() => entry.make(fn, environment))
@@ -60,8 +70,19 @@ export class DeviceModels {
     })
     const partner = new LinkPartner(`outside ${name}`)
     this.#ports.set(name, { function: fn, port, partner })
-    new Wire(port, partner.port)
+    this.#watch(new Wire(port, partner.port))
     return port
+  }
+
+  /** Frames that a wire loses are named: nobody else can. */
+  #watch(wire: Wire): void {
+    wire.whenLost = (frame, from) => {
+      const { trace } = this.#engine
+      if (!trace.enabled) return
+      const name = nameOf(frame)
+      const message = `${from.name}: a frame for ${name.to} is lost: the wire has no carrier`
+      trace.emit('network', message, { step: 'lost', at: from.name, cause: 'noCarrier', ...name })
+    }
   }
 
   /** Every network port of the machine, in the order in which they were plugged in. */
@@ -83,27 +104,29 @@ export class DeviceModels {
     for (const end of [from, to]) {
       const other = end?.port.wire?.ends.find(port => port !== end.port)
       const left = this.ports.find(({ port }) => port === other)
-      if (left !== undefined && left !== from && left !== to) new Wire(left.port, left.partner.port)
+      if (left !== undefined && left !== from && left !== to)
+        this.#watch(Wire.plug(left.port, left.partner.port))
     }
-    if (to === undefined) new Wire(from.port, from.partner.port)
-    else new Wire(from.port, to.port)
+    this.#watch(Wire.plug(from.port, to?.port ?? from.partner.port))
   }
 
   /** Which port each one is connected to, and the state of the wires. */
-  save(): Saved {
+  save(): readonly SavedPort[] {
     return this.ports.map(({ port }) => ({
       name: port.name,
+      enabled: port.enabled,
       other: port.wire!.ends.find(end => end !== port)!.name,
       wire: port.wire!.save(),
     }))
   }
 
-  load(saved: Saved): void {
-    const states = saved as readonly { name: string; other: string; wire: Saved }[]
-    for (const { name, other, wire } of states) {
+  /** Nobody is told: what ports belong to is in the state of that moment. */
+  load(saved: readonly SavedPort[]): void {
+    for (const { name, enabled, other, wire } of saved) {
       const plugged = this.#ports.get(name)!
+      plugged.port.loadEnabled(enabled)
       const end = this.#ports.get(other)?.port ?? plugged.partner.port
-      if (plugged.port.wire?.ends.includes(end) !== true) new Wire(plugged.port, end)
+      if (plugged.port.wire?.ends.includes(end) !== true) this.#watch(new Wire(plugged.port, end))
       plugged.port.wire!.load(wire)
     }
   }

@@ -33,7 +33,7 @@ export class FunctionCatalogue {
         }
       }
       // A captured header says itself whether its device has more functions.
-      return overridden(this.#imported.definition(node.imported), node, false)
+      return overridden(this.#imported.definition(node.imported, slotOf(node.at).fn), node, false)
     }
     const { model, functionOfModel, acs, subsystem } = node
     if (model === undefined) return new Unresolved('/model', 'is missing: give "model" or "imported"')

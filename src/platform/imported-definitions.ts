@@ -18,7 +18,9 @@ export class ImportedDefinitions {
   #piece = new Uint8Array(0)
   #used = 0
 
-  definition(imported: ImportedFunction): FunctionDefinition {
+  /** @param functionNumber which function of its device it is. */
+  definition(imported: ImportedFunction, functionNumber: number): FunctionDefinition {
+    const { registerModel } = imported
     const { name, kind, image, configSizeBytes, overrides, romSizeBytes, sriov } = imported
     return {
       model: name,
@@ -32,6 +34,7 @@ export class ImportedDefinitions {
       ...(imported.resetTimeNs !== undefined && { resetTimeNs: imported.resetTimeNs }),
       ...(imported.hotPlugRegisters && { hotPlugRegisters: imported.hotPlugRegisters.map(Number) }),
       ...(imported.internalPeerToPeer !== undefined && { internalPeerToPeer: imported.internalPeerToPeer }),
+      ...(registerModel !== undefined && { registerModel, functionNumber }),
       ...(sriov && { sriov: this.#sriovOf(sriov, configSizeBytes) }),
     }
   }

@@ -45,6 +45,11 @@ export const importedSchema = z
       .optional()
       .describe('Working registers of its standard hot-plug controller, as the SHPC capability shows them'),
     bars: z.array(barSchema).max(6).default([]),
+    registerModel: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9-]{0,63}$/)
+      .optional()
+      .describe('Device model behind its registers; without, they are plain storage'),
     internalPeerToPeer: z
       .boolean()
       .optional()

@@ -5,7 +5,7 @@ import type { Engine, Software } from '../engine/index.ts'
 import type { ApertureUnit } from '../gart/index.ts'
 import type { EventTimer, IoApic } from '../interrupts/index.ts'
 import type { SystemAddressMap } from '../memory/index.ts'
-import { COMPLETION_TIMEOUT, type Fabric, type PcieFunction } from '../pcie/index.ts'
+import { COMPLETION_TIMEOUT, type Fabric, type PcieFunction, type RegisterWatcher } from '../pcie/index.ts'
 import type { LogicalProcessor } from '../vmx/index.ts'
 import type { RemappingUnit } from '../vtd/index.ts'
 import { assemble, type PlatformParts } from './assemble.ts'
@@ -19,6 +19,9 @@ import type { PlatformPorts } from './ports.ts'
 import type { RequestWatcher, RootComplex } from './root-complex.ts'
 import { explainRoute, type Route, type RoutedRequest } from './route.ts'
 import type { Topology } from './topology-schema.ts'
+
+/** Inspection: who hears of what happens between software, memory and devices. */
+export interface PlatformWatcher extends WriteWatcher, RequestWatcher, Partial<RegisterWatcher> {}
 
 export class Platform {
   readonly topology: Topology
@@ -41,7 +44,7 @@ export class Platform {
   readonly #eventTimer: EventTimer | undefined
   readonly #engine: Engine
   readonly #dmaEngines = new WeakMap<PcieFunction, DmaEngine>()
-  #watcher: (WriteWatcher & RequestWatcher) | undefined
+  #watcher: PlatformWatcher | undefined
   #powered = false
 
   private constructor(parts: PlatformParts, engine: Engine) {
@@ -127,15 +130,19 @@ export class Platform {
   }
 
   /** Who watches now. */
-  get watcher(): (WriteWatcher & RequestWatcher) | undefined {
+  get watcher(): PlatformWatcher | undefined {
     return this.#watcher
   }
 
-  /** Inspection: tells of every write of software and of every request at the root complex; undefined ends it. */
-  watch(watcher: (WriteWatcher & RequestWatcher) | undefined): void {
+  /**
+   * Inspection: tells of every write of software, every request at the root complex and, if it listens, every access to
+   * registers of functions; undefined ends it.
+   */
+  watch(watcher: PlatformWatcher | undefined): void {
     this.#watcher = watcher
     this.#machine.watcher = watcher
     this.#rootComplex.watcher = watcher
+    this.fabric.watcher = listensToRegisters(watcher) ? watcher : undefined
   }
 
   /** Stimulus: the bus-mastering engine of a function. */
@@ -175,7 +182,7 @@ export class Platform {
       ioApic: Saved
       eventTimer?: Saved
       ports: Saved
-      network: Saved
+      network: ReturnType<DeviceModels['save']>
     }
     assert(
       state.units.length === this.units.length && state.processors.length === this.processors.length,
@@ -194,3 +201,7 @@ export class Platform {
     this.network.load(state.network)
   }
 }
+
+const listensToRegisters = (
+  watcher: PlatformWatcher | undefined,
+): watcher is PlatformWatcher & RegisterWatcher => watcher?.accessed !== undefined

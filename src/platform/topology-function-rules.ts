@@ -1,4 +1,5 @@
 /** The rules of one function of a topology: what it is, and what the document says of it. */
+import { DEVICE_MODELS, hasRoom } from '../devices/index.ts'
 import { CAPABILITY, EXTENDED_CAPABILITY } from '../pcie/formats/index.ts'
 import type { BarDefinition, FunctionDefinition } from '../pcie/index.ts'
 import { capabilityAt, extendedCapabilityAt, headerTypeOf, totalVfsOf, vendorIdOf } from './config-image.ts'
@@ -60,7 +61,11 @@ export function checkFunction(
   }
 }
 
-function checkImported({ image, kind, bars, sriov }: FunctionDefinition, at: string, report: Report): void {
+function checkImported(
+  { image, kind, bars, sriov, registerModel }: FunctionDefinition,
+  at: string,
+  report: Report,
+): void {
   if (vendorIdOf(image) === 0xffff) report(`${at}/image`, 'has Vendor ID ffff, which means no function')
   const layout = kind === 'endpoint' || kind === 'hostBridge' ? 0 : 1
   if (headerTypeOf(image) !== layout) {
@@ -77,6 +82,14 @@ function checkImported({ image, kind, bars, sriov }: FunctionDefinition, at: str
     report(`${at}/sriov`, 'is missing: the image has an SR-IOV capability')
   if (!capability && sriov !== undefined) report(`${at}/sriov`, 'needs an SR-IOV capability in the image')
   if (sriov !== undefined) checkBars(sriov.bars, 6, `${at}/sriov/bars`, report)
+  if (registerModel !== undefined) checkModel(registerModel, bars, `${at}/registerModel`, report)
+}
+
+function checkModel(name: string, bars: readonly BarDefinition[], at: string, report: Report): void {
+  const model = DEVICE_MODELS[name]
+  if (model === undefined)
+    report(at, `names no device model: there are ${Object.keys(DEVICE_MODELS).join(', ')}`)
+  else if (!hasRoom(name, bars)) report(at, `needs ${model.registerBytes} bytes of memory behind BAR 0`)
 }
 
 function checkImageLengths(

@@ -12,7 +12,8 @@ export {
 } from './fault-injection/fault-schema.ts'
 export { planFromSeed, targetsAmong } from './fault-injection/seeded-plan.ts'
 export { isolationFacts } from './isolation/facts.ts'
-export { type FrameCosts, type FrameTrace, type FrameTraceStep, followFrame } from './network/frame-trace.ts'
+export { followJourney, type Journey, type JourneyCosts, type JourneyStep } from './journey/index.ts'
+export { AGGREGATIONS, type OutsideSwitch } from './network/outside-switch.ts'
 export type { RecordedFrame, WireRecord, Wires } from './network/wires.ts'
 export type { DmaPart, DmaReport, InterruptJourney, InterruptReport } from './reports.ts'
 export { DmaSanitizer } from './sanitizer/dma-sanitizer.ts'
@@ -22,9 +23,12 @@ export {
   DISK_MODELS,
   type DiskModel,
   FileStore,
+  type NamespaceView,
+  type NewNamespace,
   type Transfer,
   type VmDisk,
   VmDisks,
+  type WorkloadReport,
 } from './storage/index.ts'
 export {
   type ComparisonOptions,

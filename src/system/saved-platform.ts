@@ -6,12 +6,14 @@ import { digest, NorthbridgeError, opened, otherVersion, type Saved, versionOf }
 import type { Topology } from '../platform/index.ts'
 
 export type PlatformState = {
-  readonly version: 2
+  readonly version: 3
   readonly engine: Saved
   readonly trace: Saved
   readonly random: readonly number[]
   readonly faults: Saved
   readonly hardware: Saved
+  /** What is outside, at their other ends. */
+  readonly wires: Saved
   /** Absent while the platform is off. */
   readonly host: Saved | undefined
   readonly hypervisor: Saved | undefined
@@ -44,11 +46,11 @@ export function unseal(saved: Saved, topology: Topology): Pick<Sealed, 'seed' | 
       room: 'a platform',
     })
   }
-  const state = opened<PlatformState>(sealed.state, 'the state of a platform', 2)
+  const state = opened<PlatformState>(sealed.state, 'the state of a platform', 3)
   if (digest(state) !== sealed.hash) {
     throw new NorthbridgeError('invalidDocument', 'the saved state is damaged: its digest is another one', {
       room: 'the state of a platform',
-      version: 2,
+      version: 3,
     })
   }
   return { state, seed: sealed.seed }

@@ -13,7 +13,7 @@ import { Engine, type Software, until, within } from '../engine/index.ts'
 import { describeReport, runFirmware } from '../firmware/index.ts'
 import { guestHypervisor, guestKernel } from '../guest/index.ts'
 import { HostKernel } from '../host/index.ts'
-import { Hypervisor, Networking } from '../hypervisor/index.ts'
+import { Hypervisor, Networking, TEAM_EVENT } from '../hypervisor/index.ts'
 import type { PcieFunction } from '../pcie/index.ts'
 import { Platform, type Topology } from '../platform/index.ts'
 import type { Word64 } from '../vmx/formats/operations.ts'
@@ -28,13 +28,15 @@ import { passTime } from './passing-time.ts'
 import { type DmaReport, dmaPart, type InterruptJourney, type InterruptReport } from './reports.ts'
 import { DmaSanitizer, type WatchedPlatform } from './sanitizer/dma-sanitizer.ts'
 import { areEqual, checkVersions, type PlatformState, seal, unseal, unusable } from './saved-platform.ts'
-import { type DiskHost, VmDisks } from './storage/vm-disks.ts'
+import { type DiskHost, VmDisks } from './storage/index.ts'
 
 export interface SimulatedPlatformOptions {
   readonly id: string
   readonly name: string
   /** Of the world's random numbers; default 1. */
   readonly seed?: number
+  /** Folder of the files that disks may be put on; default: none may. */
+  readonly files?: string | undefined
 }
 
 /** A function whose page request is answered but whose page is missing still gives up some time. */
@@ -58,6 +60,7 @@ export class SimulatedPlatform {
   readonly wires: Wires
   /** Stimulus: what breaks. */
   readonly faults: FaultInjector
+  readonly #files: string | undefined
   #host: HostKernel | undefined
   #hypervisor: Hypervisor | undefined
   #networking: Networking | undefined
@@ -65,7 +68,7 @@ export class SimulatedPlatform {
   #sanitizer: DmaSanitizer | undefined
 
   private constructor(
-    { id, name, seed = 1 }: SimulatedPlatformOptions,
+    { id, name, seed = 1, files }: SimulatedPlatformOptions,
     topology: Topology,
     engine: Engine,
     hardware: Platform,
@@ -73,12 +76,17 @@ export class SimulatedPlatform {
     this.id = id
     this.name = name
     this.seed = seed
+    this.#files = files
     this.topology = topology
     this.engine = engine
     this.random = new Random(seed)
     this.hardware = hardware
     this.wires = new Wires(engine, fn => hardware.network.portOf(fn))
     this.faults = new FaultInjector(hardware, engine)
+    engine.handle(TEAM_EVENT, team => {
+      if (this.responds) this.#networking?.timeIsUp(team)
+      if (this.powered) this.wires.timeIsUp(team)
+    })
   }
 
   /** Builds the machine of a topology and powers it on: firmware, host kernel and hypervisor come up. */
@@ -173,7 +181,7 @@ export class SimulatedPlatform {
 
   #diskHost(host: HostKernel, hypervisor: Hypervisor): DiskHost {
     const functionAt = (address: string): PcieFunction => this.functionAt(address)
-    return { host, hypervisor, port: this.hardware.port, functionAt }
+    return { host, hypervisor, port: this.hardware.port, files: this.#files, functionAt }
   }
 
   /**
@@ -423,17 +431,19 @@ export class SimulatedPlatform {
       this.#sanitizer = new DmaSanitizer(this.#watched(this.#host), state.sanitizer)
     // Last: nothing of the above is told or takes time.
     this.engine.load(state.engine)
+    this.wires.load(state.wires, this.hardware.network.ports, this.engine.now)
     this.engine.trace.load(state.trace)
   }
 
   #state(): PlatformState {
     return {
-      version: 2,
+      version: 3,
       engine: this.engine.save(),
       trace: this.engine.trace.save(),
       random: this.random.save(),
       faults: this.faults.save(),
       hardware: this.hardware.save(),
+      wires: this.wires.save(),
       host: this.#host?.save(),
       hypervisor: this.#hypervisor?.save(),
       networking: this.#networking?.save(),

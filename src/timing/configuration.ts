@@ -79,6 +79,12 @@ const machines = {
     .boolean()
     .default(false)
     .describe('Interrupts are taken and completed by the guest without exits (ELI)'),
+  idle: z
+    .enum(['halt', 'poll'])
+    .default('halt')
+    .describe(
+      'What a guest does with nothing to do: one that polls never exits to halt, so that interrupts find it running',
+    ),
   apicVirtualization: z.boolean().default(true).describe('EOI of virtual interrupts without an exit'),
 }
 

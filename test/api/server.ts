@@ -31,7 +31,7 @@ export async function testServer({
   bodyLimit?: number
   launch?: LaunchExperiment
 } = {}): Promise<TestServer> {
-  const context = installation(undefined, launch)
+  const context = installation(launch === undefined ? {} : { launch })
   const app = await buildApp({ context, ...options })
   const check = contractCheck((await app.inject('/openapi.json')).json())
   const server: TestServer = {

@@ -153,5 +153,5 @@ test('the memory check names the first address that does not keep its pattern', 
     const result = yield* port.execute(operation)
     return operation.op === 'read' && operation.address === 0x2010 ? { ...result, low: 0xdead } : result
   }
-  expect(run(checkMemory({ execute: failing }, 0x2000, 0x40))).toBe(0x2010)
+  expect(run(checkMemory({ attempt: () => undefined, execute: failing }, 0x2000, 0x40))).toBe(0x2010)
 })

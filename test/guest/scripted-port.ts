@@ -43,6 +43,9 @@ export class ScriptedPort implements GuestPort {
     this.#x2apic = x2apic
   }
 
+  /** Every operation has to wait. */
+  attempt(): undefined {}
+
   *execute(operation: Operation): Software<GuestResult> {
     yield* pause()
     return { ...NOTHING, ...this.#answer(operation) }

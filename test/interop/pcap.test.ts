@@ -1,12 +1,12 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { NorthbridgeError } from '../../src/core/index.ts'
+import { createNorthbridge } from '../../src/index.ts'
 import { packetAt, readPcap, writePcap } from '../../src/interop/pcap/index.ts'
 import { imix } from '../../src/net/traffic/index.ts'
+import { describeWith, run, scratchFolder } from './tools.ts'
 
 const STATIONS = [1, 2].map(n => ({ mac: Uint8Array.of(2, 0, 0, 0, 0, n), ip: 0x0a00_0000 + n }))
 
@@ -140,33 +140,68 @@ describe('PCAP Capture File Format', () => {
   ])('is refused for %s', (_what, bytes, offset) => {
     expect(refusal(bytes)).toMatchObject({ code: 'malformedInput', details: { offset } })
   })
+})
 
-  it('opens in tshark where that is installed', context => {
-    if (spawnSync('tshark', ['--version']).status !== 0) return context.skip()
-    const folder = mkdtempSync(join(tmpdir(), 'northbridge-pcap-'))
-    try {
-      const frames = [...imix({ stations: STATIONS, seed: 1, frames: 20, bitsPerSecond: 1e9 })]
-      const path = join(folder, 'frames.pcap')
-      writeFileSync(path, writePcap(frames.map(({ time, data }) => packetAt(time, data))))
-      const fields = [
-        '-e',
-        'frame.len',
-        '-e',
-        'eth.dst',
-        '-e',
-        'ip.checksum.status',
-        '-e',
-        'udp.checksum.status',
-      ]
-      const checks = ['-o', 'ip.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE']
-      const text = execFileSync('tshark', ['-r', path, '-T', 'fields', ...fields, ...checks], {
-        encoding: 'utf8',
-      })
-      expect(text.trim().split('\n')).toEqual(
-        frames.map(({ data }) => [data.length, '02:00:00:00:00:02', 1, 1].join('\t')),
-      )
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
+/** One row for each packet of a file, by tshark. */
+function dissected(path: string, fields: readonly string[], filter = ''): string[] {
+  const checks = ['-o', 'ip.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE']
+  const wanted = fields.flatMap(field => ['-e', field])
+  const { status, stdout, stderr } = run('tshark', [
+    '-r',
+    path,
+    '-Y',
+    filter,
+    '-T',
+    'fields',
+    ...wanted,
+    ...checks,
+  ])
+  expect(status, stderr).toBe(0)
+  return stdout.trim().split('\n')
+}
+
+describeWith('tshark', 'capture files and tshark', () => {
+  const folder = scratchFolder()
+
+  it('reads frames that were generated, and finds every checksum right', () => {
+    const frames = [...imix({ stations: STATIONS, seed: 1, frames: 20, bitsPerSecond: 1e9 })]
+    const path = join(folder, 'frames.pcap')
+    writeFileSync(path, writePcap(frames.map(({ time, data }) => packetAt(time, data))))
+    const fields = ['frame.len', 'eth.dst', 'ip.checksum.status', 'udp.checksum.status']
+    expect(dissected(path, fields)).toEqual(
+      frames.map(({ data }) => [data.length, '02:00:00:00:00:02', 1, 1].join('\t')),
+    )
+  })
+
+  it('reads what passed a wire while a platform worked: who, how long, when, and what a failover announced', () => {
+    const northbridge = createNorthbridge()
+    const P = { platform: 'p' }
+    const [first, second] = ['0000:01:00.0', '0000:01:00.1']
+    const mac = '02:00:00:00:00:a0'
+    northbridge.createPlatform({ topology: 'one-socket-82576', name: 'p' })
+    northbridge.createVm({ ...P, name: 'a', vcpus: 1, memoryMiB: 16 })
+    northbridge.createSwitch({ ...P, name: 'vs0', uplinks: [first, second] })
+    northbridge.addNetworkDevice({ ...P, vm: 'a', model: 'paravirtual', mac, switch: 'vs0' })
+    northbridge.captureFrames({ ...P, function: second, capture: 'on' })
+    northbridge.passTime({ ...P, nanoseconds: 1_500_000_000 })
+    northbridge.setCable({ ...P, function: first, cable: 'pulled' })
+    northbridge.traceFrame({ ...P, vm: 'a', to: '02:00:00:00:00:09', sender: mac, length: 200 })
+    northbridge.traceFrame({
+      ...P,
+      function: second,
+      to: mac,
+      sender: '02:00:00:00:00:09',
+      length: 1514,
+      vlan: 1,
+    })
+    const path = join(folder, 'wire.pcap')
+    writeFileSync(path, Buffer.from(northbridge.capturedFrames({ ...P, function: second }).pcap, 'hex'))
+    expect(dissected(path, ['eth.src', 'eth.dst', 'eth.type', 'frame.len', 'vlan.id'])).toEqual([
+      `${mac}\tff:ff:ff:ff:ff:ff\t0x8035\t60\t`,
+      `${mac}\t02:00:00:00:00:09\t0x88b5\t200\t`,
+      `02:00:00:00:00:09\t${mac}\t0x8100\t1514\t1`,
+    ])
+    const [time] = dissected(path, ['frame.time_epoch'], 'frame.number == 1')
+    expect(Number(time)).toBeGreaterThanOrEqual(1.5)
   })
 })

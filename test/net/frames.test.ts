@@ -149,21 +149,4 @@ describe('a wire', () => {
     expect([heard, [...wire.lost]]).toEqual([[], [0, 1]])
     expect(changes.at(-1)).toBe(true)
   })
-
-  it('can be given time by whoever carries its frames', () => {
-    const { port, partner, wire } = build()
-    const seen: number[] = []
-    partner.listener = frame => seen.push(frame.length)
-    const late: (() => void)[] = []
-    wire.frameCarrier = {
-      carry: (of, direction, frame) => {
-        const kept = Frame.of(frame.toBytes())
-        late.push(() => of.deliver(direction, kept))
-      },
-    }
-    port.send(Frame.of(new Uint8Array(99)))
-    expect(seen).toEqual([])
-    for (const deliver of late) deliver()
-    expect(seen).toEqual([99])
-  })
 })

@@ -7,6 +7,7 @@ import { execute, installation } from '../../src/operations/index.ts'
 import { parseTopology, type Topology } from '../../src/platform/index.ts'
 import { SimulatedPlatform } from '../../src/system/index.ts'
 import type { Operation } from '../../src/vmx/formats/operations.ts'
+import { IO_COMMANDS, IO_WEIGHTS } from './random-io.ts'
 
 /** What is done, and three numbers that choose to whom and how. */
 export interface Command {
@@ -37,6 +38,7 @@ export const TOPOLOGIES: readonly (() => Topology)[] = [
   () => shipped('one-socket-82576', { commandLine: 'intel_iommu=on iommu=pt', kernel: '7.2+bus-isolation' }),
   () => shipped('gart-aperture'),
   () => shipped('legacy-bridge'),
+  () => shipped('nvme-sriov'),
 ]
 
 export class RandomWorld {
@@ -165,6 +167,7 @@ const POLICY = {
 const DELIVERIES = ['emulated', 'virtualized', 'posted'] as const
 
 const COMMANDS = {
+  ...IO_COMMANDS,
   createVm: (world: RandomWorld, a: number, b: number, c: number) => {
     const nested = c % 5 === 4
     return world.run(
@@ -295,6 +298,7 @@ export type CommandKind = keyof typeof COMMANDS
 
 /** How often each comes. */
 export const WEIGHTS: Readonly<Record<keyof typeof COMMANDS, number>> = {
+  ...IO_WEIGHTS,
   createVm: 8,
   deleteVm: 2,
   attach: 12,

@@ -4,60 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { NvmeSubsystem } from '../../src/devices/nvme/index.ts'
-import type { Software } from '../../src/engine/index.ts'
 import type { BlockDriver, GuestKernel } from '../../src/guest/index.ts'
-import { parseTopology } from '../../src/platform/index.ts'
-import { DISK_MODELS, type DiskModel, FileStore, SimulatedPlatform } from '../../src/system/index.ts'
-
-const PF = '0000:01:00.0'
-const OTHER = '0000:02:00.0'
-const VF = '0000:01:00.1'
-const document = JSON.parse(
-  readFileSync(join(import.meta.dirname, '../../topologies/nvme-sriov.json'), 'utf8'),
-)
-const sector = (seed: number): Uint8Array => Uint8Array.from({ length: 512 }, (_, i) => (i + seed) & 0xff)
-
-class World {
-  readonly platform: SimulatedPlatform
-
-  constructor() {
-    this.platform = this.run(SimulatedPlatform.create(parseTopology(document), { id: 'p', name: 'p' }))
-    this.run(this.platform.hypervisor.createVm({ name: 'guest', vcpus: 1, memoryMiB: 16 }))
-  }
-
-  run<Result>(software: Software<Result>): Result {
-    for (;;) {
-      const step = software.next()
-      if (step.done) return step.value
-      while (step.value !== undefined && !step.value()) expect(this.platform.engine.advance()).toBe(true)
-    }
-  }
-
-  open(model: DiskModel, address?: string) {
-    return this.run(
-      this.platform.disks.open({ vm: 'guest', model, ...(address !== undefined && { function: address }) }),
-    )
-  }
-
-  write(at: number, data: Uint8Array) {
-    return this.run(this.platform.disks.write('guest', at, data))
-  }
-
-  read(at: number, count = 1) {
-    return this.run(this.platform.disks.read('guest', at, count))
-  }
-
-  close(): void {
-    this.run(this.platform.disks.close('guest'))
-  }
-}
+import { NvmeDriver } from '../../src/host/index.ts'
+import { DISK_MODELS, type DiskModel, FileStore } from '../../src/system/index.ts'
+import { DiskWorld, OTHER, PF, sector, VF } from './disk-world.ts'
 
 describe('a namespace', () => {
   it('keeps what was written under one model for the next', () => {
-    const world = new World()
+    const world = DiskWorld.create('guest')
     const on: Record<DiskModel, string> = {
       emulation: PF,
       paravirtual: PF,
+      queuePair: PF,
       virtualFunction: VF,
       direct: OTHER,
     }
@@ -73,7 +31,7 @@ describe('a namespace', () => {
   })
 
   it('is the same in a saved machine', () => {
-    const world = new World()
+    const world = DiskWorld.create('guest')
     world.open('virtualFunction', VF)
     world.write(5, sector(1))
     const { hardware } = world.platform
@@ -83,7 +41,7 @@ describe('a namespace', () => {
     expect(hardware.save()).toEqual(saved)
     const { namespaces } = world.platform.functionAt(PF).model as NvmeSubsystem
     const found = new Uint8Array(512)
-    namespaces[0]!.store.read(5 * 512, found, 0, 512)
+    namespaces.get(1)!.store.read(5 * 512, found, 0, 512)
     expect(found).toEqual(sector(1))
   })
 })
@@ -96,14 +54,14 @@ describe('what is refused', () => {
     ['a physical function as a virtual one', 'virtualFunction', OTHER, 'invalidArgument'],
     ['a virtual function as a whole device', 'direct', VF, 'invalidArgument'],
   ])('%s changes nothing', (_, model, address, code) => {
-    const world = new World()
+    const world = DiskWorld.create('guest')
     const before = world.platform.stateHash()
     expect(() => world.open(model, address)).toThrowError(expect.objectContaining({ code }))
     expect(world.platform.stateHash()).toBe(before)
   })
 
   it('a second disk, transfers beyond the buffer, and parts of sectors', () => {
-    const world = new World()
+    const world = DiskWorld.create('guest')
     world.open('paravirtual')
     const refused = (work: () => unknown, code: string): void =>
       expect(work).toThrowError(expect.objectContaining({ code }))
@@ -113,7 +71,7 @@ describe('what is refused', () => {
   })
 
   it('a controller for direct assignment that serves disks already', () => {
-    const world = new World()
+    const world = DiskWorld.create('guest')
     world.run(world.platform.host.setNumVfs(PF, 0))
     world.open('paravirtual', PF)
     world.run(world.platform.hypervisor.createVm({ name: 'other', vcpus: 1, memoryMiB: 16 }))
@@ -123,19 +81,16 @@ describe('what is refused', () => {
 })
 
 describe('a disk whose ground goes away', () => {
-  it('fails when its controller is reset, and comes back when it is opened anew', () => {
-    const world = new World()
+  it('goes on after a reset of its controller, which the host’s driver brings up again', () => {
+    const world = DiskWorld.create('guest')
     world.open('paravirtual', PF)
     expect(world.write(1, sector(3)).ok).toBe(true)
     world.run(world.platform.host.reset(PF))
-    expect(world.read(1).ok).toBe(false)
-    world.close()
-    world.open('paravirtual', PF)
-    expect(world.read(1).data).toEqual(sector(3))
+    expect(world.read(1)).toMatchObject({ ok: true, data: sector(3) })
   })
 
   it('fails when the host’s driver is unbound, and writes into nobody’s memory', () => {
-    const world = new World()
+    const world = DiskWorld.create('guest')
     world.open('emulation', PF)
     world.run(world.platform.host.bind(PF, null))
     const { memory } = world.platform.host
@@ -147,7 +102,7 @@ describe('a disk whose ground goes away', () => {
   })
 
   it('gives back the host’s memory', () => {
-    const world = new World()
+    const world = DiskWorld.create('guest')
     const { memory } = world.platform.host
     const free = memory.freePages
     world.open('paravirtual')
@@ -158,9 +113,56 @@ describe('a disk whose ground goes away', () => {
   })
 })
 
+describe('a disk on a queue pair of its own', () => {
+  /** Where the host's function reaches the beginning of the guest's memory. */
+  const window = (world: DiskWorld): number => {
+    const backend = world.platform.disks.save().disks[0]!.backend
+    if (backend?.kind !== 'queuePair') throw new Error('the disk has no queue pair')
+    return backend.windows.find(({ guestPage }) => guestPage === 0)!.address
+  }
+  const reaches = (world: DiskWorld, address: number): boolean => {
+    const { parts } = world.run(world.platform.dma(PF, false, address / 4096, 0, new Uint8Array(8)))
+    return parts.every(({ status }) => status === 'successful')
+  }
+
+  it.each(['closed', 'unbound', 'deleted'])(
+    'lends the guest’s memory to the controller until it is %s',
+    end => {
+      const world = DiskWorld.create('guest')
+      world.open('queuePair', PF)
+      const address = window(world)
+      expect(reaches(world, address)).toBe(true)
+      if (end === 'closed') world.close()
+      else if (end === 'unbound') world.run(world.platform.host.bind(PF, null))
+      else world.run(world.platform.hypervisor.deleteVm('guest'))
+      expect(reaches(world, address)).toBe(false)
+    },
+  )
+
+  it('goes on after a reset of its controller, on the queue that it had', () => {
+    const world = DiskWorld.create('guest')
+    world.open('queuePair', PF)
+    world.write(5, sector(8))
+    world.run(world.platform.host.reset(PF))
+    expect(world.read(5)).toMatchObject({ ok: true, data: sector(8), copiedBytes: 0 })
+  })
+
+  it('is one of as many as the controller grants', () => {
+    const world = DiskWorld.create('guest', 'other')
+    const driver = world.run(NvmeDriver.start(world.platform.host.device(OTHER)))
+    const queues = []
+    for (let i = 0; i < 63; i++) queues.push(world.run(driver.openQueue()))
+    expect(() => world.run(driver.openQueue())).toThrowError(
+      expect.objectContaining({ code: 'outOfResources' }),
+    )
+    world.run(driver.closeQueue(queues[4]!))
+    expect(world.run(driver.openQueue()).id).toBe(queues[4]!.id)
+  })
+})
+
 describe('a request outside the guest’s memory', () => {
   it('by a virtual function is recorded by its remapping unit', () => {
-    const world = new World()
+    const world = DiskWorld.create('guest')
     world.open('virtualFunction', VF)
     const run = world.platform.hypervisor.runGuest('guest', 0, software => {
       const driver = (software as unknown as GuestKernel).driver(1) as BlockDriver
@@ -180,33 +182,33 @@ describe('a namespace on a file', () => {
 
   it('is the file’s bytes', () => {
     const path = join(folder, 'disk')
-    const world = new World()
-    const store = new FileStore(path, 2 ** 20)
+    const world = DiskWorld.create('guest')
+    const store = FileStore.open(path, 2 ** 20)
     const subsystem = world.platform.functionAt(PF).model as NvmeSubsystem
-    subsystem.replaceStore(1, store)
+    subsystem.namespaces.replaceStore(1, store)
     expect(world.open('paravirtual', PF).sectors).toBe(2048)
     expect(world.write(2, sector(9)).ok).toBe(true)
     expect(world.read(2).data).toEqual(sector(9))
     expect(new Uint8Array(readFileSync(path).subarray(1024, 1536))).toEqual(sector(9))
-    store.close()
+    rmSync(path)
     expect(world.read(2).ok).toBe(false)
   })
 
   it('keeps what was there, and refuses sizes that are no pages', () => {
     const path = join(folder, 'kept')
-    const first = new FileStore(path, 8192)
+    const first = FileStore.open(path, 8192)
     first.write(4096, sector(7), 0, 512)
-    first.close()
-    const again = new FileStore(path, 8192)
+    const again = FileStore.open(path, 8192)
     const found = new Uint8Array(512)
     expect(again.read(4096, found, 0, 512)).toBe(true)
     expect(found).toEqual(sector(7))
     expect(again.discard(4096, 512)).toBe(true)
     again.read(4096, found, 0, 512)
     expect(found).toEqual(new Uint8Array(512))
-    again.close()
-    expect(() => new FileStore(path, 1000)).toThrowError(expect.objectContaining({ code: 'invalidArgument' }))
-    expect(() => new FileStore(folder, 4096)).toThrowError(
+    expect(() => FileStore.open(path, 1000)).toThrowError(
+      expect.objectContaining({ code: 'invalidArgument' }),
+    )
+    expect(() => FileStore.open(folder, 4096)).toThrowError(
       expect.objectContaining({ code: 'invalidArgument' }),
     )
   })

@@ -106,6 +106,16 @@ describe('interrupts', () => {
     expect(exits({ posted: true })).toBe(0)
     expect(exits({ exitless: true })).toBe(0)
   })
+
+  it('find a guest running that never halts, and cost it no more than a posted interrupt takes', () => {
+    const at = (more: object): Result =>
+      network({ ...lone, idle: 'poll', ...more }, { adapter: { moderation: 0 } })
+    const [exiting, posted] = [at({}), at({ posted: true })]
+    expect(exiting.counts['host: exit: HLT']).toBeUndefined()
+    expect(exiting.counts['host: exit: external interrupt']).toBe(exiting.counts['interrupts'])
+    expect(posted.metrics.exits).toBe(0)
+    expect(posted.metrics.latencyMean!).toBeLessThan(exiting.metrics.latencyMean!)
+  })
 })
 
 describe('the host’s own mappings', () => {

@@ -1,8 +1,18 @@
 /** The admin command set: NVM Express 1.4, §5. */
-import { ADMIN, ALL_NAMESPACES, CDW0, NVME_STATUS, SQE, VIRTUALIZATION } from '../formats/nvme/index.ts'
+import {
+  ADMIN,
+  ALL_NAMESPACES,
+  CDW0,
+  LOG_PAGE,
+  LOG_SIZE,
+  NVME_STATUS,
+  SQE,
+  VIRTUALIZATION,
+} from '../formats/nvme/index.ts'
 import { type ControllerContext, controllerId, namespaceOf, OUTSTANDING } from './context.ts'
 import { identify } from './identify.ts'
-import { LBA_FORMATS } from './namespace.ts'
+import { LBA_FORMATS, type Namespace } from './namespace.ts'
+import { namespaceAttachment, namespaceManagement, tellOthers } from './namespace-commands.ts'
 import {
   createCompletionQueue,
   createSubmissionQueue,
@@ -53,6 +63,10 @@ export function adminCommand(context: ControllerContext, command: Uint32Array): 
       return context.events.request(command[0]! >>> CDW0.CID_SHIFT)
         ? OUTSTANDING
         : NVME_STATUS.asynchronousEventLimitExceeded
+    case ADMIN.namespaceManagement:
+      return namespaceManagement(context, command)
+    case ADMIN.namespaceAttachment:
+      return namespaceAttachment(context, command)
     case ADMIN.virtualizationManagement:
       return virtualizationManagement(context, command)
     case ADMIN.formatNvm:
@@ -66,7 +80,7 @@ function getLogPage(context: ControllerContext, command: Uint32Array): number {
   const cdw10 = command[SQE.cdw10]!
   const page = cdw10 & 0xff
   const { logs } = context.subsystem
-  const size = logs.size(page)
+  const size = page === LOG_PAGE.changedNamespaces ? LOG_SIZE.changedNamespaces : logs.size(page)
   if (size === 0) return NVME_STATUS.invalidLogPage
   // NUMD is 0's based, in dwords; LPO is a multiple of 4 inside the page.
   const length = ((command[SQE.cdw11]! & 0xffff) * 0x1_0000 + (cdw10 >>> 16) + 1) * 4
@@ -74,10 +88,14 @@ function getLogPage(context: ControllerContext, command: Uint32Array): number {
   if (command[SQE.cdw13] !== 0 || offset % 4 !== 0 || offset >= size) return NVME_STATUS.invalidField
   if (length > context.largestTransfer) return NVME_STATUS.invalidField
   const { buffer } = context.data
-  logs.compose(page, buffer)
+  if (page === LOG_PAGE.changedNamespaces) context.changed.compose(buffer)
+  else logs.compose(page, buffer)
   if (offset > 0) buffer.copyWithin(0, offset, size)
   const status = context.data.move(command, Math.min(length, size - offset), true)
-  if (status === NVME_STATUS.success && (cdw10 & RETAIN_EVENT) === 0) context.events.logRead(page)
+  if (status === NVME_STATUS.success && (cdw10 & RETAIN_EVENT) === 0) {
+    context.events.logRead(page)
+    if (page === LOG_PAGE.changedNamespaces) context.changed.clear()
+  }
   return status
 }
 
@@ -143,13 +161,20 @@ function formatNvm(context: ControllerContext, command: Uint32Array): number {
   // SES: none and user data erase; there is no encryption whose key could be erased.
   if (((cdw10 >>> 9) & 7) > 1) return NVME_STATUS.invalidField
   if (nsid === ALL_NAMESPACES) {
-    for (const namespace of context.subsystem.namespaces) {
-      if (!namespaceOf(context, namespace.id)) continue
-      if (!namespace.reformat(format)) return NVME_STATUS.internalError
+    for (const namespace of context.subsystem.namespaces.all) {
+      if (namespace.attached[context.id] === 1 && !reformat(context, namespace, format)) {
+        return NVME_STATUS.internalError
+      }
     }
     return NVME_STATUS.success
   }
   const namespace = namespaceOf(context, nsid)
   if (namespace === undefined) return NVME_STATUS.invalidNamespaceOrFormat
-  return namespace.reformat(format) ? NVME_STATUS.success : NVME_STATUS.internalError
+  return reformat(context, namespace, format) ? NVME_STATUS.success : NVME_STATUS.internalError
+}
+
+/** False if the medium failed. What has another format is another namespace to those who use it. */
+function reformat(context: ControllerContext, namespace: Namespace, format: number): boolean {
+  if (namespace.format !== format) tellOthers(context, namespace)
+  return namespace.reformat(format)
 }

@@ -97,6 +97,27 @@ export class SparseStore implements BlockStore {
   }
 }
 
+/** A medium of the world outside that is not there: every access fails until it is put back. */
+export class AbsentStore implements BlockStore {
+  readonly size: number
+  readonly read = fails
+  readonly write = fails
+  readonly discard = fails
+  readonly flush = fails
+
+  constructor(size: number) {
+    this.size = size
+  }
+
+  save(): Saved {
+    return null
+  }
+
+  load(): void {}
+}
+
+const fails = (): boolean => false
+
 function copy(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
   if (length >= BLOCK_COPY) Buffer.prototype.copy.call(source, target, to, from, from + length)
   else for (let i = 0; i < length; i++) target[to + i] = source[from + i]!

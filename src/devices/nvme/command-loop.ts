@@ -90,6 +90,7 @@ export class CommandLoop {
     const command = this.#command
     const cid = command[0]! >>> CDW0.CID_SHIFT
     this.#controller.result = 0
+    if (this.#controller.subsystem.observer !== undefined) this.#note(queue.id, cid)
     const status =
       queue.id === 0 ? adminCommand(this.#controller, command) : ioCommand(this.#controller, command)
     // Its data may have reset the very controller that it was for.
@@ -101,6 +102,20 @@ export class CommandLoop {
       return
     if (status !== NVME_STATUS.success) this.#logError(queue.id, cid, status)
     this.#post(completion, queue, cid, status, this.#controller.result)
+  }
+
+  #note(queue: number, id: number): void {
+    const command = this.#command
+    const block = queue > 0 && hasBlockNumber(command)
+    this.#controller.subsystem.observer!.note(this.#controller.id, {
+      step: 'command',
+      queue,
+      id,
+      opcode: command[0]! & CDW0.OPCODE,
+      namespace: command[SQE.nsid]!,
+      firstBlock: block ? command[SQE.cdw11]! * 2 ** 32 + command[SQE.cdw10]! : null,
+      blocks: block ? (command[SQE.cdw12]! & 0xffff) + 1 : null,
+    })
   }
 
   #logError(queue: number, cid: number, status: number): void {
@@ -134,6 +149,9 @@ export class CommandLoop {
     }
     completion.advance()
     this.completed++
+    const { observer } = this.#controller.subsystem
+    if (observer !== undefined)
+      observer.note(this.#controller.id, { step: 'completed', queue: queue.id, id: cid, status })
     this.#controller.aggregation.posted(completion)
   }
 

@@ -1,24 +1,46 @@
 /** What the commands of a controller work on. */
 import type { Aggregation } from './aggregation.ts'
 import type { BusMaster } from './bus.ts'
+import type { ChangedNamespaces } from './changed-namespaces.ts'
 import type { DataTransfer } from './data-transfer.ts'
 import type { AsynchronousEvents } from './events.ts'
 import type { Features } from './features.ts'
 import type { Logs } from './logs.ts'
 import type { Namespace } from './namespace.ts'
+import type { Namespaces } from './namespaces.ts'
 import type { QueueSet } from './queues.ts'
 import type { Resources } from './resources.ts'
 import type { NvmeSettings } from './settings.ts'
 
+/** What a controller does with a command, for those who follow one. */
+export type NvmeEvent =
+  | {
+      readonly step: 'command'
+      readonly queue: number
+      readonly id: number
+      readonly opcode: number
+      readonly namespace: number
+      /** Blocks that a command of the NVM command set names; null for others. */
+      readonly firstBlock: number | null
+      readonly blocks: number | null
+    }
+  | { readonly step: 'completed'; readonly queue: number; readonly id: number; readonly status: number }
+
+export interface NvmeObserver {
+  /** @param controller CNTLID. */
+  note(controller: number, event: NvmeEvent): void
+}
+
 /** What the controllers of a subsystem share. */
 export interface SubsystemContext {
+  /** Hears of commands; costs nothing while there is none. */
+  readonly observer: NvmeObserver | undefined
   readonly settings: NvmeSettings
   readonly resources: Resources
   readonly logs: Logs
-  /** By identifier, from 1: index 0 is namespace 1. */
-  readonly namespaces: readonly Namespace[]
-  /** Whether a controller is attached to a namespace. @param secondary -1 for the primary controller. */
-  attached(namespace: Namespace, secondary: number): boolean
+  readonly namespaces: Namespaces
+  /** Tells a controller, by CNTLID, that what it finds under an identifier is another namespace now, or none. */
+  namespaceChanged(controller: number, nsid: number): void
   /** Brings a secondary controller into the Online or Offline state. */
   setOnline(secondary: number, online: boolean): void
   /** Whether the virtual function of a secondary controller is enabled. */
@@ -35,6 +57,7 @@ export interface ControllerContext {
   readonly queues: QueueSet
   readonly features: Features
   readonly events: AsynchronousEvents
+  readonly changed: ChangedNamespaces
   readonly aggregation: Aggregation
   readonly data: DataTransfer
   /** CC. */
@@ -55,7 +78,6 @@ export const controllerId = (secondary: number): number => secondary + 1
 
 /** The namespace that a command names, if it exists and is attached to the controller. */
 export function namespaceOf(context: ControllerContext, nsid: number): Namespace | undefined {
-  const namespace = nsid >= 1 ? context.subsystem.namespaces[nsid - 1] : undefined
-  if (namespace === undefined || !context.subsystem.attached(namespace, context.secondary)) return undefined
-  return namespace
+  const namespace = context.subsystem.namespaces.get(nsid)
+  return namespace?.attached[context.id] === 1 ? namespace : undefined
 }

@@ -12,6 +12,7 @@ import {
   CSTS,
   DOORBELLS,
   EVENT_ERROR,
+  EVENT_NOTICE,
   EVENT_TYPE,
   INTMC,
   INTMS,
@@ -26,6 +27,7 @@ import {
 } from '../formats/nvme/index.ts'
 import { Aggregation } from './aggregation.ts'
 import type { BusMaster } from './bus.ts'
+import { ChangedNamespaces } from './changed-namespaces.ts'
 import { CommandLoop, type WorkingController } from './command-loop.ts'
 import { controllerId, type SubsystemContext } from './context.ts'
 import { DataTransfer } from './data-transfer.ts'
@@ -66,6 +68,7 @@ export class NvmeController implements WorkingController {
   readonly queues = new QueueSet()
   readonly features: Features
   readonly events = new AsynchronousEvents()
+  readonly changed = new ChangedNamespaces()
   readonly aggregation: Aggregation
   readonly data: DataTransfer
   result = 0
@@ -193,7 +196,7 @@ export class NvmeController implements WorkingController {
   /** CC.SHN: everything is on the medium when the status says complete. Commands are served until CC.EN is cleared. */
   #shutDown(): void {
     const { words } = this.#file
-    for (const namespace of this.subsystem.namespaces) namespace.store.flush()
+    for (const namespace of this.subsystem.namespaces.all) namespace.store.flush()
     set(SHST, words, SHUTDOWN_STATUS.complete, CSTS.at)
   }
 
@@ -227,6 +230,7 @@ export class NvmeController implements WorkingController {
     this.queues.clear()
     this.features.reset()
     this.events.reset()
+    this.changed.clear()
     this.aggregation.reset()
   }
 
@@ -253,6 +257,15 @@ export class NvmeController implements WorkingController {
   #doorbellError(information: number): void {
     this.subsystem.logs.addError(NO_COMMAND, NO_COMMAND, NVME_STATUS.success, 0)
     this.events.raise(EVENT_TYPE.error, information, LOG_PAGE.error)
+  }
+
+  /** What an identifier names is another namespace now, or none: "Namespace Attribute Changed". */
+  namespaceChanged(nsid: number): void {
+    if (!this.working) return
+    this.changed.add(nsid)
+    if (!this.features.namespaceNotices) return
+    this.events.raise(EVENT_TYPE.notice, EVENT_NOTICE.namespaceAttributeChanged, LOG_PAGE.changedNamespaces)
+    this.subsystem.serve(this.secondary)
   }
 
   // The loop
@@ -291,6 +304,7 @@ export class NvmeController implements WorkingController {
       queues: this.queues.save(),
       features: this.features.save(),
       events: this.events.save(),
+      changed: this.changed.save(),
       aggregation: this.aggregation.save(),
       continued: this.#continued,
       completed: this.#loop.completed,
@@ -303,6 +317,7 @@ export class NvmeController implements WorkingController {
       queues: Saved
       features: Saved
       events: Saved
+      changed: Uint8Array
       aggregation: Saved
       continued: boolean
       completed: number
@@ -311,6 +326,7 @@ export class NvmeController implements WorkingController {
     this.queues.load(state.queues)
     this.features.load(state.features)
     this.events.load(state.events)
+    this.changed.load(state.changed)
     this.aggregation.load(state.aggregation)
     this.#continued = state.continued
     this.#loop.completed = state.completed

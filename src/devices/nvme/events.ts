@@ -1,12 +1,16 @@
 /** Asynchronous events: NVM Express 1.4, §5.2 "Asynchronous Event Request command". */
 import type { Saved } from '../../core/index.ts'
-import { LOG_PAGE } from '../formats/nvme/index.ts'
+import { EVENT_TYPE, LOG_PAGE } from '../formats/nvme/index.ts'
 import { EVENT_REQUESTS } from './settings.ts'
 
 /** Events kept while no request is outstanding; more of the same kind are one. */
 const MOST_QUEUED = 8
 /** Types of events by the log page that clears them. */
-const TYPE_OF_LOG: Readonly<Record<number, number>> = { [LOG_PAGE.error]: 0, [LOG_PAGE.health]: 1 }
+const TYPE_OF_LOG: Readonly<Record<number, number>> = {
+  [LOG_PAGE.error]: EVENT_TYPE.error,
+  [LOG_PAGE.health]: EVENT_TYPE.health,
+  [LOG_PAGE.changedNamespaces]: EVENT_TYPE.notice,
+}
 
 export class AsynchronousEvents {
   /** Command identifiers of outstanding requests, oldest first. */

@@ -1,6 +1,6 @@
 /** Set Features and Get Features: NVM Express 1.4, §5.21 and §5.9. Nothing is saveable. */
 import { assert, type Saved } from '../../core/index.ts'
-import { FEATURE, NVME_STATUS, SELECT } from '../formats/nvme/index.ts'
+import { FEATURE, NAMESPACE_NOTICES, NVME_STATUS, SELECT } from '../formats/nvme/index.ts'
 
 /** Value after reset. Those that are absent are not supported. */
 const DEFAULTS: Readonly<Record<number, number>> = {
@@ -71,6 +71,11 @@ export class Features {
 
   coalesces(vector: number): boolean {
     return this.aggregationTime > 0 && this.#disabled[vector] === 0
+  }
+
+  /** Whether notices of changed namespaces are wanted. */
+  get namespaceNotices(): boolean {
+    return (this.#values[FEATURE.asynchronousEvents]! & NAMESPACE_NOTICES) !== 0
   }
 
   get writeCache(): boolean {

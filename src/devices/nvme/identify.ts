@@ -4,11 +4,13 @@ import {
   CMIC,
   CNS,
   CONTROLLER,
+  CONTROLLER_LIST,
   CQ_ENTRY,
   DLFEAT,
   IDENTIFY_SIZE,
   NAMESPACE,
-  NSFEAT_THIN,
+  NAMESPACE_NOTICES,
+  NMIC_SHARED,
   NVME_STATUS,
   OACS,
   ONCS,
@@ -41,24 +43,42 @@ function compose(context: ControllerContext, command: Uint32Array): number {
   const { buffer } = context.data
   const nsid = command[SQE.nsid]!
   const cdw10 = command[SQE.cdw10]!
+  const { namespaces } = context.subsystem
   buffer.fill(0, 0, IDENTIFY_SIZE)
   switch (cdw10 & 0xff) {
     case CNS.controller:
       composeController(context, buffer)
       return NVME_STATUS.success
-    case CNS.namespace: {
-      if (!isNamespaceId(context, nsid)) return NVME_STATUS.invalidNamespaceOrFormat
-      // An identifier that is not active has a structure of zeros.
-      const namespace = namespaceOf(context, nsid)
+    case CNS.namespace:
+    case CNS.allocatedNamespace: {
+      if (!namespaces.isIdentifier(nsid)) return NVME_STATUS.invalidNamespaceOrFormat
+      // An identifier that is not active, or not allocated, has a structure of zeros.
+      const active = (cdw10 & 0xff) === CNS.namespace
+      const namespace = active ? namespaceOf(context, nsid) : namespaces.get(nsid)
       if (namespace !== undefined) composeNamespace(context, namespace, buffer)
       return NVME_STATUS.success
     }
     case CNS.activeNamespaces:
+    case CNS.allocatedNamespaces: {
       if (nsid >= ALL_NAMESPACES - 1) return NVME_STATUS.invalidNamespaceOrFormat
-      composeList(context, nsid, buffer)
+      const active = (cdw10 & 0xff) === CNS.activeNamespaces
+      const listed = namespaces.all.filter(
+        ({ id, attached }) => id > nsid && (!active || attached[context.id] === 1),
+      )
+      for (const [i, { id }] of listed.entries()) put(buffer, i * 4, id, 4)
+      return NVME_STATUS.success
+    }
+    case CNS.attachedControllers: {
+      if (!namespaces.isIdentifier(nsid)) return NVME_STATUS.invalidNamespaceOrFormat
+      const namespace = namespaces.get(nsid)
+      composeControllers(buffer, cdw10 >>> 16, namespaces.controllers, id => namespace?.attached[id] === 1)
+      return NVME_STATUS.success
+    }
+    case CNS.controllers:
+      composeControllers(buffer, cdw10 >>> 16, namespaces.controllers, () => true)
       return NVME_STATUS.success
     case CNS.namespaceDescriptors: {
-      if (!isNamespaceId(context, nsid)) return NVME_STATUS.invalidNamespaceOrFormat
+      if (!namespaces.isIdentifier(nsid)) return NVME_STATUS.invalidNamespaceOrFormat
       const namespace = namespaceOf(context, nsid)
       if (namespace === undefined) return NVME_STATUS.invalidField
       buffer[0] = NGUID.type
@@ -79,10 +99,6 @@ function compose(context: ControllerContext, command: Uint32Array): number {
   }
 }
 
-/** NSIDs from 1 to NN. */
-const isNamespaceId = ({ subsystem }: ControllerContext, nsid: number): boolean =>
-  nsid >= 1 && nsid <= subsystem.namespaces.length
-
 function composeController(context: ControllerContext, buffer: Uint8Array): void {
   const { settings, namespaces } = context.subsystem
   const virtual = settings.virtualFunctions > 0
@@ -99,7 +115,9 @@ function composeController(context: ControllerContext, buffer: Uint8Array): void
   put(buffer, CONTROLLER.controllerId, context.id, 2)
   put(buffer, CONTROLLER.version, NVME_VERSION, 4)
   buffer[CONTROLLER.controllerType] = 1 // I/O controller
-  const management = virtual && context.secondary < 0 ? OACS.virtualization : 0
+  put(buffer, CONTROLLER.asynchronousEventsSupported, NAMESPACE_NOTICES, 4)
+  const primary = context.secondary < 0
+  const management = primary ? OACS.namespaces | (virtual ? OACS.virtualization : 0) : 0
   put(buffer, CONTROLLER.optionalAdminCommands, OACS.format | management, 2)
   buffer[CONTROLLER.abortCommandLimit] = 3
   buffer[CONTROLLER.asynchronousEventLimit] = EVENT_REQUESTS - 1
@@ -110,7 +128,11 @@ function composeController(context: ControllerContext, buffer: Uint8Array): void
   put(buffer, CONTROLLER.criticalTemperature, CRITICAL_TEMPERATURE, 2)
   buffer[CONTROLLER.submissionEntrySize] = (SQ_ENTRY.log2 << 4) | SQ_ENTRY.log2
   buffer[CONTROLLER.completionEntrySize] = (CQ_ENTRY.log2 << 4) | CQ_ENTRY.log2
-  put(buffer, CONTROLLER.namespaces, namespaces.length, 4)
+  if (primary) {
+    put(buffer, CONTROLLER.totalCapacity, namespaces.capacity, 8)
+    put(buffer, CONTROLLER.unallocatedCapacity, namespaces.unallocated, 8)
+  }
+  put(buffer, CONTROLLER.namespaces, namespaces.most, 4)
   put(buffer, CONTROLLER.optionalCommands, ONCS.compare | ONCS.datasetManagement | ONCS.writeZeroes, 2)
   // Volatile write cache present; Flush takes FFFFFFFFh for all namespaces.
   buffer[CONTROLLER.volatileWriteCache] = 0b111
@@ -134,11 +156,11 @@ function composeNamespace(context: ControllerContext, namespace: Namespace, buff
   put(buffer, NAMESPACE.size, blocks, 8)
   put(buffer, NAMESPACE.capacity, blocks, 8)
   put(buffer, NAMESPACE.utilization, blocks, 8)
-  buffer[NAMESPACE.features] = NSFEAT_THIN
   buffer[NAMESPACE.formats] = LBA_FORMATS.length - 1
   buffer[NAMESPACE.format] = namespace.format
-  buffer[NAMESPACE.multiPath] = context.subsystem.settings.virtualFunctions > 0 ? 1 : 0
+  buffer[NAMESPACE.multiPath] = namespace.shared ? NMIC_SHARED : 0
   buffer[NAMESPACE.deallocation] = DLFEAT.zeros | DLFEAT.writeZeroes
+  put(buffer, NAMESPACE.mediumCapacity, namespace.store.size, 8)
   composeGuid(context, namespace, buffer, NAMESPACE.guid)
   for (const [i, shift] of LBA_FORMATS.entries()) buffer[NAMESPACE.formatTable + i * 4 + 2] = shift
 }
@@ -150,15 +172,18 @@ function composeGuid(context: ControllerContext, namespace: Namespace, buffer: U
   for (let i = 0; i < 4; i++) buffer[at + 12 + i] = namespace.id >>> (24 - 8 * i)
 }
 
-/** Active identifiers above `nsid`, ascending. */
-function composeList(context: ControllerContext, nsid: number, buffer: Uint8Array): void {
-  const { namespaces } = context.subsystem
-  let at = 0
-  for (let id = nsid + 1; id <= namespaces.length && at < IDENTIFY_SIZE; id++) {
-    if (namespaceOf(context, id) === undefined) continue
-    put(buffer, at, id, 4)
-    at += 4
+/** "Controller List" of identifiers from `first` on. */
+function composeControllers(
+  buffer: Uint8Array,
+  first: number,
+  controllers: number,
+  listed: (id: number) => boolean,
+): void {
+  let count = 0
+  for (let id = first; id < controllers && count < CONTROLLER_LIST.most; id++) {
+    if (listed(id)) put(buffer, 2 + 2 * count++, id, 2)
   }
+  put(buffer, 0, count, 2)
 }
 
 function composePrimary({ subsystem }: ControllerContext, buffer: Uint8Array): void {

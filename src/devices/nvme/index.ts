@@ -1,4 +1,5 @@
-export { type BlockStore, SparseStore } from './block-store.ts'
+export type { BlockStore } from './block-store.ts'
 export { BusCounters } from './bus.ts'
+export type { NvmeEvent, NvmeObserver } from './context.ts'
 export { NVME_MODEL } from './model.ts'
 export { type ControllerView, NvmeSubsystem } from './subsystem.ts'

@@ -22,7 +22,7 @@ export function ioCommand(context: ControllerContext, command: Uint32Array): num
   const nsid = command[SQE.nsid]!
   if (opcode === NVM.flush && nsid === ALL_NAMESPACES) return flushAll(context)
   if (!isKnown(opcode)) return NVME_STATUS.invalidOpcode
-  if (nsid === 0 || nsid > context.subsystem.namespaces.length) return NVME_STATUS.invalidNamespaceOrFormat
+  if (!context.subsystem.namespaces.isIdentifier(nsid)) return NVME_STATUS.invalidNamespaceOrFormat
   const namespace = namespaceOf(context, nsid)
   // "NSID and Namespace Relationships": a valid identifier that is not active.
   if (namespace === undefined) return NVME_STATUS.invalidField
@@ -50,10 +50,9 @@ const isKnown = (opcode: number): boolean =>
   opcode === NVM.writeZeroes ||
   opcode === NVM.datasetManagement
 
-function flushAll({ subsystem, secondary }: ControllerContext): number {
-  for (const namespace of subsystem.namespaces) {
-    if (!subsystem.attached(namespace, secondary)) continue
-    if (!namespace.store.flush()) return NVME_STATUS.writeFault
+function flushAll({ subsystem, id }: ControllerContext): number {
+  for (const { attached, store } of subsystem.namespaces.all) {
+    if (attached[id] === 1 && !store.flush()) return NVME_STATUS.writeFault
   }
   return NVME_STATUS.success
 }

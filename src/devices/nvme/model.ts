@@ -15,7 +15,8 @@ import type { DeviceModelEntry } from '../device-model.ts'
 import type { NvmeSettings } from './settings.ts'
 import { NvmeSubsystem } from './subsystem.ts'
 
-/** One namespace of 1 GiB, in memory that is made when it is written. */
+/** A medium of 8 GiB in memory that is made when it is written, with one namespace of 1 GiB. */
+const CAPACITY = 2 ** 33
 const NAMESPACES = [2 ** 30]
 
 function settingsOf(fn: PcieFunction): NvmeSettings {
@@ -41,6 +42,7 @@ function settingsOf(fn: PcieFunction): NvmeSettings {
     vectors: msix === 0 ? 1 : vectorsOf(words[msix >>> 2]!),
     virtualVectors: sriov === 0 ? 0 : virtualVectorsOf(definition.sriov!.image, vectorsOf),
     virtualFunctions: sriov === 0 ? 0 : words[(sriov + SRIOV.COUNTS.offset) >>> 2]! >>> 16,
+    capacity: CAPACITY,
     namespaces: NAMESPACES,
   }
 }
@@ -56,5 +58,7 @@ function virtualVectorsOf(image: Uint8Array, vectorsOf: (control: number) => num
 }
 
 export const NVME_MODEL: DeviceModelEntry = {
+  // A page of registers, and the doorbells.
+  registerBytes: 0x2000,
   make: (fn, environment) => new NvmeSubsystem(fn, environment, settingsOf(fn)),
 }

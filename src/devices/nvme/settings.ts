@@ -16,12 +16,16 @@ export interface NvmeSettings {
   readonly virtualVectors: number
   /** TotalVFs. */
   readonly virtualFunctions: number
+  /** Bytes of the medium. */
+  readonly capacity: number
   /** Bytes of the namespaces that exist from the start. */
   readonly namespaces: readonly number[]
 }
 
 /** Asynchronous Event Requests that can be outstanding. */
 export const EVENT_REQUESTS = 4
+/** NN. */
+export const MOST_NAMESPACES = 64
 /** Entries of the error log. */
 export const ERROR_ENTRIES = 64
 /** Commands processed before the controller looks up: what is left then goes on a little later. */

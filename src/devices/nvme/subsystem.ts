@@ -2,15 +2,15 @@
  * The NVM subsystem behind a physical function: its controller, one more for each virtual function, and the namespaces
  * that they share: NVM Express 1.4, §1.6 and §8.5.
  */
-import { formatFunctionAddress, NorthbridgeError, type Saved } from '../../core/index.ts'
+import { formatFunctionAddress, type Saved } from '../../core/index.ts'
 import type { FunctionModel, PcieFunction } from '../../pcie/index.ts'
 import type { DeviceEnvironment } from '../device-model.ts'
-import { type BlockStore, SparseStore } from './block-store.ts'
+import type { BlockStore } from './block-store.ts'
 import { type BusCounters, FunctionBusMaster } from './bus.ts'
-import { controllerId } from './context.ts'
+import { controllerId, type NvmeObserver } from './context.ts'
 import { type ControllerHost, NvmeController } from './controller.ts'
 import { Logs } from './logs.ts'
-import { Namespace } from './namespace.ts'
+import { Namespaces } from './namespaces.ts'
 import { Resources } from './resources.ts'
 import type { NvmeSettings } from './settings.ts'
 
@@ -55,15 +55,14 @@ export interface ControllerView {
 }
 
 export class NvmeSubsystem implements FunctionModel, ControllerHost {
+  observer: NvmeObserver | undefined = undefined
   readonly settings: NvmeSettings
   readonly resources: Resources
   readonly logs: Logs
   readonly buffer: Uint8Array
   readonly #function: PcieFunction
   readonly #environment: DeviceEnvironment
-  readonly #namespaces: Namespace[]
-  /** Namespaces, by index, that not every controller is attached to: those that are, by CNTLID. */
-  readonly #private = new Map<number, ReadonlySet<number>>()
+  readonly namespaces: Namespaces
   readonly #primary: Part
   readonly #secondaries: (Part | undefined)[] = []
   /** Controllers with work that came while another one worked, by CNTLID. */
@@ -79,7 +78,7 @@ export class NvmeSubsystem implements FunctionModel, ControllerHost {
     this.logs = new Logs(settings.firmwareRevision)
     this.buffer = new Uint8Array(4096 * 2 ** settings.transferExponent)
     this.#waiting = new Uint8Array(settings.virtualFunctions + 1)
-    this.#namespaces = settings.namespaces.map((size, i) => new Namespace(i + 1, new SparseStore(size)))
+    this.namespaces = new Namespaces(settings)
     this.#primary = this.#makePart(fn, -1)
   }
 
@@ -90,27 +89,15 @@ export class NvmeSubsystem implements FunctionModel, ControllerHost {
     return { function: fn, bus, controller }
   }
 
-  get namespaces(): readonly Namespace[] {
-    return this.#namespaces
+  /** Another medium is in the place of a namespace's: a file, another machine's disk. Throws `notFound`. */
+  replaceMedium(nsid: number, store: BlockStore): void {
+    this.namespaces.replaceStore(nsid, store)
+    const { attached } = this.namespaces.get(nsid)!
+    for (const [controller, is] of attached.entries()) if (is === 1) this.namespaceChanged(controller, nsid)
   }
 
-  /** What the outside world may put in the place of a namespace's memory: a file, another machine's disk. */
-  replaceStore(nsid: number, store: BlockStore): void {
-    const old = this.#namespaces[nsid - 1]
-    if (old === undefined) {
-      throw new NorthbridgeError('notFound', `the controller has no namespace ${nsid}`)
-    }
-    this.#namespaces[nsid - 1] = new Namespace(nsid, store, old.format)
-  }
-
-  attached(namespace: Namespace, secondary: number): boolean {
-    return this.#private.get(namespace.id)?.has(controllerId(secondary)) ?? true
-  }
-
-  /** Attaches a namespace to some controllers only; undefined: to all of them. */
-  attach(nsid: number, controllers: readonly number[] | undefined): void {
-    if (controllers === undefined) this.#private.delete(nsid)
-    else this.#private.set(nsid, new Set(controllers))
+  namespaceChanged(controller: number, nsid: number): void {
+    this.#partOf(controller - controllerId(0))?.controller.namespaceChanged(nsid)
   }
 
   functionEnabled(secondary: number): boolean {
@@ -192,6 +179,7 @@ export class NvmeSubsystem implements FunctionModel, ControllerHost {
       this.resources.online[i] = 0
       if (fn !== undefined) this.#secondaries[i] = this.#makePart(fn, i)
     }
+    this.#secondaries.length = virtualFunctions.length
   }
 
   reset(): void {
@@ -261,8 +249,7 @@ export class NvmeSubsystem implements FunctionModel, ControllerHost {
       secondaries: this.#secondaries.map(part => part?.controller.save() ?? null),
       resources: this.resources.save(),
       logs: this.logs.save(),
-      namespaces: this.#namespaces.map(namespace => namespace.save()),
-      private: [...this.#private].sort(([a], [b]) => a - b).map(([id, ids]) => [id, [...ids]]),
+      namespaces: this.namespaces.save(),
     }
   }
 
@@ -272,8 +259,7 @@ export class NvmeSubsystem implements FunctionModel, ControllerHost {
       secondaries: readonly Saved[]
       resources: Saved
       logs: Saved
-      namespaces: readonly Saved[]
-      private: readonly (readonly [number, readonly number[]])[]
+      namespaces: Saved
     }
     this.virtualFunctionsChanged()
     this.#primary.controller.load(state.primary)
@@ -282,8 +268,6 @@ export class NvmeSubsystem implements FunctionModel, ControllerHost {
     }
     this.resources.load(state.resources)
     this.logs.load(state.logs)
-    for (const [i, namespace] of state.namespaces.entries()) this.#namespaces[i]!.load(namespace)
-    this.#private.clear()
-    for (const [id, ids] of state.private) this.#private.set(id, new Set(ids))
+    this.namespaces.load(state.namespaces)
   }
 }

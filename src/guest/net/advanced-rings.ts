@@ -1,5 +1,4 @@
-/** Rings of advanced descriptors in guest memory, as igbvf and ixgbevf use them. */
-import type { Saved } from '../../core/index.ts'
+/** Rings of advanced descriptors in guest memory, as the drivers of both controllers and of their virtual functions use them. */
 import {
   DESCRIPTOR_SIZE,
   RX_LENGTH,
@@ -20,6 +19,16 @@ export const DEFAULT_ENTRIES = 32
 export const BUFFER_SIZE = 2048
 const STATUS_AT = 8
 const LENGTH_AT = 12
+/** One descriptor for a frame, which is reported. */
+const WHOLE_FRAME =
+  TX_COMMAND.EOP | TX_COMMAND.IFCS | TX_COMMAND.RS | TX_COMMAND.DEXT | inField(TX_DATA.DTYP, TX_TYPE.data)
+
+export type SavedRings = {
+  readonly entries: number
+  /** Addresses of rings and buffers, receiving first. */
+  readonly rings: readonly [number, number, number, number]
+  readonly next: readonly [rx: number, tx: number, clean: number]
+}
 
 export class AdvancedRings {
   readonly entries: number
@@ -64,6 +73,7 @@ export class AdvancedRings {
     yield* this.#access.write64(at + STATUS_AT, 0, 0)
   }
 
+
   /** Puts a frame into the transmit ring. Returns the new tail; -1 if the ring is full. */
   *put(frame: Uint8Array): Software<number> {
     yield* this.reclaim()
@@ -79,10 +89,11 @@ export class AdvancedRings {
 
   *#describe(index: number, length: number): Software {
     const at = this.txRing + index * DESCRIPTOR_SIZE
-    const command = TX_COMMAND.EOP | TX_COMMAND.IFCS | TX_COMMAND.RS | TX_COMMAND.DEXT
-    const type = inField(TX_DATA.DTYP, TX_TYPE.data)
-    yield* this.#access.write64(at, this.#txBuffers + index * BUFFER_SIZE, 0)
-    yield* this.#access.write64(at + STATUS_AT, command | type | length, inField(TX_DATA.PAYLEN, length))
+    const buffer = this.#txBuffers + index * BUFFER_SIZE
+    const payload = inField(TX_DATA.PAYLEN, length)
+    if (!this.#access.poke64(at, buffer, 0)) yield* this.#access.write64(at, buffer, 0)
+    if (!this.#access.poke64(at + STATUS_AT, WHOLE_FRAME | length, payload))
+      yield* this.#access.write64(at + STATUS_AT, WHOLE_FRAME | length, payload)
     this.#txNext = (index + 1) % this.entries
     this.#inbox.sent++
   }
@@ -102,11 +113,16 @@ export class AdvancedRings {
     return this.#txNext
   }
 
+  /** Takes back what was sent. */
   *reclaim(): Software {
     while (this.#txClean !== this.#txNext) {
-      const at = this.txRing + this.#txClean * DESCRIPTOR_SIZE + LENGTH_AT
-      if (((yield* this.#access.read32(at)) & TX_DONE) === 0) return
-      this.#txClean = (this.#txClean + 1) % this.entries
+      const index = this.#txClean
+      const at = this.txRing + index * DESCRIPTOR_SIZE + LENGTH_AT
+      let word = this.#access.peek32(at)
+      if (word < 0) word = yield* this.#access.read32(at)
+      if ((word & TX_DONE) === 0) return
+      // Not one more than it is now: the handler may have been here meanwhile.
+      this.#txClean = (index + 1) % this.entries
     }
   }
 
@@ -119,19 +135,26 @@ export class AdvancedRings {
     const first = this.#rxNext
     for (let taken = 0; taken < this.entries; taken++) {
       const at = this.rxRing + this.#rxNext * DESCRIPTOR_SIZE
-      const status = yield* this.#access.read32(at + STATUS_AT)
+      let status = this.#access.peek32(at + STATUS_AT)
+      if (status < 0) status = yield* this.#access.read32(at + STATUS_AT)
       if ((status & RX_STATUS.DD) === 0) break
-      if (status & RX_STATUS.EOP) yield* this.#take(this.#rxNext, status, keep, vlans)
-      yield* this.#post(this.#rxNext)
+      if (status & RX_STATUS.EOP) {
+        let word = this.#access.peek32(at + LENGTH_AT)
+        if (word < 0) word = yield* this.#access.read32(at + LENGTH_AT)
+        if (keep) yield* this.#take(this.#rxNext, status, word, vlans)
+        else this.#inbox.arrived(word & RX_LENGTH.PKT_LEN, undefined)
+      }
+      const buffer = this.#rxBuffers + this.#rxNext * BUFFER_SIZE
+      if (!this.#access.poke64(at, buffer, 0)) yield* this.#access.write64(at, buffer, 0)
+      if (!this.#access.poke64(at + STATUS_AT, 0, 0)) yield* this.#access.write64(at + STATUS_AT, 0, 0)
       this.#rxNext = (this.#rxNext + 1) % this.entries
     }
     return this.#rxNext === first ? -1 : (this.#rxNext + this.entries - 1) % this.entries
   }
 
-  *#take(index: number, status: number, keep: boolean, vlans: ReadonlySet<number>): Software {
-    const word = yield* this.#access.read32(this.rxRing + index * DESCRIPTOR_SIZE + LENGTH_AT)
+  /** @param word length and tag of its descriptor */
+  *#take(index: number, status: number, word: number, vlans: ReadonlySet<number>): Software {
     const length = word & RX_LENGTH.PKT_LEN
-    if (!keep) return this.#inbox.arrived(length, undefined)
     const bytes = yield* this.#access.readBytes(this.#rxBuffers + index * BUFFER_SIZE, length)
     const tag = word >>> 16
     if ((status & RX_STATUS.VP) === 0 || !vlans.has(tag & 0xfff)) return this.#inbox.arrived(length, bytes)
@@ -141,10 +164,16 @@ export class AdvancedRings {
     this.#inbox.arrived(frame.length, frame.toBytes())
   }
 
-  save(): Saved {
+  save(): SavedRings {
     return {
+      entries: this.entries,
       rings: [this.rxRing, this.#rxBuffers, this.txRing, this.#txBuffers],
       next: [this.#rxNext, this.#txNext, this.#txClean],
     }
+  }
+
+  load({ rings, next }: SavedRings): void {
+    ;[this.rxRing, this.#rxBuffers, this.txRing, this.#txBuffers] = rings
+    ;[this.#rxNext, this.#txNext, this.#txClean] = next
   }
 }

@@ -1,5 +1,5 @@
 /** The guest's driver for the emulated 82540EM, in the order in which Linux's e1000 touches it. */
-import type { Saved } from '../../core/index.ts'
+import { opened, type Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import {
   E1000,
@@ -17,7 +17,8 @@ import {
 } from '../../hypervisor/formats/e1000.ts'
 import type { DriverContext, DriverEntry, DriverOptions } from '../driver.ts'
 import type { GuestAccess } from '../guest-access.ts'
-import { FrameInbox, type NetworkCounters, type NetworkDriver } from './network-driver.ts'
+import type { SavedRings } from './advanced-rings.ts'
+import { FrameInbox, type NetworkCounters, type NetworkDriver, type SavedInbox } from './network-driver.ts'
 
 const DEFAULT_ENTRIES = 32
 const BUFFER = 2048
@@ -26,6 +27,13 @@ const MAC_WORDS = 3
 const { TXDW, LSC, RXDMT0, RXO, RXT0 } = E1000_INTERRUPT
 const WANTED = TXDW | LSC | RXDMT0 | RXO | RXT0
 const ALL = 0xffff_ffff
+
+type SavedDriver = SavedRings & {
+  readonly version: 1
+  readonly mac: Uint8Array
+  readonly keepsFrames: boolean
+  readonly inbox: SavedInbox
+}
 
 class E1000Driver implements NetworkDriver {
   readonly name = 'e1000'
@@ -150,9 +158,11 @@ class E1000Driver implements NetworkDriver {
   /** Takes back what was sent. */
   *#clean(): Software {
     while (this.#txClean !== this.#txNext) {
-      const at = this.#txRing + this.#txClean * DESCRIPTOR
-      if (((yield* this.#access.read8(at + E1000_TX.status)) & E1000_TX.DD) === 0) return
-      this.#txClean = (this.#txClean + 1) % this.#entries
+      const index = this.#txClean
+      const status = yield* this.#access.read8(this.#txRing + index * DESCRIPTOR + E1000_TX.status)
+      if ((status & E1000_TX.DD) === 0) return
+      // Not one more than it is now: the handler may have been here meanwhile.
+      this.#txClean = (index + 1) % this.#entries
     }
   }
 
@@ -208,13 +218,27 @@ class E1000Driver implements NetworkDriver {
     yield* this.#access.write32(this.#base + offset, value)
   }
 
-  save(): Saved {
+  save(): SavedDriver {
     return {
       version: 1,
+      entries: this.#entries,
+      mac: this.mac.slice(),
+      keepsFrames: this.keepsFrames,
       rings: [this.#rxRing, this.#rxBuffers, this.#txRing, this.#txBuffers],
       next: [this.#rxNext, this.#txNext, this.#txClean],
       inbox: this.#inbox.save(),
     }
+  }
+
+  static restore(context: DriverContext, saved: Saved): E1000Driver {
+    const state = opened<SavedDriver>(saved, 'the e1000 driver of a guest', 1)
+    const driver = new E1000Driver(context, { ringEntries: state.entries })
+    driver.mac.set(state.mac)
+    driver.keepsFrames = state.keepsFrames
+    ;[driver.#rxRing, driver.#rxBuffers, driver.#txRing, driver.#txBuffers] = state.rings
+    ;[driver.#rxNext, driver.#txNext, driver.#txClean] = state.next
+    driver.#inbox.load(state.inbox)
+    return driver
   }
 }
 
@@ -226,4 +250,5 @@ export const e1000: DriverEntry = {
     yield* driver.start(context)
     return driver
   },
+  restore: E1000Driver.restore,
 }

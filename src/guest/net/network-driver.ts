@@ -2,7 +2,7 @@
 import type { Software } from '../../engine/index.ts'
 import type { GuestDriver } from '../driver.ts'
 
-export interface NetworkCounters {
+export type NetworkCounters = {
   readonly sent: number
   readonly received: number
   readonly receivedBytes: number
@@ -28,6 +28,8 @@ export interface NetworkDriver extends GuestDriver {
 
 export const isNetworkDriver = (driver: GuestDriver | undefined): driver is NetworkDriver =>
   driver !== undefined && (driver as Partial<NetworkDriver>).kind === 'network'
+
+export type SavedInbox = NetworkCounters & { readonly frames: readonly Uint8Array[] }
 
 /** Counts, and the frames that wait for whoever reads them. */
 export class FrameInbox {
@@ -55,7 +57,12 @@ export class FrameInbox {
     return { sent, received, receivedBytes, refused, interrupts }
   }
 
-  save() {
-    return { ...this.counters, frames: [...this.#frames] }
+  save(): SavedInbox {
+    return { ...this.counters, frames: this.#frames.map(frame => frame.slice()) }
+  }
+
+  load({ sent, received, receivedBytes, refused, interrupts, frames }: SavedInbox): void {
+    Object.assign(this, { sent, received, receivedBytes, refused, interrupts })
+    this.#frames = frames.map(frame => frame.slice())
   }
 }

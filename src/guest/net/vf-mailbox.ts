@@ -7,7 +7,7 @@ import type { GuestAccess } from '../guest-access.ts'
 const LOOKS = 2000
 
 export interface MailboxPlace {
-  /** Guest-physical addresses of the register and of the buffer. */
+  /** Of the register and of the buffer: guest-physical addresses, or offsets from the function's registers. */
   readonly register: number
   readonly buffer: number
 }
@@ -55,6 +55,14 @@ export class VfMailbox {
   *request(message: readonly number[]): Software<boolean> {
     const answer = yield* this.ask(message)
     return answer !== undefined && (answer[0]! & MESSAGE_FIELD.ACK) !== 0
+  }
+
+  save(): number {
+    return this.#seen
+  }
+
+  load(seen: number): void {
+    this.#seen = seen
   }
 
   /** "Buffer taken by VF". */

@@ -1,16 +1,30 @@
 /** The guest's driver of a virtio network device: VIRTIO 1.2, §5.1. */
-import { NorthbridgeError, type Saved } from '../../core/index.ts'
+import { NorthbridgeError, opened, type Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import { VIRTIO_TYPE, VIRTIO_VENDOR, virtioDeviceId } from '../../hypervisor/formats/virtio.ts'
 import { NET_CONFIG, NET_FEATURE, NET_HEADER, NET_QUEUE } from '../../hypervisor/formats/virtio-net.ts'
 import type { DriverContext, DriverEntry } from '../driver.ts'
 import type { DriverRing } from '../virtio/ring.ts'
 import { type VirtioOptions, VirtioTransport } from '../virtio/transport.ts'
-import { FrameInbox, type NetworkCounters, type NetworkDriver } from './network-driver.ts'
+import { FrameInbox, type NetworkCounters, type NetworkDriver, type SavedInbox } from './network-driver.ts'
 
 const BUFFER = 2048
 /** Longest frame that fits into a buffer behind its header. */
 const LONGEST = BUFFER - NET_HEADER.size
+
+type SavedDriver = {
+  readonly version: 1
+  readonly mac: Uint8Array
+  readonly keepsFrames: boolean
+  readonly transport: Saved
+  readonly buffers: readonly [receive: number, transmit: number]
+  /** Pairs of a ring's id and the number of its buffer, in the order in which they were made available. */
+  readonly receive: readonly (readonly [number, number])[]
+  readonly transmit: readonly (readonly [number, number])[]
+  readonly free: readonly number[]
+  readonly lengths: Uint16Array
+  readonly inbox: SavedInbox
+}
 
 class VirtioNetDriver implements NetworkDriver {
   readonly name = 'virtio_net'
@@ -165,15 +179,32 @@ class VirtioNetDriver implements NetworkDriver {
     yield* this.#transport.stop()
   }
 
-  save(): Saved {
+  save(): SavedDriver {
     return {
       version: 1,
+      mac: this.mac.slice(),
+      keepsFrames: this.keepsFrames,
       transport: this.#transport.save(),
-      receive: [...this.#rxOf].flat(),
-      transmit: [...this.#txOf].flat(),
+      buffers: [this.#rxBuffers, this.#txBuffers],
+      receive: [...this.#rxOf],
+      transmit: [...this.#txOf],
       free: [...this.#txFree],
+      lengths: this.#txLengths.slice(),
       inbox: this.#inbox.save(),
     }
+  }
+
+  static restore(context: DriverContext, saved: Saved): VirtioNetDriver {
+    const state = opened<SavedDriver>(saved, 'the virtio_net driver of a guest', 1)
+    const transport = VirtioTransport.restore(context, state.transport)
+    const driver = new VirtioNetDriver(context, transport, state.mac.slice(), ...state.buffers)
+    driver.keepsFrames = state.keepsFrames
+    for (const [id, buffer] of state.receive) driver.#rxOf.set(id, buffer)
+    for (const [id, buffer] of state.transmit) driver.#txOf.set(id, buffer)
+    driver.#txFree = [...state.free]
+    driver.#txLengths.set(state.lengths)
+    driver.#inbox.load(state.inbox)
+    return driver
   }
 }
 
@@ -181,4 +212,5 @@ export const virtioNet: DriverEntry = {
   name: 'virtio_net',
   ids: [[VIRTIO_VENDOR, virtioDeviceId(VIRTIO_TYPE.network)]],
   start: VirtioNetDriver.start,
+  restore: VirtioNetDriver.restore,
 }

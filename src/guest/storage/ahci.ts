@@ -1,5 +1,5 @@
 /** The guest's driver of an AHCI controller with a disk on port 0: Serial ATA AHCI 1.3.1, §10.1 "Platform Communication". */
-import { NorthbridgeError, type Saved } from '../../core/index.ts'
+import { NorthbridgeError, opened, type Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import {
   ABAR,
@@ -19,37 +19,57 @@ import {
 } from '../../hypervisor/formats/ahci.ts'
 import { SECTOR_SIZE } from '../../hypervisor/formats/virtio.ts'
 import type { DriverContext, DriverEntry } from '../driver.ts'
-import type { BlockDriver } from './block-driver.ts'
+import type { BlockCommand } from './block-driver.ts'
+import { BUFFER_SIZE, QueuedDriver, type SavedQueuedDriver } from './queued-driver.ts'
 
-const BUFFER_SIZE = 64 * 1024
-/** Command list, received FISes and the table of slot 0 share two pages. */
-const MEMORY = 0x2000
+/** Command list, received FISes, then the command tables by slot. */
+const MEMORY = 0x4000
 const RECEIVED_AT = 0x400
-const TABLE_AT = 0x1000
+const TABLES_AT = 0x1000
+const TABLE_SIZE = 0x100
 const TWO_32 = 2 ** 32
-const SLOT = 1
+const TWO_24 = 2 ** 24
 /** Dwords of a register FIS. */
 const FIS_DWORDS = FIS.size / 4
+/** Device field of commands with 48-bit addresses. */
+const LBA = 0x40
 const ENABLED = PORT_INTERRUPT.deviceToHost | PORT_INTERRUPT.taskFileError | PORT_INTERRUPT.hostBusFatal
 const FAILED = PORT_INTERRUPT.taskFileError | PORT_INTERRUPT.hostBusFatal
+const COMMANDS = { read: ATA.readDmaExt, write: ATA.writeDmaExt, flush: ATA.flushCacheExt } as const
 
-export class AhciDriver implements BlockDriver {
-  readonly name = 'ahci'
-  readonly mostSectors = BUFFER_SIZE / SECTOR_SIZE
+type SavedDriver = SavedQueuedDriver & {
+  readonly registers: number
+  readonly memory: number
+  readonly sectors: number
+  readonly prepared: number
+  readonly seen: number
+}
+
+/** What is known once the controller answers. */
+interface Place {
+  readonly registers: number
+  readonly memory: number
   readonly buffer: number
+  /** Command slots: a command's tag is the number of its slot. */
+  readonly slots: number
+}
+
+export class AhciDriver extends QueuedDriver {
+  readonly name = 'ahci'
   #sectors = 0
   readonly #context: DriverContext
   readonly #registers: number
   readonly #memory: number
-  /** What the handler found in PxIS since the command was issued. */
+  /** Slots that the controller has not been told of. */
+  #prepared = 0
+  /** What the handler found in PxIS since it was last looked at. */
   #seen = 0
-  #interrupts = 0
 
-  private constructor(context: DriverContext, registers: number, memory: number, buffer: number) {
+  private constructor(context: DriverContext, { registers, memory, buffer, slots }: Place) {
+    super(slots, buffer)
     this.#context = context
     this.#registers = registers
     this.#memory = memory
-    this.buffer = buffer
   }
 
   /** Throws `unsupported` without registers or without a disk. */
@@ -58,8 +78,10 @@ export class AhciDriver implements BlockDriver {
     const registers = device.bars.find(({ index }) => index === ABAR)?.base
     if (registers === undefined) throw unsupported('its registers have no address')
     const memory = yield* allocate(MEMORY)
-    const driver = new AhciDriver(context, registers, memory, yield* allocate(BUFFER_SIZE))
+    const buffer = yield* allocate(BUFFER_SIZE)
     yield* access.write32(registers + HBA.control, CONTROL.reset)
+    const slots = (((yield* access.read32(registers + HBA.capabilities)) >>> 8) & 0x1f) + 1
+    const driver = new AhciDriver(context, { registers, memory, buffer, slots })
     if (((yield* driver.#read(PORT_REGISTER.status)) & 0xf) !== (LINK_UP & 0xf))
       throw unsupported('no disk answers')
     yield* driver.#write(PORT_REGISTER.commandList, memory % TWO_32)
@@ -69,12 +91,18 @@ export class AhciDriver implements BlockDriver {
     yield* driver.#write(PORT_REGISTER.interruptEnable, ENABLED)
     yield* driver.#startPort()
     yield* access.write32(registers + HBA.control, (CONTROL.ahci | CONTROL.interrupts) >>> 0)
-    if (!(yield* driver.#execute(ATA.identify, false, 0, 0, driver.buffer, SECTOR_SIZE))) {
-      throw unsupported('the disk does not identify itself')
-    }
-    const words = driver.buffer + ATA_IDENTITY.sectors48 * 2
-    driver.#sectors = (yield* access.read32(words + 4)) * TWO_32 + (yield* access.read32(words))
+    yield* driver.#identify()
     return driver
+  }
+
+  *#identify(): Software {
+    const { access } = this.#context
+    yield* this.#compose(0, ATA.identify, false, 0, 0, this.buffer, SECTOR_SIZE)
+    yield* this.#write(PORT_REGISTER.issue, 1)
+    const issued = yield* this.#read(PORT_REGISTER.issue)
+    if (issued !== 0 || this.#takeSeen() & FAILED) throw unsupported('the disk does not identify itself')
+    const words = this.buffer + ATA_IDENTITY.sectors48 * 2
+    this.#sectors = (yield* access.read32(words + 4)) * TWO_32 + (yield* access.read32(words))
   }
 
   get sectors(): number {
@@ -94,48 +122,77 @@ export class AhciDriver implements BlockDriver {
     yield* this.#write(PORT_REGISTER.command, PORT_COMMAND.receiveFis | PORT_COMMAND.start)
   }
 
-  *transfer(write: boolean, sector: number, count: number, address = this.buffer): Software<boolean> {
-    const command = write ? ATA.writeDmaExt : ATA.readDmaExt
-    return yield* this.#execute(command, write, sector, count, address, count * SECTOR_SIZE)
+  protected *describe(tag: number, { kind, sector, count, address }: BlockCommand): Software {
+    yield* this.#compose(tag, COMMANDS[kind], kind === 'write', sector, count, address, count * SECTOR_SIZE)
+    this.#prepared |= 1 << tag
   }
 
-  *flush(): Software<boolean> {
-    return yield* this.#execute(ATA.flushCacheExt, false, 0, 0, 0, 0)
-  }
-
-  /** Slot 0: header, FIS, one region; then PxCI, and the handler tells how it ended. */
-  *#execute(
+  /** A command in a slot: header, FIS, and one region if there is data. */
+  *#compose(
+    slot: number,
     command: number,
     write: boolean,
     sector: number,
     count: number,
     address: number,
     length: number,
-  ): Software<boolean> {
+  ): Software {
     const { access } = this.#context
-    const table = this.#memory + TABLE_AT
+    const header = this.#memory + slot * HEADER.size
+    const table = this.#memory + TABLES_AT + slot * TABLE_SIZE
     const regions = length > 0 ? 1 : 0
     const flags = FIS_DWORDS | (write ? HEADER.write : 0) | (regions << HEADER.entries)
-    yield* access.write64(this.#memory, flags, 0)
-    yield* access.write64(this.#memory + HEADER.table, table % TWO_32, Math.floor(table / TWO_32))
-    const low = sector % 0x100_0000
-    const high = Math.floor(sector / 0x100_0000)
-    yield* access.write64(table, FIS.hostToDevice | (FIS.command << 8) | (command << 16), low | (0x40 << 24))
-    yield* access.write64(table + 8, high, count & 0xffff)
-    if (regions > 0) {
-      const region = table + COMMAND_TABLE.regions
-      yield* access.write64(region, address % TWO_32, Math.floor(address / TWO_32))
-      yield* access.write64(region + 8, 0, length - 1)
-    }
-    this.#seen = 0
-    yield* this.#write(PORT_REGISTER.issue, SLOT)
+    yield* access.write64(header, flags, 0)
+    yield* access.write64(header + HEADER.table, table % TWO_32, Math.floor(table / TWO_32))
+    const low = (sector % TWO_24) | (LBA << 24)
+    yield* access.write64(table, FIS.hostToDevice | (FIS.command << 8) | (command << 16), low)
+    yield* access.write64(table + 8, Math.floor(sector / TWO_24), count & 0xffff)
+    if (regions === 0) return
+    const region = table + COMMAND_TABLE.regions
+    yield* access.write64(region, address % TWO_32, Math.floor(address / TWO_32))
+    yield* access.write64(region + 8, 0, length - 1)
+  }
+
+  *commit(): Software {
+    const slots = this.#prepared >>> 0
+    this.#prepared = 0
+    yield* this.#issue(slots)
+  }
+
+  *#issue(slots: number): Software {
+    this.doorbells++
+    yield* this.#write(PORT_REGISTER.issue, slots)
+  }
+
+  /** Slots that PxCI does not show any more are done. */
+  *reap(): Software {
     const issued = yield* this.#read(PORT_REGISTER.issue)
-    if ((issued & SLOT) === 0 && (this.#seen & FAILED) === 0) return true
-    // "Software Error Recovery": the port is stopped, its status cleared, and started again.
+    const failed = (this.#takeSeen() & FAILED) !== 0
+    for (let slot = 0; slot < this.depth; slot++) {
+      if (((issued | this.#prepared) >>> slot) & 1) continue
+      this.tags.end(slot, true)
+    }
+    if (failed) yield* this.#recover(issued)
+  }
+
+  /**
+   * "Software Error Recovery", "Non-Queued Error Recovery": the slot that PxCMD names has failed; the port is stopped,
+   * its status cleared, and started again, and what it had not come to is issued once more.
+   */
+  *#recover(issued: number): Software {
+    const current = ((yield* this.#read(PORT_REGISTER.command)) >>> PORT_COMMAND.currentSlot) & 0x1f
     yield* this.#write(PORT_REGISTER.command, PORT_COMMAND.receiveFis)
     yield* this.#write(PORT_REGISTER.interruptStatus, 0xffff_ffff)
     yield* this.#startPort()
-    return false
+    this.tags.end(current, false)
+    const rest = (issued & ~(1 << current)) >>> 0
+    if (rest !== 0) yield* this.#issue(rest)
+  }
+
+  #takeSeen(): number {
+    const seen = this.#seen
+    this.#seen = 0
+    return seen
   }
 
   /** What is pending is read and cleared, port first: four register accesses, four exits. */
@@ -143,23 +200,37 @@ export class AhciDriver implements BlockDriver {
     const { access } = this.#context
     const pending = yield* access.read32(this.#registers + HBA.interrupts)
     if (pending === 0) return
-    this.#interrupts++
+    this.interrupts++
     const status = yield* this.#read(PORT_REGISTER.interruptStatus)
     this.#seen |= status
     yield* this.#write(PORT_REGISTER.interruptStatus, status)
     yield* access.write32(this.#registers + HBA.interrupts, pending)
   }
 
-  get interrupts(): number {
-    return this.#interrupts
-  }
-
   *stop(): Software {
     yield* this.#write(PORT_REGISTER.command, 0)
   }
 
-  save(): Saved {
-    return { version: 1, memory: this.#memory, sectors: this.#sectors, interrupts: this.#interrupts }
+  override save(): SavedDriver {
+    return {
+      ...super.save(),
+      registers: this.#registers,
+      memory: this.#memory,
+      sectors: this.#sectors,
+      prepared: this.#prepared >>> 0,
+      seen: this.#seen >>> 0,
+    }
+  }
+
+  static restore(context: DriverContext, saved: Saved): AhciDriver {
+    const state = opened<SavedDriver>(saved, 'the ahci driver of a guest', 1)
+    const { registers, memory, buffer, depth } = state
+    const driver = new AhciDriver(context, { registers, memory, buffer, slots: depth })
+    driver.#sectors = state.sectors
+    driver.#prepared = state.prepared
+    driver.#seen = state.seen
+    driver.load(state)
+    return driver
   }
 }
 
@@ -168,6 +239,7 @@ const unsupported = (why: string): NorthbridgeError =>
 
 export const ahci: DriverEntry = {
   name: 'ahci',
-  ids: [[AHCI_IDENTITY.vendorId, AHCI_IDENTITY.deviceId]],
+  classCode: AHCI_IDENTITY.classCode,
   start: AhciDriver.start,
+  restore: AhciDriver.restore,
 }

@@ -1,5 +1,5 @@
 /** The guest's NVMe driver, for an assigned controller: NVM Express 1.4, §7.6.1 "Initialization". */
-import { NorthbridgeError, type Saved } from '../../core/index.ts'
+import { NorthbridgeError, opened, type Saved } from '../../core/index.ts'
 import {
   ACQ,
   ADMIN,
@@ -21,45 +21,53 @@ import {
 } from '../../devices/formats/nvme/index.ts'
 import type { Software } from '../../engine/index.ts'
 import type { DriverContext, DriverEntry, DriverOptions } from '../driver.ts'
-import type { BlockDriver } from './block-driver.ts'
-import { NvmeQueue } from './nvme-queue.ts'
+import type { BlockCommand } from './block-driver.ts'
+import { NvmeQueue, type SavedQueue } from './nvme-queue.ts'
+import { BUFFER_SIZE, QueuedDriver, type SavedQueuedDriver } from './queued-driver.ts'
 
 const PAGE = 4096
 const TWO_32 = 2 ** 32
-const BUFFER_SIZE = 64 * 1024
 const SECTOR = 512
 const ADMIN_ENTRIES = 16
 const IO_ENTRIES = 64
 const IO_QUEUE = 1
-const NAMESPACE_ID = 1
 const REGISTERS = 0
+const MOST_COMMANDS = 64
+/** Bytes of a command's PRP list: the pages of the longest transfer but the first. Lists do not cross pages. */
+const LIST_SIZE = 128
 const ENABLE = CC.f.EN.mask | (SQ_ENTRY.log2 << CC.f.IOSQES.shift) | (CQ_ENTRY.log2 << CC.f.IOCQES.shift)
 
-export class NvmeGuestDriver implements BlockDriver {
-  readonly name = 'nvme'
+type SavedDriver = SavedQueuedDriver & {
+  readonly registers: number
+  readonly namespace: number
+  readonly queue: SavedQueue
   readonly sectors: number
-  readonly mostSectors = BUFFER_SIZE / SECTOR
-  readonly buffer: number
-  readonly #context: DriverContext
-  readonly #registers: number
-  readonly #io: NvmeQueue
-  readonly #list: number
-  #interrupts = 0
+  readonly lists: number
+}
 
-  private constructor(
-    context: DriverContext,
-    registers: number,
-    io: NvmeQueue,
-    sectors: number,
-    buffer: number,
-    list: number,
-  ) {
+/** What is known once the controller is up. */
+interface Place {
+  readonly registers: number
+  /** The first that is attached. */
+  readonly namespace: number
+  readonly sectors: number
+  readonly buffer: number
+  /** PRP lists, by tag. */
+  readonly lists: number
+}
+
+export class NvmeGuestDriver extends QueuedDriver {
+  readonly name = 'nvme'
+  readonly #context: DriverContext
+  readonly #place: Place
+  readonly #io: NvmeQueue
+
+  private constructor(context: DriverContext, place: Place, io: NvmeQueue) {
+    // A full submission queue has one entry that is empty.
+    super(Math.min(io.entries - 1, MOST_COMMANDS), place.buffer)
     this.#context = context
-    this.#registers = registers
+    this.#place = place
     this.#io = io
-    this.sectors = sectors
-    this.buffer = buffer
-    this.#list = list
   }
 
   /** Throws `unsupported` for a controller that is offline or refuses what the driver needs. */
@@ -85,90 +93,122 @@ export class NvmeGuestDriver implements BlockDriver {
     const status = yield* access.read32(registers + CSTS.offset)
     if ((status & CSTS.f.CFS.mask) !== 0) throw unsupported('it reports a fatal error')
     if ((status & CSTS.f.RDY.mask) === 0) throw unsupported('it does not become ready')
-    const page = yield* allocate(PAGE)
+    const lists = yield* allocate(MOST_COMMANDS * LIST_SIZE)
     const io = yield* queue(IO_QUEUE, ringEntries)
-    const vector = device.vectors > 1 ? 1 : 0
-    const sizes = ((ringEntries - 1) << 16) | IO_QUEUE
-    const interrupts = device.vectors > 0 ? QUEUE_FLAG.interrupts : 0
     yield* command(admin, ADMIN.setFeatures, 0, 0, FEATURE.numberOfQueues, 0)
-    yield* command(
-      admin,
-      ADMIN.createCompletionQueue,
-      0,
-      io.completion,
-      sizes,
-      (vector << 16) | interrupts | QUEUE_FLAG.contiguous,
-    )
-    const attributes = (IO_QUEUE << 16) | QUEUE_FLAG.contiguous
-    yield* command(admin, ADMIN.createSubmissionQueue, 0, io.submission, sizes, attributes)
-    yield* command(admin, ADMIN.identify, NAMESPACE_ID, page, CNS.namespace, 0)
-    const blocks =
-      (yield* access.read32(page + NAMESPACE.size + 4)) * TWO_32 +
-      (yield* access.read32(page + NAMESPACE.size))
-    const format = (yield* access.read8(page + NAMESPACE.format)) & 15
-    const shift = yield* access.read8(page + NAMESPACE.formatTable + format * 4 + 2)
+    yield* createQueues(admin, io, device.vectors)
+    // Nothing else needs the memory of the lists yet.
+    yield* command(admin, ADMIN.identify, 0, lists, CNS.activeNamespaces, 0)
+    const namespace = yield* access.read32(lists)
+    if (namespace === 0) throw unsupported('no namespace is attached to it')
+    yield* command(admin, ADMIN.identify, namespace, lists, CNS.namespace, 0)
+    const sectors =
+      (yield* access.read32(lists + NAMESPACE.size + 4)) * TWO_32 +
+      (yield* access.read32(lists + NAMESPACE.size))
+    const format = (yield* access.read8(lists + NAMESPACE.format)) & 15
+    const shift = yield* access.read8(lists + NAMESPACE.formatTable + format * 4 + 2)
     if (2 ** shift !== SECTOR) throw unsupported('its blocks are not sectors of 512 bytes')
-    return new NvmeGuestDriver(context, registers, io, blocks, yield* allocate(BUFFER_SIZE), page)
+    const place = { registers, namespace, sectors, lists, buffer: yield* allocate(BUFFER_SIZE) }
+    return new NvmeGuestDriver(context, place, io)
   }
 
-  *transfer(write: boolean, sector: number, count: number, address = this.buffer): Software<boolean> {
-    const length = count * SECTOR
+  get sectors(): number {
+    return this.#place.sectors
+  }
+
+  protected *describe(tag: number, { kind, sector, count, address }: BlockCommand): Software {
+    const { command: words } = this.#io
+    if (kind === 'flush') encodeCommand(words, 0, NVM.flush, 0, this.#place.namespace, 0, 0, 0, 0)
+    else {
+      const second = yield* this.#secondPointer(tag, address, count * SECTOR)
+      encodeCommand(
+        words,
+        0,
+        kind === 'write' ? NVM.write : NVM.read,
+        0,
+        this.#place.namespace,
+        address % TWO_32,
+        Math.floor(address / TWO_32),
+        second % TWO_32,
+        Math.floor(second / TWO_32),
+      )
+      words[SQE.cdw10] = sector % TWO_32
+      words[SQE.cdw11] = Math.floor(sector / TWO_32)
+      words[SQE.cdw12] = count - 1
+    }
+    yield* this.#io.submit(tag)
+  }
+
+  /** "PRP Entry 2": nothing, the second page, or a list of the pages from the second on. */
+  *#secondPointer(tag: number, address: number, length: number): Software<number> {
     const first = Math.min(length, PAGE - (address % PAGE))
     const rest = length - first
-    const second =
-      rest === 0 ? 0 : rest <= PAGE ? address + first : yield* this.#writeList(address + first, rest)
-    const { command: words } = this.#io
-    encodeCommand(
-      words,
-      0,
-      write ? NVM.write : NVM.read,
-      0,
-      NAMESPACE_ID,
-      address % TWO_32,
-      Math.floor(address / TWO_32),
-      second % TWO_32,
-      Math.floor(second / TWO_32),
-    )
-    words[SQE.cdw10] = sector % TWO_32
-    words[SQE.cdw11] = Math.floor(sector / TWO_32)
-    words[SQE.cdw12] = count - 1
-    return (yield* this.#io.execute()) === NVME_STATUS.success
-  }
-
-  *#writeList(address: number, length: number): Software<number> {
-    for (let page = 0; page * PAGE < length; page++) {
-      const entry = address + page * PAGE
-      yield* this.#context.access.write64(this.#list + page * 8, entry % TWO_32, Math.floor(entry / TWO_32))
+    if (rest === 0) return 0
+    if (rest <= PAGE) return address + first
+    const list = this.#place.lists + tag * LIST_SIZE
+    for (let page = 0; page * PAGE < rest; page++) {
+      const entry = address + first + page * PAGE
+      yield* this.#context.access.write64(list + page * 8, entry % TWO_32, Math.floor(entry / TWO_32))
     }
-    return this.#list
+    return list
   }
 
-  *flush(): Software<boolean> {
-    encodeCommand(this.#io.command, 0, NVM.flush, 0, NAMESPACE_ID, 0, 0, 0, 0)
-    return (yield* this.#io.execute()) === NVME_STATUS.success
+  *commit(): Software {
+    this.doorbells++
+    yield* this.#io.ring()
+  }
+
+  *reap(): Software {
+    let taken = 0
+    for (;;) {
+      const completion = yield* this.#io.take()
+      if (completion === undefined) break
+      this.tags.end(completion.id, completion.status === NVME_STATUS.success)
+      taken++
+    }
+    if (taken === 0) return
+    this.doorbells++
+    yield* this.#io.release()
   }
 
   // biome-ignore lint/correctness/useYield: software that never waits is still software
   *interrupt(index: number): Software {
-    if (index > 0) this.#interrupts++
-  }
-
-  /** Messages that came for the I/O queue. */
-  get interrupts(): number {
-    return this.#interrupts
+    if (index === ioVector(this.#context.device.vectors)) this.interrupts++
   }
 
   *stop(): Software {
-    yield* this.#context.access.write32(this.#registers + CC.offset, 0)
+    yield* this.#context.access.write32(this.#place.registers + CC.offset, 0)
   }
 
-  save(): Saved {
-    return { version: 1, queue: this.#io.save(), sectors: this.sectors, interrupts: this.#interrupts }
+  override save(): SavedDriver {
+    const { registers, namespace, sectors, lists } = this.#place
+    return { ...super.save(), registers, namespace, sectors, lists, queue: this.#io.save() }
+  }
+
+  static restore(context: DriverContext, saved: Saved): NvmeGuestDriver {
+    const state = opened<SavedDriver>(saved, 'the nvme driver of a guest', 1)
+    const { registers, namespace, sectors, lists, buffer, queue } = state
+    const io = NvmeQueue.restore(context.access, registers, queue)
+    const driver = new NvmeGuestDriver(context, { registers, namespace, sectors, lists, buffer }, io)
+    driver.load(state)
+    return driver
   }
 }
 
 const unsupported = (why: string): NorthbridgeError =>
   new NorthbridgeError('unsupported', `the guest cannot use the NVMe controller: ${why}`)
+
+/** The vector of the I/O queue: its own, if the function has another than that of the admin queue. */
+const ioVector = (vectors: number): number => (vectors > 1 ? 1 : 0)
+
+function* createQueues(admin: NvmeQueue, io: NvmeQueue, vectors: number): Software {
+  const sizes = ((io.entries - 1) << 16) | io.id
+  const interrupts = vectors > 0 ? (ioVector(vectors) << 16) | QUEUE_FLAG.interrupts : 0
+  const completion = interrupts | QUEUE_FLAG.contiguous
+  yield* command(admin, ADMIN.createCompletionQueue, 0, io.completion, sizes, completion)
+  const submission = (io.id << 16) | QUEUE_FLAG.contiguous
+  yield* command(admin, ADMIN.createSubmissionQueue, 0, io.submission, sizes, submission)
+}
 
 function* command(
   admin: NvmeQueue,
@@ -185,13 +225,10 @@ function* command(
   if (status !== NVME_STATUS.success) throw unsupported(`command ${opcode} ends with status ${status}`)
 }
 
-/** Controllers that are told by their ids; real drivers go by the class code. */
 export const nvme: DriverEntry = {
   name: 'nvme',
-  ids: [
-    [0x1b36, 0x0010],
-    [0x144d, 0xa824],
-    [0x144d, 0xa826],
-  ],
+  // "Mass storage, Non-Volatile Memory controller, NVM Express I/O controller"
+  classCode: 0x01_08_02,
   start: NvmeGuestDriver.start,
+  restore: NvmeGuestDriver.restore,
 }

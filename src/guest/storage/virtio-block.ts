@@ -1,5 +1,5 @@
 /** The guest's driver of a virtio block device: VIRTIO 1.2, §5.2. */
-import type { Saved } from '../../core/index.ts'
+import { opened, type Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import {
   BLOCK_CONFIG,
@@ -8,44 +8,54 @@ import {
   BLOCK_REQUEST,
   BLOCK_STATUS,
   SECTOR_SIZE,
+  VIRTIO_FEATURE,
   VIRTIO_TYPE,
   VIRTIO_VENDOR,
   virtioDeviceId,
 } from '../../hypervisor/formats/virtio.ts'
 import type { DriverContext, DriverEntry } from '../driver.ts'
-import type { Segment } from '../virtio/ring.ts'
+import type { DriverRing, Segment } from '../virtio/ring.ts'
 import { type VirtioOptions, VirtioTransport } from '../virtio/transport.ts'
-import type { BlockDriver } from './block-driver.ts'
+import type { BlockCommand } from './block-driver.ts'
+import { BUFFER_SIZE, QueuedDriver, type SavedQueuedDriver } from './queued-driver.ts'
 
-const BUFFER_SIZE = 64 * 1024
-const PAGE = 4096
+const TWO_32 = 2 ** 32
+/** Header and status of a command, one behind the other, by tag. */
+const REQUEST_SIZE = 32
+/** Descriptors of a command that is not in a table of its own: header, data, status. */
+const CHAIN = 3
 /** What the status byte says before the device has written it. */
 const UNWRITTEN = 0xff
+const NO_TAG = 0xffff
 
-export class VirtioBlockDriver implements BlockDriver {
-  readonly name = 'virtio_blk'
+type SavedDriver = SavedQueuedDriver & {
+  readonly transport: Saved
   readonly sectors: number
-  readonly mostSectors = BUFFER_SIZE / SECTOR_SIZE
+  readonly requests: number
+  readonly tagOf: Uint16Array
+}
+
+/** What is known once the device is up. */
+interface Place {
+  readonly sectors: number
   readonly buffer: number
+  readonly requests: number
+}
+
+export class VirtioBlockDriver extends QueuedDriver {
+  readonly name = 'virtio_blk'
   readonly transport: VirtioTransport
   readonly #context: DriverContext
-  /** Header and status of the request under way. */
-  readonly #request: number
-  /** Messages that came for the queue. */
-  #interrupts = 0
+  readonly #place: Place
+  /** By id of the ring. */
+  readonly #tagOf: Uint16Array
 
-  private constructor(
-    context: DriverContext,
-    transport: VirtioTransport,
-    sectors: number,
-    buffer: number,
-    request: number,
-  ) {
+  private constructor(context: DriverContext, transport: VirtioTransport, place: Place) {
+    super(depthOf(transport), place.buffer)
     this.#context = context
     this.transport = transport
-    this.sectors = sectors
-    this.buffer = buffer
-    this.#request = request
+    this.#place = place
+    this.#tagOf = new Uint16Array(this.#ring.size).fill(NO_TAG)
   }
 
   static *start(context: DriverContext, options: VirtioOptions): Software<VirtioBlockDriver> {
@@ -54,60 +64,104 @@ export class VirtioBlockDriver implements BlockDriver {
     const low = yield* transport.readConfiguration(BLOCK_CONFIG.capacity)
     const high = yield* transport.readConfiguration(BLOCK_CONFIG.capacity + 4)
     const buffer = yield* context.allocate(BUFFER_SIZE)
-    const request = yield* context.allocate(PAGE)
-    return new VirtioBlockDriver(context, transport, high * 2 ** 32 + low, buffer, request)
+    const requests = yield* context.allocate(depthOf(transport) * REQUEST_SIZE)
+    const driver = new VirtioBlockDriver(context, transport, {
+      sectors: high * TWO_32 + low,
+      buffer,
+      requests,
+    })
+    yield* driver.#ring.interrupts(true)
+    return driver
   }
 
-  *transfer(write: boolean, sector: number, count: number, address = this.buffer): Software<boolean> {
-    const data = { address, length: count * SECTOR_SIZE, write: !write }
-    return yield* this.#execute(write ? BLOCK_REQUEST.write : BLOCK_REQUEST.read, sector, [data])
+  get sectors(): number {
+    return this.#place.sectors
   }
 
-  *flush(): Software<boolean> {
-    return yield* this.#execute(BLOCK_REQUEST.flush, 0, [])
+  get #ring(): DriverRing {
+    return this.transport.rings[0]!
   }
 
-  *#execute(type: number, sector: number, data: readonly Segment[]): Software<boolean> {
+  protected *describe(tag: number, { kind, sector, count, address }: BlockCommand): Software {
     const { access } = this.#context
-    const header = this.#request
+    const header = this.#place.requests + tag * REQUEST_SIZE
     const status = header + BLOCK_HEADER.size
-    yield* access.write64(header, type, 0)
-    yield* access.write64(header + BLOCK_HEADER.sector, sector % 2 ** 32, Math.floor(sector / 2 ** 32))
+    yield* access.write64(header, BLOCK_REQUEST[kind], 0)
+    yield* access.write64(header + BLOCK_HEADER.sector, sector % TWO_32, Math.floor(sector / TWO_32))
     yield* access.write8(status, UNWRITTEN)
-    const [ring] = this.transport.rings
-    yield* ring!.interrupts(true)
-    yield* ring!.add([
+    const data: Segment = { address, length: count * SECTOR_SIZE, write: kind === 'read' }
+    const id = yield* this.#ring.add([
       { address: header, length: BLOCK_HEADER.size, write: false },
-      ...data,
+      ...(kind === 'flush' ? [] : [data]),
       { address: status, length: 1, write: true },
     ])
+    this.#tagOf[id] = tag
+  }
+
+  *commit(): Software {
+    const before = this.transport.notifications
     yield* this.transport.kick(0)
-    // The host works while the guest is out: nothing is left to wait for, unless the device has given up.
-    const used = yield* ring!.reap()
-    return used !== undefined && (yield* access.read8(status)) === BLOCK_STATUS.ok
+    this.doorbells += this.transport.notifications - before
+  }
+
+  *reap(): Software {
+    let taken = 0
+    for (;;) {
+      const used = yield* this.#ring.reap()
+      if (used === undefined) break
+      taken++
+      const tag = this.#tagOf[used.id] ?? NO_TAG
+      this.#tagOf[used.id] = NO_TAG
+      if (tag !== NO_TAG) this.tags.end(tag, (yield* this.#statusOf(tag)) === BLOCK_STATUS.ok)
+    }
+    if (taken > 0) yield* this.#ring.interrupts(true)
+  }
+
+  *#statusOf(tag: number): Software<number> {
+    const request = this.#place.requests + tag * REQUEST_SIZE
+    return yield* this.#context.access.read8(request + BLOCK_HEADER.size)
   }
 
   // biome-ignore lint/correctness/useYield: software that never waits is still software
   *interrupt(index: number): Software {
-    if (index > 0) this.#interrupts++
-  }
-
-  /** Messages that came for the queue. */
-  get interrupts(): number {
-    return this.#interrupts
+    if (index > 0) this.interrupts++
   }
 
   *stop(): Software {
     yield* this.transport.stop()
   }
 
-  save(): Saved {
-    return { version: 1, transport: this.transport.save(), interrupts: this.#interrupts }
+  override save(): SavedDriver {
+    const { sectors, requests } = this.#place
+    return {
+      ...super.save(),
+      transport: this.transport.save(),
+      sectors,
+      requests,
+      tagOf: this.#tagOf.slice(),
+    }
   }
+
+  static restore(context: DriverContext, saved: Saved): VirtioBlockDriver {
+    const state = opened<SavedDriver>(saved, 'the virtio_blk driver of a guest', 1)
+    const { sectors, buffer, requests } = state
+    const transport = VirtioTransport.restore(context, state.transport)
+    const driver = new VirtioBlockDriver(context, transport, { sectors, buffer, requests })
+    driver.#tagOf.set(state.tagOf)
+    driver.load(state)
+    return driver
+  }
+}
+
+/** As many commands as fit the ring: one descriptor each where chains have tables of their own. */
+const depthOf = (transport: VirtioTransport): number => {
+  const { size } = transport.rings[0]!
+  return transport.hasFeature(VIRTIO_FEATURE.indirectDescriptors) ? size : Math.floor(size / CHAIN)
 }
 
 export const virtioBlock: DriverEntry = {
   name: 'virtio_blk',
   ids: [[VIRTIO_VENDOR, virtioDeviceId(VIRTIO_TYPE.block)]],
   start: VirtioBlockDriver.start,
+  restore: VirtioBlockDriver.restore,
 }

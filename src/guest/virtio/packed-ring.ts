@@ -3,11 +3,21 @@ import type { Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import { EVENT, EVENT_FLAG, EVENT_WRAP, PACKED, PACKED_FLAG } from '../../hypervisor/formats/virtio.ts'
 import type { GuestAccess } from '../guest-access.ts'
-import type { DriverRing, RingOptions, Segment, UsedBuffer } from './ring.ts'
+import type { DriverRing, RingOptions, SavedRing, Segment, UsedBuffer } from './ring.ts'
 
 const INDIRECT_ENTRIES = 16
 /** An event suppression structure. */
 const EVENT_SIZE = 4
+
+type SavedPackedRing = SavedRing & {
+  readonly next: readonly [index: number, wrap: number]
+  readonly used: readonly [index: number, wrap: number]
+  readonly added: number
+  readonly free: number
+  readonly broken: boolean
+  readonly ids: readonly number[]
+  readonly chains: Uint16Array
+}
 
 export class PackedRing implements DriverRing {
   readonly size: number
@@ -18,9 +28,10 @@ export class PackedRing implements DriverRing {
   readonly #options: RingOptions
   readonly #tables: number
   /** Ids that are free, as a stack, and the descriptors that each buffer in use takes. */
-  readonly #ids: number[]
+  #ids: number[]
   readonly #chainLength: Uint16Array
   free: number
+  broken = false
   #next = 0
   #wrap = 1
   #used = 0
@@ -106,6 +117,7 @@ export class PackedRing implements DriverRing {
   }
 
   *reap(): Software<UsedBuffer | undefined> {
+    if (this.broken) return undefined
     const at = this.descriptors + this.#used * PACKED.size
     const flags = yield* this.#access.read16(at + PACKED.flags)
     const available = (flags & PACKED_FLAG.available) !== 0
@@ -114,7 +126,10 @@ export class PackedRing implements DriverRing {
     const written = yield* this.#access.read32(at + PACKED.length)
     const id = yield* this.#access.read16(at + PACKED.id)
     const count = this.#chainLength[id] ?? 0
-    if (count === 0) return { id, written }
+    if (count === 0) {
+      this.broken = true
+      return undefined
+    }
     this.#chainLength[id] = 0
     this.#ids.push(id)
     this.free += count
@@ -138,15 +153,28 @@ export class PackedRing implements DriverRing {
     }
   }
 
-  save(): Saved {
+  save(): SavedPackedRing {
     return {
-      layout: 'packed',
       at: this.descriptors,
       size: this.size,
       next: [this.#next, this.#wrap],
       used: [this.#used, this.#usedWrap],
+      added: this.#added,
       free: this.free,
+      broken: this.broken,
       ids: [...this.#ids],
+      chains: this.#chainLength.slice(),
     }
+  }
+
+  load(saved: Saved): void {
+    const { next, used, added, free, broken, ids, chains } = saved as SavedPackedRing
+    ;[this.#next, this.#wrap] = next
+    ;[this.#used, this.#usedWrap] = used
+    this.#added = added
+    this.free = free
+    this.broken = broken
+    this.#ids = [...ids]
+    this.#chainLength.set(chains)
   }
 }

@@ -25,6 +25,9 @@ export interface RingOptions {
   readonly indirect: boolean
 }
 
+/** What every ring saves, whatever its layout. */
+export type SavedRing = { readonly at: number; readonly size: number }
+
 export interface DriverRing {
   readonly size: number
   /** Where the device finds its parts. */
@@ -37,9 +40,12 @@ export interface DriverRing {
   add(segments: readonly Segment[]): Software<number>
   /** Whether the device wants to be told of what was added since the last call. */
   needsNotification(): Software<boolean>
+  /** The device has given back what it had not: nothing is taken from it any more. */
+  readonly broken: boolean
   /** Takes a buffer that the device is done with. */
   reap(): Software<UsedBuffer | undefined>
   /** Asks for an interrupt with the next used buffer, or for none. */
   interrupts(wanted: boolean): Software
-  save(): Saved
+  save(): SavedRing
+  load(saved: Saved): void
 }

@@ -14,11 +14,22 @@ import {
   usedEvent,
 } from '../../hypervisor/formats/virtio.ts'
 import type { GuestAccess } from '../guest-access.ts'
-import type { DriverRing, RingOptions, Segment, UsedBuffer } from './ring.ts'
+import type { DriverRing, RingOptions, SavedRing, Segment, UsedBuffer } from './ring.ts'
 
 /** Descriptors of an indirect table. */
 const INDIRECT_ENTRIES = 16
 const align = (value: number, to: number): number => Math.ceil(value / to) * to
+
+type SavedSplitRing = SavedRing & {
+  readonly available: number
+  readonly notified: number
+  readonly used: number
+  readonly free: number
+  readonly broken: boolean
+  readonly firstFree: number
+  readonly next: Uint16Array
+  readonly chains: Uint16Array
+}
 
 export class SplitRing implements DriverRing {
   readonly size: number
@@ -34,6 +45,7 @@ export class SplitRing implements DriverRing {
   readonly #chainLength: Uint16Array
   #firstFree = 0
   free: number
+  broken = false
   #available = 0
   #notified = 0
   #used = 0
@@ -121,13 +133,19 @@ export class SplitRing implements DriverRing {
   }
 
   *reap(): Software<UsedBuffer | undefined> {
-    if ((yield* this.#access.read16(this.device + USED.index)) === this.#used) return undefined
+    if (this.broken) return undefined
+    const index = yield* this.#access.read16(this.device + USED.index)
+    if (index === this.#used) return undefined
     const at = this.device + USED.ring + USED.entry * (this.#used % this.size)
     const id = yield* this.#access.read32(at)
     const written = yield* this.#access.read32(at + 4)
     this.#used = (this.#used + 1) & 0xffff
     const count = this.#chainLength[id] ?? 0
-    if (count > 0) this.#release(id, count)
+    if (count === 0) {
+      this.broken = true
+      return undefined
+    }
+    this.#release(id, count)
     return { id, written }
   }
 
@@ -148,16 +166,30 @@ export class SplitRing implements DriverRing {
     } else yield* this.#access.write16(this.driver + AVAILABLE.flags, wanted ? 0 : NO_INTERRUPT)
   }
 
-  save(): Saved {
+  save(): SavedSplitRing {
     return {
-      layout: 'split',
       at: this.descriptors,
       size: this.size,
       available: this.#available,
       notified: this.#notified,
       used: this.#used,
       free: this.free,
+      broken: this.broken,
+      firstFree: this.#firstFree,
       next: this.#next.slice(),
+      chains: this.#chainLength.slice(),
     }
+  }
+
+  load(saved: Saved): void {
+    const { available, notified, used, free, broken, firstFree, next, chains } = saved as SavedSplitRing
+    this.#available = available
+    this.#notified = notified
+    this.#used = used
+    this.free = free
+    this.broken = broken
+    this.#firstFree = firstFree
+    this.#next.set(next)
+    this.#chainLength.set(chains)
   }
 }

@@ -11,7 +11,7 @@ import {
 import { CAPABILITIES_POINTER } from '../../pcie/formats/index.ts'
 import type { DriverContext, DriverOptions } from '../driver.ts'
 import { PackedRing } from './packed-ring.ts'
-import type { DriverRing, RingOptions } from './ring.ts'
+import type { DriverRing, RingOptions, SavedRing } from './ring.ts'
 import { SplitRing } from './split-ring.ts'
 
 const VENDOR_SPECIFIC = 0x09
@@ -25,12 +25,25 @@ export interface VirtioOptions extends DriverOptions {
   readonly indirect?: boolean
 }
 
+/** Feature bits as two dwords. */
+type Features = readonly [low: number, high: number]
+
+const has = (features: Features, bit: number): boolean => ((features[bit >>> 5]! >>> (bit & 31)) & 1) === 1
+
+type SavedTransport = {
+  readonly areas: readonly (readonly [type: number, address: number])[]
+  readonly multiplier: number
+  readonly features: Features
+  readonly notifications: number
+  readonly rings: readonly SavedRing[]
+}
+
 export class VirtioTransport {
   readonly #context: DriverContext
   /** Guest-physical, by cfg_type. */
   readonly #areas: ReadonlyMap<number, number>
   readonly #multiplier: number
-  readonly #features: readonly [number, number]
+  readonly #features: Features
   readonly rings: readonly DriverRing[]
   /** Notifications that were written. */
   notifications = 0
@@ -39,7 +52,7 @@ export class VirtioTransport {
     context: DriverContext,
     areas: ReadonlyMap<number, number>,
     multiplier: number,
-    features: readonly [number, number],
+    features: Features,
     rings: readonly DriverRing[],
   ) {
     this.#context = context
@@ -88,10 +101,9 @@ export class VirtioTransport {
       yield* access.write8(common + COMMON.status, VIRTIO_STATUS.failed)
       throw new NorthbridgeError('unsupported', 'the virtio device does not accept what the driver takes')
     }
-    const has = (bit: number): boolean => ((features[bit >>> 5]! >>> (bit & 31)) & 1) === 1
     const rings: DriverRing[] = []
     for (let number = 0; number < queues; number++) {
-      rings.push(yield* startQueue(context, common, number, ringEntries, has))
+      rings.push(yield* startQueue(context, common, number, ringEntries, features))
     }
     yield* access.write16(common + COMMON.configVector, 0)
     yield* access.write8(common + COMMON.status, agreed | VIRTIO_STATUS.driverOk)
@@ -99,7 +111,7 @@ export class VirtioTransport {
   }
 
   hasFeature(bit: number): boolean {
-    return ((this.#features[bit >>> 5]! >>> (bit & 31)) & 1) === 1
+    return has(this.#features, bit)
   }
 
   /** A dword of the device configuration. */
@@ -124,31 +136,51 @@ export class VirtioTransport {
     yield* this.#context.access.write8(this.#areas.get(VIRTIO_CAPABILITY.common)! + COMMON.status, 0)
   }
 
-  save(): Saved {
+  save(): SavedTransport {
     return {
+      areas: [...this.#areas],
+      multiplier: this.#multiplier,
       features: [...this.#features],
       notifications: this.notifications,
       rings: this.rings.map(ring => ring.save()),
     }
   }
+
+  static restore(context: DriverContext, saved: Saved): VirtioTransport {
+    const { areas, multiplier, features, notifications, rings } = saved as SavedTransport
+    const restored = rings.map(state => {
+      const { Ring, options } = layoutOf(features, state.size)
+      const ring = new Ring(context.access, state.at, options)
+      ring.load(state)
+      return ring
+    })
+    const transport = new VirtioTransport(context, new Map(areas), multiplier, [...features], restored)
+    transport.notifications = notifications
+    return transport
+  }
 }
+
+/** The kind of ring that was negotiated. */
+const layoutOf = (features: Features, size: number) => ({
+  Ring: has(features, VIRTIO_FEATURE.ringPacked) ? PackedRing : SplitRing,
+  options: {
+    size,
+    eventIndex: has(features, VIRTIO_FEATURE.eventIndex),
+    indirect: has(features, VIRTIO_FEATURE.indirectDescriptors),
+  } satisfies RingOptions,
+})
 
 function* startQueue(
   { access, allocate }: DriverContext,
   common: number,
   number: number,
   wanted: number,
-  has: (bit: number) => boolean,
+  features: Features,
 ): Software<DriverRing> {
   yield* access.write16(common + COMMON.queueSelect, number)
   const size = Math.min(yield* access.read16(common + COMMON.queueSize), wanted)
   yield* access.write16(common + COMMON.queueSize, size)
-  const options: RingOptions = {
-    size,
-    eventIndex: has(VIRTIO_FEATURE.eventIndex),
-    indirect: has(VIRTIO_FEATURE.indirectDescriptors),
-  }
-  const Ring = has(VIRTIO_FEATURE.ringPacked) ? PackedRing : SplitRing
+  const { Ring, options } = layoutOf(features, size)
   const ring = new Ring(access, yield* allocate(Ring.bytes(options)), options)
   for (const [offset, address] of [
     [COMMON.queueDescriptors, ring.descriptors],

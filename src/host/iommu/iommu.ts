@@ -272,6 +272,12 @@ export class Iommu {
     yield* this.#update(state, domain)
   }
 
+  /** Whether any unit has a queue for page requests. */
+  get takesPageRequests(): boolean {
+    for (const { pageRequests } of this.units) if (pageRequests !== undefined) return true
+    return false
+  }
+
   /** Answers what devices have asked for. Returns the number of answers. */
   *answerPageRequests(): Software<number> {
     let answers = 0

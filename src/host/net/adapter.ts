@@ -33,12 +33,13 @@ export interface VirtualFunctionState extends VirtualFunctionSettings {
   readonly vlans: readonly number[]
   readonly multicastHashes: number
   readonly promiscuous: 'none' | 'multicast' | 'unicast'
-  /** Frames of it that the hardware dropped because they lied about their source. */
-  readonly spoofed: number
+  /** Frames of it that lied about their source and were dropped; null where the hardware does not tell whose they were. */
+  readonly spoofed: number | null
 }
 
 /** Frames for one virtual machine, sorted out by the hardware: a pool of queues with addresses of its own. */
 export interface AdapterPool {
+  /** -1 when the adapter has closed it. */
   readonly pool: number
   send(frame: Frame): boolean
   /** Called, in the interrupt handler, with each frame that was sorted into the pool. */
@@ -57,14 +58,22 @@ export interface NetworkAdapter {
   readonly counters: AdapterCounters
   /** Called, in the interrupt handler, with each frame that arrives for the host. */
   receiver: ((frame: Frame) => void) | undefined
+  /** Called, in the interrupt handler, when frames of the host have left: there is room again. */
+  transmitted: (() => void) | undefined
   /** Called when the link came or went. */
   linkChanged: (() => void) | undefined
+  /** Called when the driver was taken off the function: nothing comes and nothing goes any more. */
+  removed: (() => void) | undefined
   /** Hears everything that arrives, whoever it is addressed to. */
   setPromiscuous(on: boolean): void
+  /** Whether frames of a VLAN are heard: from the wire, and from virtual functions. False if no filter is left. */
+  hearVlan(vlan: number, on: boolean): boolean
   send(frame: Frame): boolean
   /** Throws `outOfResources`. */
   openPool(mac: Uint8Array, vlan?: number): Software<AdapterPool>
   closePool(pool: AdapterPool): Software
+  /** The pool of a number, if it is open. */
+  pool(number: number): AdapterPool | undefined
   readonly virtualFunctions: readonly VirtualFunctionState[]
   /** Throws `notFound`, `invalidArgument`. */
   configureVirtualFunction(index: number, settings: Partial<VirtualFunctionSettings>): void

@@ -1,5 +1,5 @@
 /** Rings of advanced descriptors in memory that driver and adapter share; the layouts are those of the 82576 and 82599. */
-import { PAGE_SIZE, type Saved } from '../../core/index.ts'
+import { PAGE_SIZE } from '../../core/index.ts'
 import {
   DESCRIPTOR_SIZE,
   RX_LENGTH,
@@ -9,9 +9,9 @@ import {
   TX_DONE,
   TX_TYPE,
 } from '../../devices/formats/nic/descriptors.ts'
-import { inField } from '../../devices/formats/nic/register.ts'
+import { fieldOf, inField } from '../../devices/formats/nic/register.ts'
 import type { Software } from '../../engine/index.ts'
-import { Frame } from '../../net/formats/index.ts'
+import { Frame, insertTag } from '../../net/formats/index.ts'
 import type { DeviceAccess } from '../device-access.ts'
 import type { DmaBuffer } from '../types.ts'
 
@@ -19,6 +19,16 @@ import type { DmaBuffer } from '../types.ts'
 export const BUFFER_SIZE = 2048
 const BUFFERS_PER_PAGE = PAGE_SIZE / BUFFER_SIZE
 const TWO_32 = 2 ** 32
+
+type SavedRing = {
+  /** Where the adapter finds them. */
+  readonly descriptors: number
+  readonly buffers: number
+  readonly entries: number
+}
+
+export type SavedReceiveRing = SavedRing & { readonly next: number; readonly partial: Uint8Array }
+export type SavedTransmitRing = SavedRing & { readonly next: number; readonly clean: number }
 
 abstract class Ring {
   readonly entries: number
@@ -43,6 +53,10 @@ abstract class Ring {
     return this.entries * DESCRIPTOR_SIZE
   }
 
+  protected saved(): SavedRing {
+    return { descriptors: this.descriptors.address, buffers: this.buffers.address, entries: this.entries }
+  }
+
   *free(): Software {
     yield* this.access.free(this.descriptors)
     yield* this.access.free(this.buffers)
@@ -65,6 +79,11 @@ abstract class Ring {
   }
 }
 
+const memoryAt = (access: DeviceAccess, { descriptors, buffers }: SavedRing): [DmaBuffer, DmaBuffer] => [
+  access.buffer(descriptors),
+  access.buffer(buffers),
+]
+
 /** Memory for a ring and its buffers. Throws `outOfMemory`, `outOfResources`, having kept nothing. */
 function* memoryFor(access: DeviceAccess, entries: number): Software<readonly [DmaBuffer, DmaBuffer]> {
   const descriptors = yield* access.allocate(Math.ceil((entries * DESCRIPTOR_SIZE) / PAGE_SIZE))
@@ -86,6 +105,14 @@ export class ReceiveRing extends Ring {
     return new ReceiveRing(access, entries, ...(yield* memoryFor(access, entries)))
   }
 
+  /** A ring that an adapter is working on. */
+  static restore(access: DeviceAccess, saved: SavedReceiveRing): ReceiveRing {
+    const ring = new ReceiveRing(access, saved.entries, ...memoryAt(access, saved))
+    ring.#next = saved.next
+    ring.#frame.set(saved.partial)
+    return ring
+  }
+
   /** Gives every buffer but one to the adapter; returns the tail. */
   fill(): number {
     this.#next = 0
@@ -99,33 +126,38 @@ export class ReceiveRing extends Ring {
     this.writeWords(index, address % TWO_32, Math.floor(address / TWO_32), 0, 0)
   }
 
-  /** Takes out every frame that has arrived. Returns the new tail; -1 if there was none. */
-  poll(each: (frame: Frame) => void): number {
+  /**
+   * Takes out every frame that has arrived. Returns the new tail; -1 if there was none.
+   *
+   * @param tagged whether tags that the adapter took off go back into their frames
+   */
+  poll(each: (frame: Frame) => void, tagged: boolean): number {
     const first = this.#next
     for (let taken = 0; taken < this.entries; taken++) {
       const status = this.readWord(this.#next, 2)
       if ((status & RX_STATUS.DD) === 0) break
-      this.#take(this.#next, status, each)
+      this.#take(this.#next, status, each, tagged)
       this.#post(this.#next)
       this.#next = (this.#next + 1) % this.entries
     }
     return this.#next === first ? -1 : (this.#next + this.entries - 1) % this.entries
   }
 
-  #take(index: number, status: number, each: (frame: Frame) => void): void {
+  #take(index: number, status: number, each: (frame: Frame) => void, tagged: boolean): void {
     const frame = this.#frame
-    const length = this.readWord(index, 3) & RX_LENGTH.PKT_LEN
-    const room = Math.min(length, frame.bytes.length - frame.length)
+    const lengths = this.readWord(index, 3)
+    const room = Math.min(fieldOf(lengths, RX_LENGTH.PKT_LEN), frame.bytes.length - frame.length)
     this.access.read(this.buffers, index * BUFFER_SIZE, frame.bytes, frame.length, room)
     frame.length += room
     if ((status & RX_STATUS.EOP) === 0) return
     frame.damaged = false
+    if (tagged && (status & RX_STATUS.VP) !== 0) insertTag(frame, fieldOf(lengths, RX_LENGTH.VLAN))
     each(frame)
     frame.length = 0
   }
 
-  save(): Saved {
-    return { address: this.address, entries: this.entries, next: this.#next, partial: this.#frame.toBytes() }
+  save(): SavedReceiveRing {
+    return { ...this.saved(), next: this.#next, partial: this.#frame.toBytes() }
   }
 }
 
@@ -136,6 +168,13 @@ export class TransmitRing extends Ring {
 
   static *make(access: DeviceAccess, entries: number): Software<TransmitRing> {
     return new TransmitRing(access, entries, ...(yield* memoryFor(access, entries)))
+  }
+
+  static restore(access: DeviceAccess, saved: SavedTransmitRing): TransmitRing {
+    const ring = new TransmitRing(access, saved.entries, ...memoryAt(access, saved))
+    ring.#next = saved.next
+    ring.#clean = saved.clean
+    return ring
   }
 
   restart(): void {
@@ -169,7 +208,7 @@ export class TransmitRing extends Ring {
     }
   }
 
-  save(): Saved {
-    return { address: this.address, entries: this.entries, next: this.#next, clean: this.#clean }
+  save(): SavedTransmitRing {
+    return { ...this.saved(), next: this.#next, clean: this.#clean }
   }
 }

@@ -40,10 +40,11 @@ export const PORT_REGISTER = {
   issue: 0x38,
   size: 0x40,
 } as const
-/** PxCMD */
+/** PxCMD; bits 12:8 (CCS) name the slot whose command is, or was last, being done. */
 export const PORT_COMMAND = {
   start: 1,
   receiveFis: 1 << 4,
+  currentSlot: 8,
   fisRunning: 1 << 14,
   listRunning: 1 << 15,
 } as const

@@ -11,12 +11,24 @@ export class AdapterUplink implements Uplink {
     this.adapter = adapter
     adapter.receiver = frame => void team.receive(this, frame)
     adapter.linkChanged = () => team.carrierChanged()
-    // Addresses of virtual machines are none of the adapter's own.
-    adapter.setPromiscuous(true)
+    adapter.transmitted = () => team.roomAgain(this)
+  }
+
+  /** Addresses of virtual machines are none of the adapter's own: it has to hear everything. */
+  connect(): void {
+    this.adapter.setPromiscuous(true)
   }
 
   get name(): string {
     return this.adapter.address
+  }
+
+  get mac(): Uint8Array {
+    return this.adapter.mac
+  }
+
+  get speedMbps(): number {
+    return this.adapter.speedMbps
   }
 
   get carrier(): boolean {
@@ -30,6 +42,7 @@ export class AdapterUplink implements Uplink {
   disconnect(): void {
     this.adapter.receiver = undefined
     this.adapter.linkChanged = undefined
+    this.adapter.transmitted = undefined
     this.adapter.setPromiscuous(false)
   }
 }

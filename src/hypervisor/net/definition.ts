@@ -31,4 +31,6 @@ export interface NetworkDeviceDefinition {
   readonly vlan?: number
   /** What the virtual machine may send and receive. */
   readonly limit?: RateLimit
+  /** Of `emulated` and `paravirtual`: of an uplink that is busy, 1 to 100; default 50. */
+  readonly share?: number
 }

@@ -2,7 +2,6 @@
  * "Filtering Database" (IEEE 802.1Q): which port an address of a VLAN was last seen behind. Four entries to a set, as in
  * switch silicon: a fifth address of a set takes the place of the one unheard longest, and that is flooded again.
  */
-import type { Saved } from '../../core/index.ts'
 
 const WAYS = 4
 const SETS = 1024
@@ -18,6 +17,12 @@ export interface LearnedAddress {
   readonly port: number
   /** When it was last heard, nanoseconds. */
   readonly heard: number
+}
+
+export type SavedMacTable = {
+  readonly ageing: number
+  /** Five numbers each: place, low, high and VLAN, port, when it was heard. */
+  readonly entries: Float64Array
 }
 
 export class MacTable {
@@ -93,17 +98,16 @@ export class MacTable {
     return found.sort((a, b) => a.vlan - b.vlan || a.high - b.high || a.low - b.low)
   }
 
-  save(): Saved {
+  save(): SavedMacTable {
     const used: number[] = []
     for (let at = 0; at < ENTRIES; at++) {
       if (this.#port[at] === NONE) continue
       used.push(at, this.#low[at]!, this.#high[at]!, this.#port[at]!, this.#heard[at]!)
     }
-    return { version: 1, ageing: this.ageing, entries: Float64Array.from(used) }
+    return { ageing: this.ageing, entries: Float64Array.from(used) }
   }
 
-  load(saved: Saved): void {
-    const { ageing, entries } = saved as { ageing: number; entries: Float64Array }
+  load({ ageing, entries }: SavedMacTable): void {
     this.ageing = ageing
     this.#port.fill(NONE)
     for (let i = 0; i < entries.length; i += 5) {

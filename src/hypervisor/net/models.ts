@@ -1,16 +1,17 @@
 /** How a network device of each model comes to its virtual machine, and leaves it. */
-import { NorthbridgeError } from '../../core/index.ts'
+import { assert, NorthbridgeError } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
-import type { HostKernel, NetworkAdapter } from '../../host/index.ts'
+import type { AdapterPool, HostKernel, NetworkAdapter } from '../../host/index.ts'
 import { macHigh, macLow } from '../../net/formats/index.ts'
 import type { EmulatedDevice } from '../emulated-device.ts'
 import type { Hypervisor } from '../hypervisor.ts'
 import { VirtioDevice } from '../virtio/index.ts'
 import type { NetworkDeviceDefinition, NetworkModelName } from './definition.ts'
+import type { DropCause, DropTally } from './drop-tally.ts'
 import { E1000Device } from './e1000/e1000.ts'
 import type { FrameExit, FrameJournal } from './network-device.ts'
 import { DEFAULT_VLAN } from './port-vlan.ts'
-import type { SwitchClient } from './switch-port.ts'
+import type { SavedPort, SwitchClient, SwitchPort } from './switch-port.ts'
 import { VirtioNet } from './virtio-net.ts'
 import type { VirtualSwitch } from './virtual-switch.ts'
 
@@ -28,110 +29,188 @@ export interface NetworkDevice {
   readonly mac: Uint8Array
   readonly switch?: string
   readonly function?: string
-  /** Of a pool of queues that the hypervisor serves. */
+  /** Of queues that the hypervisor serves; -1 after the adapter has taken them for others. */
   readonly pool?: number
-  /** Takes it out of the virtual machine. */
+  /** Of a device that the hypervisor serves: frames that ended in it. What ends in a switch is counted at its port. */
+  readonly drops?: Readonly<Partial<Record<DropCause, number>>>
+  /** Takes it out of its virtual machine. */
   remove(): Software
-  /** Gives back what it held outside of the virtual machine, which is gone. */
+  /** It has left its virtual machine: gives back what it held outside. */
   release(): Software
 }
 
-/** A device with registers of its own and a port of the switch. */
-export function* plugEmulated(
-  context: DeviceContext,
+export type SavedNetworkDevice = {
+  readonly vm: string
+  readonly model: NetworkModelName
+  readonly slot: number
+  readonly mac: Uint8Array
+  readonly switch: string | null
+  readonly function: string | null
+  readonly pool: number | null
+}
+
+type Placed = Pick<NetworkDevice, 'vm' | 'model' | 'slot' | 'mac'>
+type Plugging = Pick<DeviceContext, 'hypervisor' | 'journal'>
+
+// Connected to a switch: registers of the device's own, or virtio-net.
+
+/** Name of the port of a device: unique, as its address is. */
+const portName = ({ vm, mac }: Pick<NetworkDevice, 'vm' | 'mac'>): string =>
+  `${vm}-${macLow(mac, 0).toString(16)}${macHigh(mac, 0).toString(16)}`
+
+/** A device that sends into a port, and the port, which `open` makes for it. */
+function makeSwitched(
+  { model, mac }: Pick<NetworkDevice, 'model' | 'mac'>,
+  network: VirtualSwitch,
+  journal: FrameJournal,
+  open: (client: SwitchClient) => SwitchPort,
+): { readonly device: EmulatedDevice; readonly port: SwitchPort; readonly tally: DropTally } {
+  const exit: FrameExit = frame => network.receive(port, frame)
+  const emulated = model === 'emulated'
+  const client = emulated ? new E1000Device(mac, exit, journal) : new VirtioNet(mac, exit, journal)
+  const port = open(client)
+  const device = client instanceof VirtioNet ? new VirtioDevice(client) : client
+  return { device, port, tally: client.drops }
+}
+
+export function* plugSwitched(
+  { hypervisor, journal }: Plugging,
   definition: NetworkDeviceDefinition,
   network: VirtualSwitch,
 ): Software<NetworkDevice> {
-  return yield* plugIntoSwitch(context, definition, network, exit => {
-    const device = new E1000Device(definition.mac, exit, context.journal)
-    return { client: device, device }
-  })
-}
-
-/** virtio-net with a port of the switch. */
-export function* plugParavirtual(
-  context: DeviceContext,
-  definition: NetworkDeviceDefinition,
-  network: VirtualSwitch,
-): Software<NetworkDevice> {
-  return yield* plugIntoSwitch(context, definition, network, exit => {
-    const client = new VirtioNet(definition.mac, exit, context.journal)
-    return { client, device: new VirtioDevice(client) }
-  })
-}
-
-function* plugIntoSwitch(
-  { hypervisor }: DeviceContext,
-  { vm, model, mac, vlan, limit }: NetworkDeviceDefinition,
-  network: VirtualSwitch,
-  make: (exit: FrameExit) => { client: SwitchClient; device: EmulatedDevice },
-): Software<NetworkDevice> {
-  const { client, device } = make(frame => network.receive(port, frame))
-  // Names of ports are unique: one for each address.
-  const name = `${vm}-${macLow(mac, 0).toString(16)}${macHigh(mac, 0).toString(16)}`
-  const rule = { mode: 'access', vlan: vlan ?? DEFAULT_VLAN } as const
-  const limits = limit && { ingressLimit: limit, egressLimit: limit }
-  const address = [macLow(mac, 0), macHigh(mac, 0)] as const
-  const port = network.addPort({ name, kind: 'vm', vlan: rule, address, ...limits }, client)
-  let slot: number
+  const { vm, model, mac, vlan, limit, share } = definition
+  const { device, port, tally } = makeSwitched(definition, network, journal, client =>
+    network.addPort(
+      {
+        name: portName(definition),
+        kind: 'vm',
+        vlan: { mode: 'access', vlan: vlan ?? DEFAULT_VLAN },
+        address: [macLow(mac, 0), macHigh(mac, 0)],
+        ...(limit && { ingressLimit: limit, egressLimit: limit }),
+        ...(share !== undefined && { share }),
+      },
+      client,
+    ),
+  )
   try {
-    slot = yield* hypervisor.plug(vm, device)
+    const slot = yield* hypervisor.plug(vm, device)
+    return switched(hypervisor, { vm, model, slot, mac }, network, port, tally)
   } catch (error) {
     network.removePort(port)
     throw error
   }
+}
+
+/** @param ports of the switch, as they were when it was saved */
+export function replugSwitched(
+  { hypervisor, journal }: Plugging,
+  saved: SavedNetworkDevice,
+  network: VirtualSwitch,
+  ports: readonly SavedPort[],
+): NetworkDevice {
+  const state = ports.find(({ options }) => options.name === portName(saved))
+  assert(state !== undefined, 'a device has the port that it had')
+  const open = (client: SwitchClient): SwitchPort => network.restorePort(state, client)
+  const { device, port, tally } = makeSwitched(saved, network, journal, open)
+  hypervisor.replug(saved.vm, saved.slot, device)
+  return switched(hypervisor, placeOf(saved), network, port, tally)
+}
+
+function switched(
+  hypervisor: Hypervisor,
+  place: Placed,
+  network: VirtualSwitch,
+  port: SwitchPort,
+  tally: DropTally,
+): NetworkDevice {
   // biome-ignore lint/correctness/useYield: other models wait where this one does not
   function* release(): Software {
     network.removePort(port)
   }
+  const remove = (): Software => hypervisor.unplug(place.vm, place.slot)
   return {
-    vm,
-    model,
-    slot,
-    mac,
+    ...place,
     switch: network.name,
-    *remove() {
-      yield* hypervisor.unplug(vm, slot)
-      yield* release()
+    get drops() {
+      return tally.byCause
     },
+    remove,
     release,
   }
 }
 
-/** virtio-net whose frames the adapter sorts into queues of the virtual machine's own; what it sends needs no switch either. */
+// Sorted by the adapter into queues of the virtual machine's own: what it sends needs no switch either.
+
+/** Of queues that the adapter has taken for others, or that went with it: nothing comes, and nothing goes. */
+const closedPool = (): AdapterPool => ({ pool: -1, interrupts: 0, receiver: undefined, send: () => false })
+
+function makeSorted(mac: Uint8Array, pool: AdapterPool, journal: FrameJournal): VirtioNet {
+  const ended = (cause: DropCause | undefined): DropCause | undefined => {
+    if (cause === undefined) return undefined
+    client.drops.count(cause)
+    if (journal.following) journal.note(`pool ${pool.pool}`, 'dropped', { cause })
+    return cause
+  }
+  const exit: FrameExit = frame =>
+    ended(pool.send(frame) ? undefined : pool.pool < 0 ? 'noReceiver' : 'queueFull')
+  const client = new VirtioNet(mac, exit, journal)
+  pool.receiver = frame => void ended(client.deliver(frame))
+  return client
+}
+
 export function* plugSorted(
-  { hypervisor, journal }: DeviceContext,
+  { hypervisor, journal }: Plugging,
   { vm, model, mac, vlan }: NetworkDeviceDefinition,
   adapter: NetworkAdapter,
 ): Software<NetworkDevice> {
   const pool = yield* adapter.openPool(mac, vlan)
-  const client = new VirtioNet(mac, frame => (pool.send(frame) ? undefined : 'queueFull'), journal)
-  pool.receiver = frame => {
-    const cause = client.deliver(frame)
-    if (cause !== undefined && journal.following) journal.note(`pool ${pool.pool}`, 'dropped', { cause })
-  }
-  let slot: number
   try {
-    slot = yield* hypervisor.plug(vm, new VirtioDevice(client))
+    const client = makeSorted(mac, pool, journal)
+    const slot = yield* hypervisor.plug(vm, new VirtioDevice(client))
+    const release = (): Software => adapter.closePool(pool)
+    return sorted(hypervisor, { vm, model, slot, mac }, adapter.address, pool, client.drops, release)
   } catch (error) {
     yield* adapter.closePool(pool)
     throw error
   }
-  const release = (): Software => adapter.closePool(pool)
+}
+
+/** @param adapter undefined if it went away under its virtual machines */
+export function replugSorted(
+  { hypervisor, journal }: Plugging,
+  saved: SavedNetworkDevice,
+  adapter: NetworkAdapter | undefined,
+): NetworkDevice {
+  const pool = adapter?.pool(saved.pool!) ?? closedPool()
+  const client = makeSorted(saved.mac, pool, journal)
+  hypervisor.replug(saved.vm, saved.slot, new VirtioDevice(client))
+  const release = (): Software => adapter?.closePool(pool) ?? nothing()
+  return sorted(hypervisor, placeOf(saved), saved.function!, pool, client.drops, release)
+}
+
+function sorted(
+  hypervisor: Hypervisor,
+  place: Placed,
+  address: string,
+  pool: AdapterPool,
+  tally: DropTally,
+  release: () => Software,
+): NetworkDevice {
   return {
-    vm,
-    model,
-    slot,
-    mac,
-    function: adapter.address,
-    pool: pool.pool,
-    *remove() {
-      yield* hypervisor.unplug(vm, slot)
-      yield* release()
+    ...place,
+    function: address,
+    get pool() {
+      return pool.pool
     },
+    get drops() {
+      return tally.byCause
+    },
+    remove: () => hypervisor.unplug(place.vm, place.slot),
     release,
   }
 }
+
+// Functions of the host.
 
 /** A virtual function: the driver of the physical one gives it its address, then the guest has it alone. */
 export function* attachVirtualFunction(
@@ -143,7 +222,7 @@ export function* attachVirtualFunction(
   const physical = host.find(fn.physicalFunction!)
   const index = physical.virtualFunctions.indexOf(fn.address)
   adapter.configureVirtualFunction(index, { mac, vlan })
-  return yield* attached({ hypervisor }, vm, model, mac, fn.address)
+  return yield* attach(hypervisor, vm, model, mac, fn.address)
 }
 
 /** The whole adapter: nobody but the guest knows its address. */
@@ -151,27 +230,31 @@ export function* attachWhole(
   { hypervisor, host }: DeviceContext,
   { vm, model, mac, function: address }: NetworkDeviceDefinition,
 ): Software<NetworkDevice> {
-  return yield* attached({ hypervisor }, vm, model, mac, host.find(address!).address)
+  return yield* attach(hypervisor, vm, model, mac, host.find(address!).address)
 }
 
-function* attached(
-  { hypervisor }: Pick<DeviceContext, 'hypervisor'>,
+function* attach(
+  hypervisor: Hypervisor,
   vm: string,
   model: NetworkModelName,
   mac: Uint8Array,
   address: string,
 ): Software<NetworkDevice> {
   const { guestAddress } = yield* hypervisor.attach(vm, address)
-  return {
-    vm,
-    model,
-    slot: slotOf(guestAddress),
-    mac,
-    function: address,
-    remove: () => hypervisor.detach(vm, address),
-    *release() {},
-  }
+  return attached(hypervisor, { vm, model, slot: slotOf(guestAddress), mac }, address)
 }
+
+export const reattach = (hypervisor: Hypervisor, saved: SavedNetworkDevice): NetworkDevice =>
+  attached(hypervisor, placeOf(saved), saved.function!)
+
+const attached = (hypervisor: Hypervisor, place: Placed, address: string): NetworkDevice => ({
+  ...place,
+  function: address,
+  remove: () => hypervisor.detach(place.vm, address),
+  release: nothing,
+})
+
+function* nothing(): Software {}
 
 /** Device number of a guest address, `0000:00:dd.0`. */
 function slotOf(guestAddress: string): number {
@@ -179,3 +262,20 @@ function slotOf(guestAddress: string): number {
   if (device === undefined) throw new NorthbridgeError('defect', `${guestAddress} is no address`)
   return Number.parseInt(device, 16)
 }
+
+const placeOf = ({ vm, model, slot, mac }: SavedNetworkDevice): Placed => ({
+  vm,
+  model,
+  slot,
+  mac: mac.slice(),
+})
+
+export const savedDevice = (device: NetworkDevice): SavedNetworkDevice => ({
+  vm: device.vm,
+  model: device.model,
+  slot: device.slot,
+  mac: device.mac.slice(),
+  switch: device.switch ?? null,
+  function: device.function ?? null,
+  pool: device.pool ?? null,
+})

@@ -1,6 +1,6 @@
 /** What devices that the hypervisor makes for networking have in common: a way out, and somebody who may follow a frame. */
 import type { Frame } from '../../net/formats/index.ts'
-import type { DropCause } from './switch-port.ts'
+import type { DropCause } from './drop-tally.ts'
 
 /** Where a device's frames go. Returns why one went nowhere; undefined if it was taken. */
 export type FrameExit = (frame: Frame) => DropCause | undefined

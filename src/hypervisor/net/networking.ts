@@ -2,9 +2,9 @@
  * Networking of virtual machines: switches with their uplinks, and network devices in five models. What model a device
  * is decides who moves its frames: the hypervisor, the hypervisor behind a sorting adapter, or the adapter alone.
  */
-import { NorthbridgeError, type Saved } from '../../core/index.ts'
+import { assert, NorthbridgeError, opened, type Saved } from '../../core/index.ts'
 import type { Engine, Software } from '../../engine/index.ts'
-import { type HostKernel, type NetworkAdapter, openAdapter } from '../../host/index.ts'
+import { type HostKernel, type NetworkAdapter, openAdapter, restoreAdapter } from '../../host/index.ts'
 import { formatMac, macHigh, macLow } from '../../net/formats/index.ts'
 import type { Hypervisor } from '../hypervisor.ts'
 import { AdapterUplink } from './adapter-uplink.ts'
@@ -14,19 +14,35 @@ import {
   attachWhole,
   type DeviceContext,
   type NetworkDevice,
-  plugEmulated,
-  plugParavirtual,
   plugSorted,
+  plugSwitched,
+  reattach,
+  replugSorted,
+  replugSwitched,
+  type SavedNetworkDevice,
+  savedDevice,
 } from './models.ts'
 import { FrameJournal } from './network-device.ts'
 import type { PortVlan } from './port-vlan.ts'
-import { type TeamOptions, UplinkTeam } from './uplink-team.ts'
-import { VirtualSwitch } from './virtual-switch.ts'
+import { type SavedTeam, type TeamOptions, UplinkTeam } from './uplink-team.ts'
+import { type SavedSwitch, VirtualSwitch } from './virtual-switch.ts'
 
 interface Switching {
   readonly network: VirtualSwitch
   readonly team: UplinkTeam
-  readonly uplinks: readonly AdapterUplink[]
+  readonly uplinks: AdapterUplink[]
+}
+
+interface SavedSwitching {
+  readonly network: SavedSwitch
+  readonly team: SavedTeam
+}
+
+interface SavedNetworking {
+  readonly adapters: readonly { readonly address: string; readonly state: Saved }[]
+  readonly switches: readonly SavedSwitching[]
+  readonly devices: readonly SavedNetworkDevice[]
+  readonly copies: readonly [times: number, bytes: number]
 }
 
 const UPLINK_VLAN: PortVlan = { mode: 'trunk', native: 1 }
@@ -45,6 +61,7 @@ export class Networking {
     this.#host = host
     this.#hypervisor = hypervisor
     this.#engine = engine
+    hypervisor.onRemoval((vm, slot) => this.#deviceLeft(vm, slot))
   }
 
   get adapters(): readonly NetworkAdapter[] {
@@ -57,8 +74,24 @@ export class Networking {
     const open = this.#adapters.get(full)
     if (open !== undefined) return open
     const adapter = yield* openAdapter(this.#host.device(full), this.#engine)
-    this.#adapters.set(full, adapter)
+    this.#keep(adapter)
     return adapter
+  }
+
+  #keep(adapter: NetworkAdapter): void {
+    this.#adapters.set(adapter.address, adapter)
+    adapter.removed = () => this.#adapterLeft(adapter)
+  }
+
+  /** Its driver was taken off it: a switch goes on without it. */
+  #adapterLeft(adapter: NetworkAdapter): void {
+    this.#adapters.delete(adapter.address)
+    for (const { team, uplinks } of this.#switches.values()) {
+      const uplink = uplinks.find(one => one.adapter === adapter)
+      if (uplink === undefined) continue
+      uplinks.splice(uplinks.indexOf(uplink), 1)
+      team.remove(uplink)
+    }
   }
 
   get switches(): readonly { readonly network: VirtualSwitch; readonly team: UplinkTeam }[] {
@@ -83,11 +116,14 @@ export class Networking {
     }
     const network = new VirtualSwitch({ name, clock: this.#engine })
     const options: TeamOptions = { name: `${name}-uplink`, mode: 'activeBackup', ...team }
-    const uplinkTeam = new UplinkTeam(options, network, this.#engine.trace)
+    const uplinkTeam = new UplinkTeam(options, network, this.#engine)
     const vlan = uplinkVlan ?? UPLINK_VLAN
     uplinkTeam.port = network.addPort({ name: options.name, kind: 'uplink', vlan }, uplinkTeam)
     const members = adapters.map(adapter => new AdapterUplink(adapter, uplinkTeam))
-    for (const member of members) uplinkTeam.add(member)
+    for (const member of members) {
+      member.connect()
+      uplinkTeam.add(member)
+    }
     this.#follow(network)
     this.#switches.set(name, { network, team: uplinkTeam, uplinks: members })
     return network
@@ -122,6 +158,13 @@ export class Networking {
       dropped(port, cause, way) {
         if (journal.following) journal.note(network.name, 'dropped', { port: port.options.name, cause, way })
       },
+    }
+  }
+
+  /** Time that a team asked for is over. */
+  timeIsUp(team: string): void {
+    for (const switching of this.#switches.values()) {
+      if (switching.team.options.name === team) switching.team.timeIsUp()
     }
   }
 
@@ -173,9 +216,8 @@ export class Networking {
     const context: DeviceContext = { hypervisor: this.#hypervisor, host: this.#host, journal: this.journal }
     switch (definition.model) {
       case 'emulated':
-        return yield* plugEmulated(context, definition, this.#switchOf(definition))
       case 'paravirtual':
-        return yield* plugParavirtual(context, definition, this.#switchOf(definition))
+        return yield* plugSwitched(context, definition, this.#switchOf(definition))
       case 'vmdq':
         return yield* plugSorted(context, definition, yield* this.adapter(functionOf(definition)))
       case 'sriov': {
@@ -209,32 +251,69 @@ export class Networking {
 
   /** Throws `notFound`. */
   *removeDevice(vm: string, slot: number): Software {
-    const device = this.device(vm, slot)
-    yield* device.remove()
+    yield* this.device(vm, slot).remove()
+  }
+
+  *#deviceLeft(vm: string, slot: number): Software {
+    const device = this.#devices.find(one => one.vm === vm && one.slot === slot)
+    if (device === undefined) return
     this.#devices = this.#devices.filter(other => other !== device)
+    yield* device.release()
   }
 
-  /** A function left its virtual machine by another way. */
-  functionLeft(address: string): void {
-    this.#devices = this.#devices.filter(
-      device => device.function !== address || device.pool !== undefined || device.switch !== undefined,
-    )
+  /**
+   * Networking as it was when it was saved, over a host and a hypervisor of that moment. Nobody follows frames. Throws
+   * `invalidDocument` for a state of another version.
+   */
+  static restore(host: HostKernel, hypervisor: Hypervisor, engine: Engine, from: Saved): Networking {
+    const { adapters, switches, devices, copies } = opened<SavedNetworking>(from, 'networking', 1)
+    const networking = new Networking(host, hypervisor, engine)
+    for (const { address, state } of adapters) {
+      networking.#keep(restoreAdapter(host.device(address), engine, state))
+    }
+    for (const one of switches) networking.#restoreSwitch(one)
+    networking.#devices = devices.map(device => networking.#restoreDevice(device, switches))
+    ;[networking.journal.copies, networking.journal.copiedBytes] = copies
+    return networking
   }
 
-  /** Forgets what a virtual machine that is gone had. */
-  *machineDeleted(vm: string): Software {
-    for (const device of this.#devices) if (device.vm === vm) yield* device.release()
-    this.#devices = this.#devices.filter(device => device.vm !== vm)
+  #restoreSwitch(saved: SavedSwitching): void {
+    const network = VirtualSwitch.restore(saved.network, this.#engine)
+    const { options, uplinks: names } = saved.team
+    const team = new UplinkTeam(options, network, this.#engine)
+    const port = saved.network.ports.find(({ options: { name } }) => name === options.name)
+    assert(port !== undefined, 'a team has the port that it had')
+    team.port = network.restorePort(port, team)
+    const uplinks = names.map(name => new AdapterUplink(this.#adapters.get(name)!, team))
+    team.load(saved.team, uplinks)
+    this.#follow(network)
+    this.#switches.set(network.name, { network, team, uplinks })
+  }
+
+  #restoreDevice(saved: SavedNetworkDevice, switches: readonly SavedSwitching[]): NetworkDevice {
+    const context: DeviceContext = { hypervisor: this.#hypervisor, host: this.#host, journal: this.journal }
+    switch (saved.model) {
+      case 'emulated':
+      case 'paravirtual': {
+        const { network } = switches.find(({ network: { name } }) => name === saved.switch)!
+        return replugSwitched(context, saved, this.switch(network.name).network, network.ports)
+      }
+      case 'vmdq':
+        return replugSorted(context, saved, this.#adapters.get(saved.function!))
+      case 'sriov':
+      case 'direct':
+        return reattach(this.#hypervisor, saved)
+    }
   }
 
   save(): Saved {
     return {
       version: 1,
-      adapters: this.adapters.map(adapter => adapter.save()),
+      adapters: this.adapters.map(adapter => ({ address: adapter.address, state: adapter.save() })),
       switches: this.switches.map(({ network, team }) => ({ network: network.save(), team: team.save() })),
-      devices: this.#devices.map(({ vm, model, slot, mac }) => ({ vm, model, slot, mac })),
+      devices: this.#devices.map(savedDevice),
       copies: [this.journal.copies, this.journal.copiedBytes],
-    }
+    } satisfies SavedNetworking & { version: 1 } as unknown as Saved
   }
 }
 

@@ -1,32 +1,8 @@
 /** A port of the virtual switch: who is behind it, its rules, and what passed. */
-import type { Saved } from '../../core/index.ts'
 import type { Frame } from '../../net/formats/index.ts'
+import { type DropCause, DropTally } from './drop-tally.ts'
 import { DEFAULT_VLAN, type PortVlan, VlanRule } from './port-vlan.ts'
-import { type RateLimit, TokenBucket } from './token-bucket.ts'
-
-/** Why a frame, or the copy of it for one port, ended in the switch or behind it. */
-export const DROP_CAUSES = [
-  'tooShort',
-  'damaged',
-  'sourceIsGroupAddress',
-  'taggedOnAccessPort',
-  'untaggedWithoutNative',
-  'vlanNotAllowed',
-  'forgedSource',
-  'ingressLimit',
-  'egressLimit',
-  'reflected',
-  'backupUplink',
-  'samePort',
-  'noReceiver',
-  'noCarrier',
-  'receiverDisabled',
-  'filtered',
-  'noReceiveBuffer',
-  'receiveFault',
-  'queueFull',
-] as const
-export type DropCause = (typeof DROP_CAUSES)[number]
+import { type RateLimit, type SavedBucket, TokenBucket } from './token-bucket.ts'
 
 /** Who is behind a port: the device of a virtual machine, or an uplink. */
 export interface SwitchClient {
@@ -49,6 +25,8 @@ export interface PortOptions {
   /** Limits on what the client sends and receives. */
   readonly ingressLimit?: RateLimit
   readonly egressLimit?: RateLimit
+  /** Of an uplink that is busy, beside the shares of others: 1 to 100. Default 50. */
+  readonly share?: number
   /** The one address from which the client may send ("forged transmits" are refused), as low and high part. */
   readonly onlyFrom?: readonly [low: number, high: number]
 }
@@ -63,7 +41,15 @@ export interface PortCounters {
   readonly droppedOut: Readonly<Partial<Record<DropCause, number>>>
 }
 
-const CAUSE = new Map<DropCause, number>(DROP_CAUSES.map((cause, i) => [cause, i]))
+export type SavedPort = {
+  readonly number: number
+  readonly options: PortOptions
+  readonly passed: Float64Array
+  readonly droppedIn: Float64Array
+  readonly droppedOut: Float64Array
+  readonly ingress: SavedBucket | null
+  readonly egress: SavedBucket | null
+}
 
 export class SwitchPort {
   readonly number: number
@@ -73,8 +59,8 @@ export class SwitchPort {
   readonly ingress: TokenBucket | undefined
   readonly egress: TokenBucket | undefined
   readonly #passed = new Float64Array(4)
-  readonly #droppedIn = new Float64Array(DROP_CAUSES.length)
-  readonly #droppedOut = new Float64Array(DROP_CAUSES.length)
+  readonly #droppedIn = new DropTally()
+  readonly #droppedOut = new DropTally()
 
   constructor(number: number, options: PortOptions, client: SwitchClient, now: number) {
     this.number = number
@@ -96,11 +82,11 @@ export class SwitchPort {
   }
 
   lostIn(cause: DropCause): void {
-    this.#droppedIn[CAUSE.get(cause)!]!++
+    this.#droppedIn.count(cause)
   }
 
   lostOut(cause: DropCause): void {
-    this.#droppedOut[CAUSE.get(cause)!]!++
+    this.#droppedOut.count(cause)
   }
 
   get counters(): PortCounters {
@@ -115,35 +101,28 @@ export class SwitchPort {
       bytesIn,
       framesOut,
       bytesOut,
-      droppedIn: byCause(this.#droppedIn),
-      droppedOut: byCause(this.#droppedOut),
+      droppedIn: this.#droppedIn.byCause,
+      droppedOut: this.#droppedOut.byCause,
     }
   }
 
-  save(): Saved {
+  save(): SavedPort {
     return {
       number: this.number,
-      name: this.options.name,
+      options: this.options,
       passed: this.#passed.slice(),
-      droppedIn: this.#droppedIn.slice(),
-      droppedOut: this.#droppedOut.slice(),
+      droppedIn: this.#droppedIn.save(),
+      droppedOut: this.#droppedOut.save(),
       ingress: this.ingress?.save() ?? null,
       egress: this.egress?.save() ?? null,
     }
   }
 
-  load(saved: Saved): void {
-    const state = saved as Record<'passed' | 'droppedIn' | 'droppedOut', Float64Array> & {
-      ingress: Saved
-      egress: Saved
-    }
-    this.#passed.set(state.passed)
-    this.#droppedIn.set(state.droppedIn)
-    this.#droppedOut.set(state.droppedOut)
-    this.ingress?.load(state.ingress)
-    this.egress?.load(state.egress)
+  load({ passed, droppedIn, droppedOut, ingress, egress }: SavedPort): void {
+    this.#passed.set(passed)
+    this.#droppedIn.load(droppedIn)
+    this.#droppedOut.load(droppedOut)
+    if (ingress !== null) this.ingress?.load(ingress)
+    if (egress !== null) this.egress?.load(egress)
   }
 }
-
-const byCause = (counts: Float64Array): Partial<Record<DropCause, number>> =>
-  Object.fromEntries(DROP_CAUSES.flatMap((cause, i) => (counts[i]! > 0 ? [[cause, counts[i]!]] : [])))

@@ -1,11 +1,12 @@
 /** A limit on bits per second: a bucket that fills with time and pays for frames ("token bucket", RFC 2697 §3). */
-import type { Saved } from '../../core/index.ts'
 
 export interface RateLimit {
   readonly bitsPerSecond: number
   /** Bytes that may pass at once after silence. */
   readonly burst: number
 }
+
+export type SavedBucket = { readonly tokens: number; readonly filled: number }
 
 export class TokenBucket {
   readonly limit: RateLimit
@@ -29,12 +30,11 @@ export class TokenBucket {
     return true
   }
 
-  save(): Saved {
-    return { ...this.limit, tokens: this.#tokens, filled: this.#filled }
+  save(): SavedBucket {
+    return { tokens: this.#tokens, filled: this.#filled }
   }
 
-  load(saved: Saved): void {
-    const { tokens, filled } = saved as { tokens: number; filled: number }
+  load({ tokens, filled }: SavedBucket): void {
     this.#tokens = tokens
     this.#filled = filled
   }

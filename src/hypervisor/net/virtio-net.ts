@@ -2,14 +2,16 @@
  * VIRTIO 1.2, §5.1 "Network Device": frames between a guest's rings and the switch. It offers no offloads and no mergeable
  * buffers: each frame has a buffer of its own.
  */
-import type { Saved } from '../../core/index.ts'
+import { opened, type Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import { Frame, HEADER_SIZE, SHORTEST_FRAME } from '../../net/formats/index.ts'
+import type { DevicePort } from '../emulated-device.ts'
 import { VIRTIO_TYPE } from '../formats/virtio.ts'
 import { NET_CONFIG, NET_FEATURE, NET_HEADER, NET_QUEUE, NET_STATUS_LINK_UP } from '../formats/virtio-net.ts'
-import type { VirtioLink, VirtioModel } from '../virtio/index.ts'
+import type { Chain, VirtioLink, VirtioModel } from '../virtio/index.ts'
+import { type DropCause, DropTally } from './drop-tally.ts'
 import type { FrameExit, FrameJournal } from './network-device.ts'
-import type { DropCause, SwitchClient } from './switch-port.ts'
+import type { SwitchClient } from './switch-port.ts'
 
 const QUEUE_SIZE = 256
 const ETHERNET_CLASS = 0x02_0000
@@ -21,6 +23,8 @@ export class VirtioNet implements VirtioModel, SwitchClient {
   readonly features = [NET_FEATURE.mac, NET_FEATURE.status]
   readonly queueSizes = [QUEUE_SIZE, QUEUE_SIZE]
   readonly mac: Uint8Array
+  /** Frames that ended here, or behind it where no switch counts them. */
+  readonly drops = new DropTally()
   readonly #exit: FrameExit
   readonly #journal: FrameJournal
   readonly #configuration = new DataView(new ArrayBuffer(NET_CONFIG.size))
@@ -92,13 +96,16 @@ export class VirtioNet implements VirtioModel, SwitchClient {
     } while (queue.notifications(true))
   }
 
-  /** The frame of the chain that was taken. One that is too short or too long, or lies outside of memory, goes nowhere. */
+  /** The frame of the chain that was taken. */
   #send({ port, queues }: VirtioLink): void {
     const { chain } = queues[NET_QUEUE.transmit]!
     const frame = this.#frame
     const length = chain.readableBytes - NET_HEADER.size
-    if (length < HEADER_SIZE || length > frame.bytes.length) return
-    if (!chain.read(port, NET_HEADER.size, frame.bytes, 0, length)) return
+    const problem = this.#fetch(chain, port, length)
+    if (problem !== undefined) {
+      this.drops.count(problem)
+      return
+    }
     if (length < SHORTEST_FRAME) frame.bytes.fill(0, length, SHORTEST_FRAME)
     frame.length = Math.max(length, SHORTEST_FRAME)
     frame.damaged = false
@@ -107,7 +114,19 @@ export class VirtioNet implements VirtioModel, SwitchClient {
     this.#exit(frame)
   }
 
+  #fetch(chain: Chain, port: DevicePort, length: number): DropCause | undefined {
+    const { bytes } = this.#frame
+    if (length < HEADER_SIZE) return 'tooShort'
+    if (length > bytes.length) return 'tooLong'
+    return chain.read(port, NET_HEADER.size, bytes, 0, length) ? undefined : 'sendFault'
+  }
+
   save(): Saved {
-    return { version: 1, mac: this.mac.slice(), started: this.#link !== undefined }
+    return { version: 1, drops: this.drops.save() }
+  }
+
+  load(saved: Saved, link: VirtioLink | undefined): void {
+    this.drops.load(opened<{ drops: Float64Array }>(saved, 'a virtio network device', 1).drops)
+    this.#link = link
   }
 }

@@ -3,7 +3,7 @@
  * devices of virtual machines and the uplinks of the host. Frames between virtual machines never see a wire. There is no
  * spanning tree and no need of one: what came in by an uplink does not leave by an uplink.
  */
-import { NorthbridgeError, type Saved } from '../../core/index.ts'
+import { NorthbridgeError, opened, type Saved } from '../../core/index.ts'
 import {
   ETHERTYPE,
   Frame,
@@ -17,9 +17,11 @@ import {
   removeTag,
   TAG_SIZE,
 } from '../../net/formats/index.ts'
-import { MacTable } from './mac-table.ts'
+import type { DropCause } from './drop-tally.ts'
+import { MacTable, type SavedMacTable } from './mac-table.ts'
 import { VLAN_VERDICT } from './port-vlan.ts'
-import { type DropCause, type PortOptions, type SwitchClient, SwitchPort } from './switch-port.ts'
+import { DEFAULT_SHARE } from './share-queue.ts'
+import { type PortOptions, type SavedPort, type SwitchClient, SwitchPort } from './switch-port.ts'
 
 export interface SwitchOptions {
   readonly name: string
@@ -43,6 +45,14 @@ export interface SwitchObserver {
   /** `flooded`: its destination is not known, or is a group. */
   forwarded(from: SwitchPort, to: SwitchPort, vlan: number, flooded: boolean): void
   dropped(port: SwitchPort, cause: DropCause, way: 'in' | 'out'): void
+}
+
+export type SavedSwitch = {
+  readonly version: 1
+  readonly name: string
+  readonly addresses: SavedMacTable
+  readonly ports: readonly SavedPort[]
+  readonly mirrors: readonly Mirror[]
 }
 
 const DEFAULT_AGEING = 300e9
@@ -80,6 +90,15 @@ export class VirtualSwitch {
     }
     const free = this.#ports.indexOf(undefined)
     const port = new SwitchPort(free < 0 ? this.#ports.length : free, options, client, this.#clock.now)
+    this.#ports[port.number] = port
+    return port
+  }
+
+  /** A port as it was when the switch was saved, with who is behind it. */
+  restorePort(saved: SavedPort, client: SwitchClient): SwitchPort {
+    const port = new SwitchPort(saved.number, saved.options, client, this.#clock.now)
+    port.load(saved)
+    while (this.#ports.length <= port.number) this.#ports.push(undefined)
     this.#ports[port.number] = port
     return port
   }
@@ -135,6 +154,17 @@ export class VirtualSwitch {
     return port >= 0 && this.#ports[port]?.options.kind === 'vm'
   }
 
+  /** The share of a port, by its number, of an uplink that is busy. */
+  shareOf(number: number): number {
+    return this.#ports[number]?.options.share ?? DEFAULT_SHARE
+  }
+
+  /** Whether a frame that comes in by a port is for a virtual machine's address. */
+  isForLocal(port: SwitchPort, frame: Frame): boolean {
+    const vlan = port.vlan.classify(tagOf(frame) & VLAN_ID)
+    return this.isLocal(macLow(frame.bytes, 0), macHigh(frame.bytes, 0), vlan)
+  }
+
   /** A frame comes in. Returns why it went nowhere at all; undefined if at least one copy was sent on. */
   receive(port: SwitchPort, frame: Frame): DropCause | undefined {
     port.cameIn(frame.length)
@@ -154,8 +184,9 @@ export class VirtualSwitch {
     const sourceLow = macLow(bytes, SOURCE)
     const sourceHigh = macHigh(bytes, SOURCE)
     if (isGroupAddress(sourceLow)) return 'sourceIsGroupAddress'
-    const tagged = frame.length >= HEADER_SIZE + TAG_SIZE && read16(bytes, TYPE) === ETHERTYPE.vlan
-    const tag = tagged ? read16(bytes, HEADER_SIZE) : 0
+    if (isReserved(bytes)) return 'reservedAddress'
+    const tagged = isTagged(frame)
+    const tag = tagOf(frame)
     const vlan = port.vlan.classify(tag & VLAN_ID)
     if (vlan === VLAN_VERDICT.taggedOnAccessPort) return 'taggedOnAccessPort'
     if (vlan === VLAN_VERDICT.untaggedWithoutNative) return 'untaggedWithoutNative'
@@ -259,25 +290,32 @@ export class VirtualSwitch {
     }
   }
 
-  save(): Saved {
+  save(): SavedSwitch {
     return {
       version: 1,
       name: this.name,
       addresses: this.addresses.save(),
       ports: this.ports.map(port => port.save()),
-      mirrors: this.#mirrors.map(({ ports, direction, to }) => ({ ports: [...ports], direction, to })),
+      mirrors: [...this.#mirrors],
     }
   }
 
-  /** Into a switch with the same ports. */
-  load(saved: Saved): void {
-    const state = saved as {
-      addresses: Saved
-      ports: ({ number: number } & Record<string, Saved>)[]
-      mirrors: Saved
-    }
-    this.addresses.load(state.addresses)
-    for (const port of state.ports) this.#ports[port.number]!.load(port)
-    this.#mirrors.splice(0, this.#mirrors.length, ...(state.mirrors as unknown as Mirror[]))
+  /** The switch as it was when it was saved; its ports come back one by one, see {@link restorePort}. */
+  static restore(saved: SavedSwitch, clock: SwitchOptions['clock']): VirtualSwitch {
+    const { name, addresses, mirrors } = opened<SavedSwitch>(saved as unknown as Saved, 'a virtual switch', 1)
+    const network = new VirtualSwitch({ name, clock })
+    network.addresses.load(addresses)
+    network.#mirrors.push(...mirrors)
+    return network
   }
 }
+
+/** "Reserved addresses" (IEEE 802.1Q, table 8-1), 01:80:c2:00:00:00 to 0f: for the next system only. */
+const isReserved = (bytes: Uint8Array): boolean =>
+  macLow(bytes, 0) === 0x00c2_8001 && (macHigh(bytes, 0) & 0xf0ff) === 0
+
+const isTagged = ({ bytes, length }: Frame): boolean =>
+  length >= HEADER_SIZE + TAG_SIZE && read16(bytes, TYPE) === ETHERTYPE.vlan
+
+/** 0: none. */
+const tagOf = (frame: Frame): number => (isTagged(frame) ? read16(frame.bytes, HEADER_SIZE) : 0)

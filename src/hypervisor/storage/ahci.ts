@@ -2,7 +2,7 @@
  * An AHCI controller with one disk, emulated whole: every access to its registers exits. Serial ATA AHCI 1.3.1, one
  * port, no native command queuing; a command is done when PxCI is written.
  */
-import type { Saved } from '../../core/index.ts'
+import { opened, type Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import type { DevicePort, EmulatedDevice } from '../emulated-device.ts'
 import {
@@ -22,10 +22,19 @@ import {
   PORT_REGISTER,
 } from '../formats/ahci.ts'
 import { AtaDisk, type AtaOutcome } from './ata-disk.ts'
-import type { BlockBackend } from './backend.ts'
+import type { CopyingBackend, SavedDiskCounters } from './backend.ts'
 
-const { start, receiveFis, fisRunning, listRunning } = PORT_COMMAND
+const { start, receiveFis, currentSlot, fisRunning, listRunning } = PORT_COMMAND
 const TWO_32 = 2 ** 32
+
+type SavedController = {
+  readonly version: 1
+  readonly control: number
+  readonly status: number
+  readonly port: Uint32Array
+  readonly counters: readonly [reads: number, writes: number, interrupts: number]
+  readonly disk: SavedDiskCounters
+}
 
 export class AhciController implements EmulatedDevice {
   readonly kind = 'ahci'
@@ -47,7 +56,7 @@ export class AhciController implements EmulatedDevice {
   #status = 0
   #machine: DevicePort | undefined
 
-  constructor(backend: BlockBackend) {
+  constructor(backend: CopyingBackend) {
     this.disk = new AtaDisk(backend)
     this.#reset()
   }
@@ -140,7 +149,7 @@ export class AhciController implements EmulatedDevice {
     this.#set(register, (this.#get(register) & ~lanes) | (bits & lanes))
   }
 
-  /** "PxCMD": the running bits follow the orders at once; clearing ST clears PxCI. */
+  /** "PxCMD": the running bits follow the orders at once; clearing ST clears PxCI and CCS. */
   #writeCommand(bits: number): void {
     let command = bits & (start | receiveFis | 0xe)
     if ((command & start) !== 0) command |= listRunning
@@ -153,6 +162,7 @@ export class AhciController implements EmulatedDevice {
   *#run(): Software {
     for (let slot = 0; slot < COMMAND_SLOTS; slot++) {
       if (((this.#get(PORT_REGISTER.issue) >>> slot) & 1) === 0) continue
+      this.#store(PORT_REGISTER.command, slot << currentSlot, 0x1f << currentSlot)
       const outcome = yield* this.disk.execute(this.#machine!, this.#list, this.#received, slot)
       this.#set(PORT_REGISTER.taskFile, outcome.taskFile)
       const failed = (outcome.interrupts & (PORT_INTERRUPT.taskFileError | PORT_INTERRUPT.hostBusFatal)) !== 0
@@ -182,13 +192,23 @@ export class AhciController implements EmulatedDevice {
     this.#machine!.signal(0)
   }
 
-  save(): Saved {
+  save(): SavedController {
     return {
       version: 1,
       control: this.#control,
       status: this.#status,
       port: this.#port.slice(),
-      disk: this.disk.save(),
+      counters: [this.reads, this.writes, this.interrupts],
+      disk: this.disk.counters.save(),
     }
+  }
+
+  load(saved: Saved): void {
+    const state = opened<SavedController>(saved, 'an AHCI controller', 1)
+    this.#control = state.control
+    this.#status = state.status
+    this.#port.set(state.port)
+    ;[this.reads, this.writes, this.interrupts] = state.counters
+    this.disk.counters.load(state.disk)
   }
 }

@@ -1,5 +1,4 @@
 /** The disk behind the emulated controller: ATA commands from a command table, data by physical regions. */
-import type { Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import type { DevicePort } from '../emulated-device.ts'
 import {
@@ -15,7 +14,7 @@ import {
   REGION,
 } from '../formats/ahci.ts'
 import { SECTOR_SIZE } from '../formats/virtio.ts'
-import { type BlockBackend, DiskCounters } from './backend.ts'
+import { type CopyingBackend, DiskCounters } from './backend.ts'
 
 /** How a command ended: PxTFD, and the bits that PxIS gets. */
 export interface AtaOutcome {
@@ -38,7 +37,7 @@ const NOT_FOUND = failure(ATA_ERROR.notFound)
 
 export class AtaDisk {
   readonly counters = new DiskCounters()
-  readonly #backend: BlockBackend
+  readonly #backend: CopyingBackend
   readonly #buffer = new Uint8Array(BUFFER)
   readonly #header = new DataView(new ArrayBuffer(HEADER.size))
   readonly #fis = new DataView(new ArrayBuffer(FIS.size))
@@ -48,7 +47,7 @@ export class AtaDisk {
   #regions = 0
   #entries = 0
 
-  constructor(backend: BlockBackend) {
+  constructor(backend: CopyingBackend) {
     this.#backend = backend
   }
 
@@ -68,10 +67,10 @@ export class AtaDisk {
   }
 
   *#command(port: DevicePort, header: number): Software<AtaOutcome> {
-    if (!load(port, header, this.#header)) return UNREACHABLE
+    if (!fetch(port, header, this.#header)) return UNREACHABLE
     const table =
       this.#header.getUint32(HEADER.table + 4, true) * TWO_32 + this.#header.getUint32(HEADER.table, true)
-    if (!load(port, table + COMMAND_TABLE.fis, this.#fis)) return UNREACHABLE
+    if (!fetch(port, table + COMMAND_TABLE.fis, this.#fis)) return UNREACHABLE
     const fis = this.#fis
     // A register FIS with C set is a command; anything else is not for this disk.
     if (fis.getUint8(0) !== FIS.hostToDevice || (fis.getUint8(1) & FIS.command) === 0) return ABORTED
@@ -116,8 +115,7 @@ export class AtaDisk {
       const at = sector + done / SECTOR_SIZE
       if (!write && !(yield* this.#backend.read(at, this.#buffer, 0, part))) return ABORTED
       if (!this.#move(port, !write, done, part)) return UNREACHABLE
-      this.counters.copies++
-      this.counters.copiedBytes += part
+      this.counters.copied(part)
       if (write && !(yield* this.#backend.write(at, this.#buffer, 0, part))) return ABORTED
     }
     return length
@@ -128,7 +126,7 @@ export class AtaDisk {
     let skip = from
     let done = 0
     for (let i = 0; i < this.#entries && done < length; i++) {
-      if (!load(port, this.#regions + i * REGION.size, this.#region)) return false
+      if (!fetch(port, this.#regions + i * REGION.size, this.#region)) return false
       const size = (this.#region.getUint32(REGION.count, true) & REGION.countMask) + 1
       if (skip >= size) {
         skip -= size
@@ -158,11 +156,7 @@ export class AtaDisk {
     view.setUint32(ATA_IDENTITY.sectors48 * 2, this.#backend.sectors % TWO_32, true)
     view.setUint32(ATA_IDENTITY.sectors48 * 2 + 4, Math.floor(this.#backend.sectors / TWO_32), true)
   }
-
-  save(): Saved {
-    return { backend: this.#backend.save(), counters: { ...this.counters } }
-  }
 }
 
-const load = (port: DevicePort, address: number, into: DataView): boolean =>
+const fetch = (port: DevicePort, address: number, into: DataView): boolean =>
   port.read(address, new Uint8Array(into.buffer), 0, into.byteLength)

@@ -1,5 +1,7 @@
 export { AhciController } from './ahci.ts'
-export { type BlockBackend, DiskCounters } from './backend.ts'
+export { type BlockBackend, type CopyingBackend, DiskCounters, type SavedBackend } from './backend.ts'
 export { MemoryBackend } from './memory-backend.ts'
 export { NvmeBackend } from './nvme-backend.ts'
+export { QueuePairBackend } from './queue-pair-backend.ts'
+export { restoreBackend } from './restore-backend.ts'
 export { VirtioBlock, type VirtioBlockOptions } from './virtio-block.ts'

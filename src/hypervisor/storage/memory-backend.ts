@@ -1,15 +1,18 @@
 /** A disk in the host's memory: a page of it is taken when it is first written. */
-import { PAGE_SIZE, type PageNumber, type Saved } from '../../core/index.ts'
+import { PAGE_SIZE, type PageNumber } from '../../core/index.ts'
 import { pause, type Software } from '../../engine/index.ts'
 import type { PageAllocator } from '../../host/index.ts'
 import type { MachinePort } from '../../platform/machine-port.ts'
 import { SECTOR_SIZE } from '../formats/virtio.ts'
-import type { BlockBackend } from './backend.ts'
+import type { CopyingBackend, SavedBackend } from './backend.ts'
 
 /** Sectors between two pauses of a large discard. */
 const PAUSE = 4096
 
-export class MemoryBackend implements BlockBackend {
+type SavedMemory = SavedBackend & { readonly kind: 'memory' }
+
+export class MemoryBackend implements CopyingBackend {
+  readonly kind = 'copying'
   readonly sectors: number
   readonly #machine: MachinePort
   readonly #allocator: PageAllocator
@@ -85,7 +88,18 @@ export class MemoryBackend implements BlockBackend {
     this.#pages.clear()
   }
 
-  save(): Saved {
-    return { version: 1, sectors: this.sectors, pages: [...this.#pages].sort(([a], [b]) => a - b) }
+  save(): SavedMemory {
+    return { kind: 'memory', sectors: this.sectors, pages: [...this.#pages].sort(([a], [b]) => a - b) }
+  }
+
+  /** A disk that has its pages already. */
+  static restore(
+    machine: MachinePort,
+    allocator: PageAllocator,
+    { sectors, pages }: SavedMemory,
+  ): MemoryBackend {
+    const backend = new MemoryBackend(machine, allocator, sectors)
+    for (const [number, page] of pages) backend.#pages.set(number, page)
+    return backend
   }
 }

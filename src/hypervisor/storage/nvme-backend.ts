@@ -1,15 +1,15 @@
 /** A disk on a namespace of the host's NVMe driver: blocks go through a buffer that the controller reaches. */
-import type { Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import type { DmaBuffer, NvmeDriver, NvmeNamespace } from '../../host/index.ts'
 import { SECTOR_SIZE } from '../formats/virtio.ts'
-import type { BlockBackend } from './backend.ts'
+import type { CopyingBackend, SavedBackend } from './backend.ts'
 
 const BUFFER = 64 * 1024
 /** NLB is 16 bits wide. */
 const MOST_BLOCKS = 0x1_0000
 
-export class NvmeBackend implements BlockBackend {
+export class NvmeBackend implements CopyingBackend {
+  readonly kind = 'copying'
   readonly sectors: number
   readonly #driver: NvmeDriver
   readonly #namespace: NvmeNamespace
@@ -39,7 +39,8 @@ export class NvmeBackend implements BlockBackend {
   *write(sector: number, source: Uint8Array, start: number, length: number): Software<boolean> {
     for (let done = 0; done < length; done += BUFFER) {
       const part = Math.min(BUFFER, length - done)
-      if (!this.#driver.alive) return false
+      // Who is unbound has lost the buffer.
+      if (!this.#driver.bound) return false
       this.#driver.write(this.#buffer, 0, source, start + done, part)
       if (!(yield* this.#transfer(true, sector + done / SECTOR_SIZE, part))) return false
     }
@@ -67,7 +68,13 @@ export class NvmeBackend implements BlockBackend {
     yield* this.#driver.free(this.#buffer)
   }
 
-  save(): Saved {
-    return { version: 1, namespace: this.#namespace.id, buffer: this.#buffer.address }
+  save(): SavedBackend {
+    if (!this.#driver.bound) return { kind: 'lost', sectors: this.sectors }
+    return { kind: 'nvme', namespace: { ...this.#namespace }, buffer: this.#buffer.address }
+  }
+
+  /** A disk of a driver that is there again. */
+  static restore(driver: NvmeDriver, saved: SavedBackend & { readonly kind: 'nvme' }): NvmeBackend {
+    return new NvmeBackend(driver, { ...saved.namespace }, driver.buffer(saved.buffer))
   }
 }

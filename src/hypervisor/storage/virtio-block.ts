@@ -1,5 +1,5 @@
 /** VIRTIO 1.2, §5.2 "Block Device": requests of a guest served from a back end. */
-import type { Saved } from '../../core/index.ts'
+import { opened, type Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import {
   BLOCK_CONFIG,
@@ -12,8 +12,8 @@ import {
   SECTOR_SIZE,
   VIRTIO_TYPE,
 } from '../formats/virtio.ts'
-import type { Chain, VirtioLink, VirtioModel } from '../virtio/index.ts'
-import { type BlockBackend, DiskCounters } from './backend.ts'
+import { type Chain, Pieces, type VirtioLink, type VirtioModel } from '../virtio/index.ts'
+import { type BlockBackend, type DirectBackend, DiskCounters, type SavedDiskCounters } from './backend.ts'
 
 const QUEUE_SIZE = 128
 /** Segments of data in one request: the header and the status take two descriptors. */
@@ -44,6 +44,7 @@ export class VirtioBlock implements VirtioModel {
   readonly #header = new Uint8Array(BLOCK_HEADER.size)
   readonly #headerView = new DataView(this.#header.buffer)
   readonly #byte = new Uint8Array(1)
+  readonly #pieces = new Pieces(QUEUE_SIZE)
   #link: VirtioLink | undefined
 
   constructor(
@@ -152,31 +153,50 @@ export class VirtioBlock implements VirtioModel {
 
   *#read(chain: Chain, sector: number, length: number): Software<number> {
     const { port } = this.#link!
+    const backend = this.#backend
+    if (backend.kind === 'direct') return yield* this.#move(backend, false, chain, sector, length)
     for (let done = 0; done < length; done += BUFFER) {
       const part = Math.min(BUFFER, length - done)
-      const read = yield* this.#backend.read(sector + done / SECTOR_SIZE, this.#buffer, 0, part)
+      const read = yield* backend.read(sector + done / SECTOR_SIZE, this.#buffer, 0, part)
       if (!read || !chain.write(port, done, this.#buffer, 0, part)) return BLOCK_STATUS.error
-      this.#copied(part)
+      this.counters.copied(part)
     }
     return BLOCK_STATUS.ok
   }
 
   *#write(chain: Chain, sector: number, length: number): Software<number> {
     const { port } = this.#link!
+    const backend = this.#backend
+    if (backend.kind === 'direct') return yield* this.#move(backend, true, chain, sector, length)
     for (let done = 0; done < length; done += BUFFER) {
       const part = Math.min(BUFFER, length - done)
       if (!chain.read(port, BLOCK_HEADER.size + done, this.#buffer, 0, part)) return BLOCK_STATUS.error
-      this.#copied(part)
-      if (!(yield* this.#backend.write(sector + done / SECTOR_SIZE, this.#buffer, 0, part))) {
+      this.counters.copied(part)
+      if (!(yield* backend.write(sector + done / SECTOR_SIZE, this.#buffer, 0, part))) {
         return BLOCK_STATUS.error
       }
     }
     return BLOCK_STATUS.ok
   }
 
-  #copied(bytes: number): void {
-    this.counters.copies++
-    this.counters.copiedBytes += bytes
+  /** The medium reaches the guest's memory by itself. */
+  *#move(
+    backend: DirectBackend,
+    write: boolean,
+    chain: Chain,
+    sector: number,
+    length: number,
+  ): Software<number> {
+    const most = backend.largestTransfer
+    for (let done = 0; done < length; done += most) {
+      const part = Math.min(most, length - done)
+      if (!chain.locate(!write, done + (write ? BLOCK_HEADER.size : 0), part, this.#pieces)) {
+        return BLOCK_STATUS.error
+      }
+      const at = sector + done / SECTOR_SIZE
+      if (!(yield* backend.transfer(write, at, part / SECTOR_SIZE, this.#pieces))) return BLOCK_STATUS.error
+    }
+    return BLOCK_STATUS.ok
   }
 
   #identify(chain: Chain, room: number): number {
@@ -214,6 +234,12 @@ export class VirtioBlock implements VirtioModel {
   }
 
   save(): Saved {
-    return { version: 1, backend: this.#backend.save(), counters: { ...this.counters } }
+    return { version: 1, counters: this.counters.save() }
+  }
+
+  load(saved: Saved, link: VirtioLink | undefined): void {
+    const { counters } = opened<{ counters: SavedDiskCounters }>(saved, 'a virtio block device', 1)
+    this.counters.load(counters)
+    this.#link = link
   }
 }

@@ -3,6 +3,18 @@
 import type { DevicePort } from '../emulated-device.ts'
 import { DESCRIPTOR_FLAG } from '../formats/virtio.ts'
 
+/** Pieces of guest memory, in their order: a reused record. */
+export class Pieces {
+  count = 0
+  readonly addresses: Float64Array
+  readonly lengths: Float64Array
+
+  constructor(most: number) {
+    this.addresses = new Float64Array(most)
+    this.lengths = new Float64Array(most)
+  }
+}
+
 export class Chain {
   /** What the driver knows it by, and how many places of a packed ring it takes. */
   id = 0
@@ -53,6 +65,27 @@ export class Chain {
   /** The same into the writable part. */
   write(port: DevicePort, from: number, source: Uint8Array, start: number, length: number): boolean {
     return this.#copy(port, true, this.readable, this.segments, from, source, start, length)
+  }
+
+  /** Where bytes `from` to `from + length` of the readable part lie, or of the writable one. False: they are not all there. */
+  locate(writable: boolean, from: number, length: number, into: Pieces): boolean {
+    const end = writable ? this.segments : this.readable
+    let skip = from
+    let left = length
+    into.count = 0
+    for (let i = writable ? this.readable : 0; i < end && left > 0; i++) {
+      const size = this.#lengths[i]!
+      if (skip >= size) {
+        skip -= size
+        continue
+      }
+      const part = Math.min(size - skip, left)
+      into.addresses[into.count] = this.#addresses[i]! + skip
+      into.lengths[into.count++] = part
+      left -= part
+      skip = 0
+    }
+    return left === 0
   }
 
   #copy(

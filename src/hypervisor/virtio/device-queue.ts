@@ -32,6 +32,8 @@ export interface DeviceQueue {
   /** Asks the driver to notify, or not to. Returns whether something is available now that no notification came for. */
   notifications(wanted: boolean): boolean
   save(): Saved
+  /** Goes on from what {@link save} returned, in the same areas. */
+  load(saved: Saved): void
 }
 
 /** Dwords and halves of guest memory without allocation. False or -1: no memory there. */

@@ -1,9 +1,18 @@
 /** VIRTIO 1.2, §2.8 "Packed Virtqueues", the device's side. */
-import type { Saved } from '../../core/index.ts'
+import { opened, type Saved } from '../../core/index.ts'
 import type { DevicePort } from '../emulated-device.ts'
 import { EVENT, EVENT_FLAG, EVENT_WRAP, PACKED, PACKED_FLAG } from '../formats/virtio.ts'
 import { Chain } from './chain.ts'
 import { type DeviceQueue, type QueueAreas, RingMemory } from './device-queue.ts'
+
+type SavedPackedQueue = {
+  readonly version: 1
+  readonly next: readonly [index: number, wrap: number]
+  readonly used: readonly [index: number, wrap: number]
+  readonly held: readonly [address: number, flags: number]
+  readonly given: number
+  readonly broken: string | null
+}
 
 export class PackedQueue implements DeviceQueue {
   readonly size: number
@@ -155,16 +164,23 @@ export class PackedQueue implements DeviceQueue {
     return read && this.#isAvailable(this.#memory.fourth)
   }
 
-  save(): Saved {
-    const { descriptors, driver, device } = this.#areas
+  save(): SavedPackedQueue {
     return {
-      layout: 'packed',
-      size: this.size,
-      areas: [descriptors, driver, device],
+      version: 1,
       next: [this.#next, this.#wrap],
       used: [this.#used, this.#usedWrap],
-      held: this.#heldAt,
+      held: [this.#heldAt, this.#heldFlags],
+      given: this.#given,
       broken: this.broken ?? null,
     }
+  }
+
+  load(saved: Saved): void {
+    const { next, used, held, given, broken } = opened<SavedPackedQueue>(saved, 'a packed virtqueue', 1)
+    ;[this.#next, this.#wrap] = next
+    ;[this.#used, this.#usedWrap] = used
+    ;[this.#heldAt, this.#heldFlags] = held
+    this.#given = given
+    this.broken = broken ?? undefined
   }
 }

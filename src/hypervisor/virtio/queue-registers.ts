@@ -1,9 +1,15 @@
 /** The registers of one queue in the common configuration. */
-import type { Saved } from '../../core/index.ts'
 import { COMMON, NO_VECTOR } from '../formats/virtio.ts'
 import type { QueueAreas } from './device-queue.ts'
 
 const TWO_32 = 2 ** 32
+
+export type SavedQueueRegisters = {
+  readonly size: number
+  readonly enabled: boolean
+  readonly vector: number
+  readonly addresses: Uint32Array
+}
 
 export class QueueRegisters {
   /** Largest size, which is the size after a reset. */
@@ -70,12 +76,19 @@ export class QueueRegisters {
     this.#addresses.fill(0)
   }
 
-  save(): Saved {
+  save(): SavedQueueRegisters {
     return {
       size: this.#size,
       enabled: this.enabled,
       vector: this.vector,
       addresses: this.#addresses.slice(),
     }
+  }
+
+  load({ size, enabled, vector, addresses }: SavedQueueRegisters): void {
+    this.#size = size
+    this.enabled = enabled
+    this.vector = vector
+    this.#addresses.set(addresses)
   }
 }

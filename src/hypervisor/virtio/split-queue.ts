@@ -1,5 +1,5 @@
 /** VIRTIO 1.2, §2.7 "Split Virtqueues", the device's side. */
-import type { Saved } from '../../core/index.ts'
+import { opened, type Saved } from '../../core/index.ts'
 import type { DevicePort } from '../emulated-device.ts'
 import {
   AVAILABLE,
@@ -14,6 +14,14 @@ import {
 } from '../formats/virtio.ts'
 import { Chain } from './chain.ts'
 import { type DeviceQueue, type QueueAreas, RingMemory } from './device-queue.ts'
+
+type SavedSplitQueue = {
+  readonly version: 1
+  readonly available: number
+  readonly used: number
+  readonly published: number
+  readonly broken: string | null
+}
 
 export class SplitQueue implements DeviceQueue {
   readonly size: number
@@ -119,16 +127,21 @@ export class SplitQueue implements DeviceQueue {
     return wanted && this.broken === undefined && this.#waiting() > 0
   }
 
-  save(): Saved {
-    const { descriptors, driver, device } = this.#areas
+  save(): SavedSplitQueue {
     return {
-      layout: 'split',
-      size: this.size,
-      areas: [descriptors, driver, device],
+      version: 1,
       available: this.#available,
       used: this.#used,
       published: this.#published,
       broken: this.broken ?? null,
     }
+  }
+
+  load(saved: Saved): void {
+    const state = opened<SavedSplitQueue>(saved, 'a split virtqueue', 1)
+    this.#available = state.available
+    this.#used = state.used
+    this.#published = state.published
+    this.broken = state.broken ?? undefined
   }
 }

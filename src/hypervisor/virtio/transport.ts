@@ -1,5 +1,5 @@
 /** VIRTIO 1.2, §4.1 "Virtio Over PCI Bus", the device's side: a modern device whose registers exit. */
-import type { Saved } from '../../core/index.ts'
+import { opened, type Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import type { DevicePort, EmulatedCapability, EmulatedDevice, EmulatedIdentity } from '../emulated-device.ts'
 import {
@@ -14,7 +14,7 @@ import {
 } from '../formats/virtio.ts'
 import type { DeviceQueue } from './device-queue.ts'
 import { PackedQueue } from './packed-queue.ts'
-import { QueueRegisters } from './queue-registers.ts'
+import { QueueRegisters, type SavedQueueRegisters } from './queue-registers.ts'
 import { SplitQueue } from './split-queue.ts'
 
 /** What a device of some type is behind the transport. */
@@ -38,6 +38,12 @@ export interface VirtioModel {
   /** Everything that {@link start} gave is void. */
   reset(): void
   save(): Saved
+  /**
+   * Goes on from what {@link save} returned, touching nothing.
+   *
+   * @param link what {@link start} gave; undefined if the driver was not ready
+   */
+  load(saved: Saved, link: VirtioLink | undefined): void
 }
 
 /** What a started model has of its transport. */
@@ -82,6 +88,21 @@ function structure(type: number, offset: number, length: number, ...more: number
   view.setUint32(10, length, true)
   for (const [i, word] of more.entries()) view.setUint32(14 + i * 4, word, true)
   return { id: VENDOR_SPECIFIC, body }
+}
+
+type SavedVirtioDevice = {
+  readonly version: 1
+  readonly status: number
+  readonly isr: number
+  readonly generation: number
+  readonly accepted: readonly [number, number]
+  readonly selects: readonly [device: number, driver: number, queue: number]
+  readonly configVector: number
+  readonly registers: readonly SavedQueueRegisters[]
+  /** By number; empty until the driver is ready, null for a queue that it did not enable. */
+  readonly queues: readonly (Saved | null)[]
+  readonly counters: readonly [notifications: number, interrupts: number]
+  readonly model: Saved
 }
 
 export class VirtioDevice implements EmulatedDevice, VirtioLink {
@@ -323,15 +344,22 @@ export class VirtioDevice implements EmulatedDevice, VirtioLink {
         this.#needsReset()
         return undefined
       }
-      const areas = registers.areas(
-        this.hasFeature(VIRTIO_FEATURE.eventIndex),
-        this.hasFeature(VIRTIO_FEATURE.indirectDescriptors),
-      )
-      return packed ? new PackedQueue(areas, this.#port!) : new SplitQueue(areas, this.#port!)
+      return this.#makeQueue(registers)
     })
     this.#model.start(this)
     // What the driver made available before, it need not notify of.
     for (const queue of this.#queues) queue?.notifications(true)
+  }
+
+  /** What is enabled stays where it is, with the features that were settled. */
+  #makeQueue(registers: QueueRegisters): DeviceQueue {
+    const areas = registers.areas(
+      this.hasFeature(VIRTIO_FEATURE.eventIndex),
+      this.hasFeature(VIRTIO_FEATURE.indirectDescriptors),
+    )
+    return this.hasFeature(VIRTIO_FEATURE.ringPacked)
+      ? new PackedQueue(areas, this.#port!)
+      : new SplitQueue(areas, this.#port!)
   }
 
   #reset(): void {
@@ -347,18 +375,38 @@ export class VirtioDevice implements EmulatedDevice, VirtioLink {
     this.#model.reset()
   }
 
-  save(): Saved {
+  save(): SavedVirtioDevice {
     return {
       version: 1,
       status: this.#status,
       isr: this.#isr,
       generation: this.#generation,
       accepted: [...this.#accepted],
+      selects: [this.#deviceSelect, this.#driverSelect, this.#queueSelect],
       configVector: this.#configVector,
-      queueSelect: this.#queueSelect,
       registers: this.#registers.map(registers => registers.save()),
       queues: this.#queues.map(queue => queue?.save() ?? null),
+      counters: [this.notifications, this.interrupts],
       model: this.#model.save(),
     }
+  }
+
+  load(saved: Saved): void {
+    const state = opened<SavedVirtioDevice>(saved, 'a virtio device', 1)
+    this.#status = state.status
+    this.#isr = state.isr
+    this.#generation = state.generation
+    this.#accepted = [...state.accepted]
+    ;[this.#deviceSelect, this.#driverSelect, this.#queueSelect] = state.selects
+    this.#configVector = state.configVector
+    for (const [number, registers] of this.#registers.entries()) registers.load(state.registers[number]!)
+    this.#queues = state.queues.map((queue, number) => {
+      if (queue === null) return undefined
+      const running = this.#makeQueue(this.#registers[number]!)
+      running.load(queue)
+      return running
+    })
+    ;[this.notifications, this.interrupts] = state.counters
+    this.#model.load(state.model, this.#queues.length > 0 ? this : undefined)
   }
 }

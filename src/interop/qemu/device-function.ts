@@ -83,6 +83,7 @@ export function deviceFunction(context: PropertyContext): { imported: Imported }
       bars: image.bars.map(barDocument),
       romSizeBytes: image.romSizeBytes,
       overrides,
+      ...(sheet.registerModel !== undefined && { registerModel: sheet.registerModel }),
       ...(image.find(CAPABILITY.PM) !== undefined && { keepsStateInD3: true }),
       ...hotPlugRegistersOf(image, device),
       ...(composed ?? sriovOf(sheet, image, built.sriov, express)),

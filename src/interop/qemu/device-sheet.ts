@@ -97,6 +97,7 @@ export const deviceSheetSchema = z.strictObject({
       modernOnly: z.boolean().default(false),
     })
     .optional(),
+  registerModel: z.string().optional().describe('Device model behind its registers'),
   hotAddedBytes: z
     .record(hexText(3), bytes)
     .default({})

@@ -1,6 +1,6 @@
 /** Offsets in the headers that frames carry: IPv4 (RFC 791), UDP (RFC 768), TCP (RFC 9293), ARP and RARP (RFC 826, 903). */
 import { checksumOf, insertIpv4Checksum, sumBytes } from './checksum.ts'
-import { FCS_SIZE, SHORTEST_FRAME, write16 } from './frame.ts'
+import { write16 } from './frame.ts'
 import { IP_PROTOCOL } from './headers.ts'
 
 /** In a header without options. */
@@ -49,13 +49,6 @@ export const ARP = {
 
 export const ARP_OPERATION = { request: 1, reply: 2, reverseRequest: 3 } as const
 export const ETHERTYPE_RARP = 0x8035
-
-/** Preamble and start delimiter, and the gap between packets, in bytes of the medium. */
-const MEDIUM_OVERHEAD = 8 + 12
-
-/** Nanoseconds that a frame of `length` bytes (without FCS) takes on a medium. */
-export const timeOnMedium = (length: number, bitsPerSecond: number): number =>
-  ((Math.max(length, SHORTEST_FRAME) + FCS_SIZE + MEDIUM_OVERHEAD) * 8 * 1e9) / bitsPerSecond
 
 /** Writes the checksum of an IPv4 header without options. */
 export const fillHeaderChecksum = (bytes: Uint8Array, ip: number): void =>

@@ -3,7 +3,7 @@
  * the caller's: nothing here waits for anything, so responses come a fixed service time after their requests.
  */
 import { assert, Random } from '../../core/index.ts'
-import { FCS_SIZE, TCP_FLAG, timeOnMedium, write32 } from '../formats/index.ts'
+import { FCS_SIZE, lineOccupancy, TCP_FLAG, write32 } from '../formats/index.ts'
 import { type Station, tcpFrame, udpFrame, udpPayloadFor } from './packets.ts'
 
 export interface OfferedFrame {
@@ -133,6 +133,10 @@ export function* requestResponse({
     time += timeOnMedium(data.length, bitsPerSecond) + (asks ? serviceTime : 0)
   }
 }
+
+/** Nanoseconds that a frame of `length` bytes (without check sequence) takes on the medium. */
+const timeOnMedium = (length: number, bitsPerSecond: number): number =>
+  (lineOccupancy(length) * 8e9) / bitsPerSecond
 
 /** Frames one after the other at the offered load. */
 function* paced(offer: Offer, lengthOf: (random: Random) => number): Traffic {

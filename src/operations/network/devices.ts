@@ -3,7 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import type { Software } from '../../engine/index.ts'
 import { within } from '../../engine/index.ts'
 import { GuestKernel, isNetworkDriver, type NetworkDriver } from '../../guest/index.ts'
-import { NETWORK_MODELS, type NetworkDevice } from '../../hypervisor/index.ts'
+import { MOST_SHARES, NETWORK_MODELS, type NetworkDevice } from '../../hypervisor/index.ts'
 import type { SimulatedPlatform } from '../../system/index.ts'
 import { functionOf } from '../functions.ts'
 import { now, operation } from '../operation.ts'
@@ -22,6 +22,11 @@ const DeviceView = Fields(
     pool: Type.Optional(Count(127)),
     driver: Type.String({ description: 'Of the guest' }),
     counters: Counts,
+    drops: Type.Optional(
+      Type.Intersect([Counts], {
+        description: 'Of a device that the hypervisor serves: frames that ended in it',
+      }),
+    ),
   },
   { $id: 'NetworkDevice', description: 'A network device of a virtual machine, as its guest uses it' },
 )
@@ -60,6 +65,7 @@ function deviceView(platform: SimulatedPlatform, device: NetworkDevice): Static<
     ...(device.pool !== undefined && { pool: device.pool }),
     driver,
     counters: { ...counters },
+    ...(device.drops !== undefined && { drops: { ...device.drops } }),
   }
 }
 
@@ -99,6 +105,9 @@ export const addNetworkDevice = operation({
     function: Type.Optional(FunctionAddress),
     vlan: Type.Optional(Vlan),
     limit: Type.Optional(Limit),
+    share: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: MOST_SHARES, title: 'of an uplink that is busy; default 50' }),
+    ),
     ringEntries: Type.Optional(
       Type.Integer({
         minimum: 8,

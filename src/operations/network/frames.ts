@@ -3,28 +3,19 @@ import { type Static, Type } from '@sinclair/typebox'
 import { bytesToHex, hexToBytes } from '../../core/index.ts'
 import { type Software, within } from '../../engine/index.ts'
 import { LINKTYPE_ETHERNET, packetAt, readPcap, writePcap } from '../../interop/index.ts'
-import { ETHERTYPE, parseMac, write16 } from '../../net/index.ts'
-import { followFrame, type SimulatedPlatform } from '../../system/index.ts'
+import { ETHERTYPE, Frame, parseMac, write16 } from '../../net/index.ts'
+import { followJourney, type SimulatedPlatform } from '../../system/index.ts'
 import { functionOf } from '../functions.ts'
+import { JourneyView, journeyFields, tellJourney } from '../journeys.ts'
 import { invalid } from '../judge.ts'
 import { now, operation } from '../operation.ts'
 import { poweredPlatform } from '../platforms.ts'
-import {
-  Count,
-  Facts,
-  Fields,
-  FunctionAddress,
-  HexBytes,
-  Identifier,
-  inPlatform,
-  Name,
-  Words,
-} from '../schemas.ts'
+import { Count, Fields, FunctionAddress, HexBytes, Identifier, inPlatform, Name, Words } from '../schemas.ts'
 import { driverOf, withDriver } from './devices.ts'
 import { portOf } from './nics.ts'
-import { Counts, Mac } from './schemas.ts'
+import { Mac } from './schemas.ts'
 
-const FrameTraceView = Fields(
+const FrameTraceView = JourneyView(
   {
     sent: Type.Boolean({ description: 'Whether the sender could send it at all' }),
     length: Count(16_384),
@@ -32,17 +23,6 @@ const FrameTraceView = Fields(
       Fields({ vm: Type.String(), slot: Count(31), intact: Type.Boolean({ description: 'Byte for byte' }) }),
       { description: 'Guests that have it in a buffer of theirs' },
     ),
-    steps: Type.Array(Fields({ at: Type.String(), step: Type.String(), detail: Facts })),
-    exits: Count(Number.MAX_SAFE_INTEGER),
-    exitsByReason: Counts,
-    copies: Count(Number.MAX_SAFE_INTEGER),
-    copiedBytes: Count(Number.MAX_SAFE_INTEGER),
-    dmaReads: Count(Number.MAX_SAFE_INTEGER),
-    dmaWrites: Count(Number.MAX_SAFE_INTEGER),
-    iotlbLookups: Count(Number.MAX_SAFE_INTEGER),
-    iotlbHits: Count(Number.MAX_SAFE_INTEGER),
-    tableReads: Count(Number.MAX_SAFE_INTEGER),
-    interrupts: Count(Number.MAX_SAFE_INTEGER),
   },
   { $id: 'FrameTrace', description: 'The journey of one frame, step by step, and what it cost' },
 )
@@ -93,6 +73,7 @@ export const traceFrame = operation({
     function: Type.Optional(FunctionAddress),
     vm: Type.Optional(Name),
     slot: Type.Optional(Count(31)),
+    outside: Type.Optional(Name),
     to: Type.Optional(Mac),
     sender: Type.Optional(Mac),
     length: Type.Optional(
@@ -105,11 +86,10 @@ export const traceFrame = operation({
   errors: ['notFound', 'poweredOff', 'invalidArgument'],
   *run(context, input) {
     const running = poweredPlatform(context, input.platform)
-    const { function: fn, vm } = input
-    if ((fn === undefined) === (vm === undefined)) {
-      throw invalid([
-        { path: '/function', message: 'either a function, for its wire, or a vm sends the frame' },
-      ])
+    const { function: fn, vm, outside } = input
+    if ([fn, vm, outside].filter(one => one !== undefined).length !== 1) {
+      const message = 'either a function, for its wire, or a vm or a switch outside sends the frame'
+      throw invalid([{ path: '/function', message }])
     }
     const frame = givenFrame(input)
     return yield* within(running.engine, follow(running, frame, input))
@@ -120,16 +100,18 @@ export const traceFrame = operation({
 function* follow(
   running: SimulatedPlatform,
   frame: Uint8Array,
-  { function: fn, vm, slot }: { function?: string; vm?: string; slot?: number },
+  { function: fn, vm, slot, outside }: { function?: string; vm?: string; slot?: number; outside?: string },
 ): Software<Static<typeof FrameTraceView>> {
   const { networking, wires } = running
   const sender = vm === undefined ? undefined : networking.device(vm, slot)
   const port = fn === undefined ? undefined : portOf(running, fn)
+  const world = outside === undefined ? undefined : wires.switch(outside)
   // What earlier frames left unread is not this one.
   for (const device of networking.devices) takeFrames(running, device.vm, device.slot)
   let sent = false
-  const { steps, costs } = yield* followFrame(running, function* () {
+  const journey = yield* followJourney(running, function* () {
     if (port !== undefined) sent = wires.send(port, frame)
+    else if (world !== undefined) sent = world.send(Frame.of(frame)) === undefined
     else sent = yield* withDriver(running, sender!.vm, sender!.slot, driver => driver.send(frame))
   })
   const received: { vm: string; slot: number; intact: boolean }[] = []
@@ -142,8 +124,7 @@ function* follow(
     sent,
     length: frame.length,
     received,
-    steps: steps.map(step => ({ ...step, detail: { ...step.detail } })),
-    ...costs,
+    ...journeyFields(journey),
   }
 }
 
@@ -159,15 +140,7 @@ const padded = (frame: Uint8Array): Uint8Array => {
 const takeFrames = (running: SimulatedPlatform, vm: string, slot: number): readonly Uint8Array[] =>
   running.hypervisor.lookAtGuest(vm, 0, kernel => driverOf(kernel, vm, slot).takeFrames())
 
-const NAME_WIDTH = 16
-
-function tellTrace({ sent, length, received, steps, ...costs }: Static<typeof FrameTraceView>): string {
-  const lines = steps.map(({ at, step, detail }) => {
-    const facts = Object.entries(detail).map(
-      ([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : value}`,
-    )
-    return `  ${at.padEnd(NAME_WIDTH)} ${step.padEnd(10)} ${facts.join(', ')}`.trimEnd()
-  })
+function tellTrace({ sent, length, received, ...journey }: Static<typeof FrameTraceView>): string {
   const where =
     received.length === 0
       ? 'no guest received it'
@@ -177,12 +150,7 @@ function tellTrace({ sent, length, received, steps, ...costs }: Static<typeof Fr
               `"${vm}" slot ${slot} received it${intact ? ' byte for byte' : ', changed'}`,
           )
           .join('; ')
-  const exits = Object.entries(costs.exitsByReason).map(([reason, count]) => `${count} ${reason}`)
-  return [
-    `A frame of ${length} bytes ${sent ? 'was sent' : 'could not be sent'}: ${where}.`,
-    ...lines,
-    `Exits ${costs.exits}${exits.length === 0 ? '' : ` (${exits.join(', ')})`}; copies ${costs.copies} (${costs.copiedBytes} bytes); DMA reads ${costs.dmaReads}, writes ${costs.dmaWrites}; IOTLB lookups ${costs.iotlbLookups}, hits ${costs.iotlbHits}; table reads ${costs.tableReads}; interrupt messages ${costs.interrupts}.`,
-  ].join('\n')
+  return `A frame of ${length} bytes ${sent ? 'was sent' : 'could not be sent'}: ${where}.\n${tellJourney(journey)}`
 }
 
 const path = '/v1/platforms/{platform}/nics/{function}'
@@ -245,9 +213,13 @@ export const replayFrames = operation({
     let sent = 0
     let cut = 0
     for (const { data, originalLength } of packets) {
-      if (data.length < originalLength) cut++
-      else if (running.wires.send(port, data.subarray(0, data.length - fcsLength))) sent++
-      yield* within(running.engine, running.hypervisor.settle())
+      if (data.length < originalLength) {
+        cut++
+        continue
+      }
+      const length = data.length - fcsLength
+      if (running.wires.send(port, data.subarray(0, length))) sent++
+      yield* within(running.engine, running.elapse(running.wires.occupation(port, length)))
     }
     return { frames: packets.length, sent, cut }
   },

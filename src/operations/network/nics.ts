@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { formatFunctionAddress } from '../../core/index.ts'
 import type { NicModel } from '../../devices/index.ts'
 import { within } from '../../engine/index.ts'
+import type { PcieFunction } from '../../pcie/index.ts'
 import type { PluggedPort } from '../../platform/index.ts'
 import type { SimulatedPlatform } from '../../system/index.ts'
 import { functionOf } from '../functions.ts'
@@ -19,6 +20,7 @@ const NicView = Fields(
     open: Type.Boolean({ description: 'Whether the host’s driver has brought it up' }),
     carrier: Type.Boolean(),
     speedMbps: Count(1_000_000),
+    line: Words('timed', 'instant'),
     framesIn: Type.Number({ description: 'From the wire' }),
     framesOut: Type.Number(),
     lost: Type.Number({ description: 'Sent while there was no carrier, either way' }),
@@ -39,7 +41,9 @@ const VfView = Fields({
   clearToSend: Type.Boolean({ description: 'Its driver has announced itself since its last reset' }),
   multicastHashes: Count(4096),
   promiscuous: Words('none', 'multicast', 'unicast'),
-  spoofed: Type.Number(),
+  spoofed: Nullable(
+    Type.Number({ description: 'null where the hardware does not tell whose frames it caught' }),
+  ),
 })
 
 const NicDetail = Fields(
@@ -62,11 +66,13 @@ const NicDetail = Fields(
 export const portOf = (platform: SimulatedPlatform, text: string): PluggedPort =>
   platform.wires.port(platform.functionAt(functionOf(platform, text).address))
 
+export const addressOf = (fn: PcieFunction): string => formatFunctionAddress(fn.bus.host.segment, fn.rid)
+
 const modelOf = ({ function: fn }: PluggedPort): NicModel | undefined => fn.modelMade as NicModel | undefined
 
 function nicView(platform: SimulatedPlatform, plugged: PluggedPort): Static<typeof NicView> {
   const { function: fn, port } = plugged
-  const address = formatFunctionAddress(fn.bus.host.segment, fn.rid)
+  const address = addressOf(fn)
   const host = platform.host.find(address)
   const wire = port.wire!
   const out = wire.ends[0] === port ? 0 : 1
@@ -77,6 +83,7 @@ function nicView(platform: SimulatedPlatform, plugged: PluggedPort): Static<type
     open: platform.networking.adapters.some(adapter => adapter.address === address),
     carrier: port.carrier,
     speedMbps: wire.speed,
+    line: wire.takesTime ? ('timed' as const) : ('instant' as const),
     framesIn: wire.frames[1 - out]!,
     framesOut: wire.frames[out]!,
     lost: wire.lost[0]! + wire.lost[1]!,
@@ -179,6 +186,27 @@ export const setVf = operation({
     return { function: adapter.address, vf }
   },
   tell: ({ function: address, vf }) => `VF ${vf} of ${address} is set.`,
+})
+
+export const setLine = operation({
+  summary:
+    'Lets the line of a network port take its time, frame by frame, or carry any number of frames at once',
+  rest: { method: 'POST', path: `${path}/{function}/line` },
+  words: 'nics line',
+  input: inPlatform({ function: Identifier, line: Words('timed', 'instant') }),
+  output: Fields({ function: Type.String(), line: Words('timed', 'instant'), speedMbps: Type.Number() }),
+  errors: ['notFound', 'poweredOff'],
+  run: (context, { platform, function: text, line }) =>
+    now(() => {
+      const running = poweredPlatform(context, platform)
+      const wire = portOf(running, text).port.wire!
+      wire.takesTime = line === 'timed'
+      return { function: functionOf(running, text).address, line, speedMbps: wire.speed }
+    }),
+  tell: ({ function: address, line, speedMbps }) =>
+    line === 'timed'
+      ? `The line of ${address} carries ${speedMbps} Mb/s.`
+      : `The line of ${address} takes no time.`,
 })
 
 export const setCable = operation({

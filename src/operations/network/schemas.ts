@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { NorthbridgeError } from '../../core/index.ts'
 import { formatMac, macHigh, macLow, parseMac } from '../../net/index.ts'
 import { invalid } from '../judge.ts'
-import { Count, Fields } from '../schemas.ts'
+import { Count, Fields, Words } from '../schemas.ts'
 
 export const Mac = Type.String({
   pattern: '^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$',
@@ -17,6 +17,15 @@ export const Limit = Fields(
     burst: Type.Integer({ minimum: 64, maximum: 1_000_000_000, title: 'bytes that may pass at once' }),
   },
   { $id: 'RateLimit', description: 'A token bucket' },
+)
+
+export const Lacp = Fields(
+  {
+    activity: Type.Optional(Words('active', 'passive')),
+    timeout: Type.Optional(Words('short', 'long')),
+    systemPriority: Type.Optional(Count(65_535)),
+  },
+  { $id: 'Lacp', description: 'How one side of a link aggregation speaks LACP (IEEE 802.1AX)' },
 )
 
 export const macText = (mac: Uint8Array): string => formatMac(macLow(mac, 0), macHigh(mac, 0))

@@ -2,93 +2,29 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { within } from '../../engine/index.ts'
 import { TEAM_MODES, TEAM_POLICIES, type UplinkTeam, type VirtualSwitch } from '../../hypervisor/index.ts'
-import { formatMac } from '../../net/index.ts'
 import { functionOf } from '../functions.ts'
+import { invalid } from '../judge.ts'
 import { now, operation } from '../operation.ts'
 import { poweredPlatform } from '../platforms.ts'
-import { Count, Fields, FunctionAddress, Identifier, inPlatform, Name, Nullable, Words } from '../schemas.ts'
-import { Counts, Mac, Vlan } from './schemas.ts'
-
-const PortView = Fields({
-  name: Type.String(),
-  kind: Words('vm', 'uplink'),
-  vlan: Type.String({ description: '"access 10", or "trunk" with its native VLAN' }),
-  framesIn: Type.Number(),
-  bytesIn: Type.Number(),
-  framesOut: Type.Number(),
-  bytesOut: Type.Number(),
-  droppedIn: Counts,
-  droppedOut: Counts,
-})
+import { Fields, FunctionAddress, Identifier, inPlatform, Name, Words } from '../schemas.ts'
+import { Lacp, Vlan } from './schemas.ts'
+import { LinkView, SWITCHING, switchingView, TeamView, teamView } from './switch-view.ts'
 
 const SwitchView = Fields(
-  {
-    name: Type.String(),
-    uplinks: Type.Array(Fields({ function: Type.String(), carrier: Type.Boolean(), usable: Type.Boolean() })),
-    team: Fields({
-      mode: Words(...TEAM_MODES),
-      hash: Words(...TEAM_POLICIES),
-      active: Nullable(Type.String({ description: 'The uplink in use, of an active-backup team' })),
-      sent: Type.Number(),
-      received: Type.Number(),
-      lost: Type.Number(),
-      failovers: Type.Number(),
-      announcements: Type.Number(),
-    }),
-    ports: Type.Array(PortView),
-    addresses: Type.Array(Fields({ mac: Mac, vlan: Count(4094), port: Type.String() })),
-    mirrors: Type.Array(
-      Fields({ ports: Type.Array(Type.String()), direction: Words('in', 'out', 'both'), to: Type.String() }),
-    ),
-  },
+  { name: Type.String(), uplinks: Type.Array(LinkView), team: TeamView, ...SWITCHING },
   { $id: 'VirtualSwitch' },
 )
 
-function vlanText({ options }: VirtualSwitch['ports'][number]['vlan']): string {
-  if (options.mode === 'access') return `access ${options.vlan}`
-  const allowed = options.allowed === undefined ? '' : ` of ${options.allowed.join(', ')}`
-  return `trunk${allowed}${options.native === undefined ? '' : `, native ${options.native}`}`
-}
-
-function switchView(network: VirtualSwitch, team: UplinkTeam, time: number): Static<typeof SwitchView> {
-  const nameOf = (number: number): string =>
-    network.ports.find(port => port.number === number)?.options.name ?? ''
-  return {
-    name: network.name,
-    uplinks: team.uplinks.map(({ name, carrier }, i) => ({
-      function: name,
-      carrier,
-      usable: team.usable(i),
-    })),
-    team: {
-      mode: team.options.mode,
-      hash: team.options.policy ?? 'portId',
-      active: team.active?.name ?? null,
-      ...team.counters,
-    },
-    ports: network.ports.map(port => {
-      const { droppedIn, droppedOut, ...passed } = port.counters
-      return {
-        name: port.options.name,
-        kind: port.options.kind,
-        vlan: vlanText(port.vlan),
-        ...passed,
-        droppedIn: { ...droppedIn },
-        droppedOut: { ...droppedOut },
-      }
-    }),
-    addresses: network.addresses.entries(time).map(({ low, high, vlan, port }) => ({
-      mac: formatMac(low, high),
-      vlan,
-      port: nameOf(port),
-    })),
-    mirrors: network.mirrors.map(({ ports, direction, to }) => ({
-      ports: ports.map(nameOf),
-      direction,
-      to: nameOf(to),
-    })),
-  }
-}
+const switchView = (network: VirtualSwitch, team: UplinkTeam, time: number): Static<typeof SwitchView> => ({
+  name: network.name,
+  uplinks: team.uplinks.map(uplink => ({
+    function: uplink.name,
+    carrier: uplink.carrier,
+    usable: team.usable(uplink),
+  })),
+  team: teamView(team),
+  ...switchingView(network, time),
+})
 
 const path = '/v1/platforms/{platform}/switches'
 
@@ -119,6 +55,7 @@ export const createSwitch = operation({
     mode: Type.Optional(Words(...TEAM_MODES)),
     hash: Type.Optional(Words(...TEAM_POLICIES)),
     failback: Type.Optional(Type.Boolean({ title: 'whether an earlier uplink takes over again' })),
+    lacp: Type.Optional(Lacp),
     native: Type.Optional(Vlan),
   }),
   output: SwitchView,
@@ -126,14 +63,18 @@ export const createSwitch = operation({
     'notFound',
     'poweredOff',
     'nameTaken',
+    'invalidArgument',
     'functionInUse',
     'unsupported',
     'outOfMemory',
     'outOfResources',
   ],
-  *run(context, { platform, name, uplinks = [], mode = 'activeBackup', hash, failback, native = 1 }) {
+  *run(context, { platform, name, uplinks = [], mode = 'activeBackup', hash, failback, lacp, native = 1 }) {
     const running = poweredPlatform(context, platform)
     const { networking, engine } = running
+    if (lacp !== undefined && mode !== 'lacp') {
+      throw invalid([{ path: '/lacp', message: 'belongs to mode lacp' }])
+    }
     const definition = {
       name,
       uplinks: uplinks.map(text => functionOf(running, text).address),
@@ -141,6 +82,7 @@ export const createSwitch = operation({
         mode,
         ...(hash !== undefined && { policy: hash }),
         ...(failback !== undefined && { failback }),
+        ...(lacp !== undefined && { lacp }),
       },
       uplinkVlan: { mode: 'trunk', native } as const,
     }

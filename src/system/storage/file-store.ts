@@ -8,34 +8,66 @@ const ZEROS = new Uint8Array(64 * 1024)
 
 export class FileStore implements BlockStore {
   readonly size: number
-  readonly #file: number
+  readonly #path: string
 
-  /** @param size bytes; a file that is shorter is made so long, one that is longer keeps its end to itself. */
+  /** A file that is there already; while it is not, every access fails. */
   constructor(path: string, size: number) {
+    this.#path = path
+    this.size = size
+  }
+
+  /**
+   * A file that is made if it is not there. Throws `invalidArgument`.
+   *
+   * @param size bytes; a file that is shorter is made so long, one that is longer keeps its end to itself.
+   */
+  static open(path: string, size: number): FileStore {
     if (!Number.isSafeInteger(size) || size <= 0 || size % 4096 !== 0) {
       throw new NorthbridgeError('invalidArgument', 'size must be a multiple of 4096 bytes')
     }
+    const store = new FileStore(path, size)
     try {
-      this.#file = openSync(path, 'r+')
+      store.#with('a+', file => {
+        if (fstatSync(file).size < size) ftruncateSync(file, size)
+      })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unreadable(path, error)
-      this.#file = openSync(path, 'w+')
+      throw new NorthbridgeError('invalidArgument', `${path} cannot be opened: ${(error as Error).message}`)
     }
-    this.size = size
-    if (fstatSync(this.#file).size < size) ftruncateSync(this.#file, size)
+    return store
+  }
+
+  /** It is open while it is used only: nobody has to close it when its machine is no more. */
+  #with<Result>(flags: 'r' | 'r+' | 'a+', work: (file: number) => Result): Result {
+    const file = openSync(this.#path, flags)
+    try {
+      return work(file)
+    } finally {
+      closeSync(file)
+    }
+  }
+
+  /** What the operating system refuses is an error of the medium. */
+  #attempt(flags: 'r' | 'r+', work: (file: number) => void): boolean {
+    try {
+      this.#with(flags, work)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error
+      return false
+    }
   }
 
   read(offset: number, target: Uint8Array, start: number, length: number): boolean {
-    return attempt(() => {
-      const got = readSync(this.#file, target, start, length, offset)
+    return this.#attempt('r', file => {
+      const got = readSync(file, target, start, length, offset)
       target.fill(0, start + got, start + length)
     })
   }
 
   write(offset: number, source: Uint8Array, start: number, length: number): boolean {
-    return attempt(() => {
+    return this.#attempt('r+', file => {
       for (let done = 0; done < length; ) {
-        done += writeSync(this.#file, source, start + done, length - done, offset + done)
+        done += writeSync(file, source, start + done, length - done, offset + done)
       }
     })
   }
@@ -49,11 +81,7 @@ export class FileStore implements BlockStore {
   }
 
   flush(): boolean {
-    return attempt(() => fdatasyncSync(this.#file))
-  }
-
-  close(): void {
-    closeSync(this.#file)
+    return this.#attempt('r+', fdatasyncSync)
   }
 
   /** Its contents are not the world's: they are where they are. */
@@ -62,18 +90,4 @@ export class FileStore implements BlockStore {
   }
 
   load(): void {}
-}
-
-const unreadable = (path: string, error: unknown): NorthbridgeError =>
-  new NorthbridgeError('invalidArgument', `${path} cannot be opened: ${(error as Error).message}`)
-
-/** What the operating system refuses is an error of the medium. */
-function attempt(work: () => void): boolean {
-  try {
-    work()
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error
-    return false
-  }
 }

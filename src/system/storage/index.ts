@@ -1,2 +1,5 @@
+export { DISK_MODELS, type DiskHost, type DiskModel } from './disk-model.ts'
+export type { Transfer, TransferCost, WorkloadReport } from './disk-requests.ts'
 export { FileStore } from './file-store.ts'
-export { DISK_MODELS, type DiskModel, type Transfer, type VmDisk, VmDisks } from './vm-disks.ts'
+export type { NamespaceView, NewNamespace } from './nvme-namespaces.ts'
+export { type VmDisk, VmDisks } from './vm-disks.ts'

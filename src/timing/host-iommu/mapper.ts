@@ -63,7 +63,7 @@ export class Mapper {
     yield thread.spend()
     mapping.address.add(events.now - began)
     this.#remapping.map(this.#space, page, pages)
-    thread.charge(activity.tables, pages, pages * cycles('pageTableMap'))
+    thread.charge(activity.tables, pages, cycles('pageTableMap') + (pages - 1) * cycles('pageTableFurther'))
     thread.charge(activity.other, 1, cycles('mapOther'))
     this.#exit(thread)
     yield thread.spend()
@@ -86,7 +86,11 @@ export class Mapper {
     yield thread.spend()
     const began = events.now
     const ranges = firsts.map((page): Deferred => {
-      thread.charge(activity.tables, pages, pages * cycles('pageTableUnmap'))
+      thread.charge(
+        activity.tables,
+        pages,
+        cycles('pageTableUnmap') + (pages - 1) * cycles('pageTableFurther'),
+      )
       thread.charge(activity.other, 1, cycles('unmapOther'))
       return { page, pages, tables: this.#remapping.unmap(this.#space, page, pages) }
     })

@@ -2,9 +2,9 @@
 import type { DmaWorkload } from '../configuration.ts'
 import { type AddressSpace, PAGES_OF } from '../remapping/remapping.ts'
 import type { Path, Step } from '../resources/journeys.ts'
-import { Delay, Do, merged, Serve } from '../resources/steps.ts'
+import { Delay, merged, Serve } from '../resources/steps.ts'
 import type { Simulation } from '../simulation.ts'
-import { Root } from './root.ts'
+import { Root, type Transfer } from './root.ts'
 
 /** Transfers that the benchmark keeps under way, more than any engine has tags. */
 const UNDER_WAY = 128
@@ -22,50 +22,73 @@ export function buildDma(simulation: Simulation, workload: DmaWorkload): void {
     remapping.attach(requester, space)
     if (space !== undefined) mapWindow(simulation, space, windowBytes + bytes)
   }
-  const transfer = { requester, remote, cold: cache === 'cold' }
+  const alone = measure === 'latency'
+  const coldFrom = cache === 'cold' ? 0 : (costs.inputOutputCacheMiB * 2 ** 20) / PAGE
+  const transfer: Transfer = { requester, remote, alone, coldFrom }
   const half = costs.deviceLatency / 2
-  const engine = (kind: 'read' | 'write'): Step => {
-    const issue = kind === 'read' ? costs.deviceReadIssue : costs.deviceWriteIssue
-    const chunk = kind === 'read' ? costs.deviceReadChunk : costs.deviceWriteChunk
-    const further = kind === 'read' ? costs.deviceReadChunkIssue : costs.deviceWriteChunkIssue
-    const server = simulation.addServer(`device ${kind} engine`)
-    return new Serve(simulation, server, 'issue', size => issue + further * (Math.ceil(size / chunk) - 1))
-  }
-  const fixed = (): Step => new Delay(simulation, 'device', 'engine latency', () => half)
-
-  const slots = Math.max(1, Math.floor(windowBytes / (Math.ceil(bytes / LINE) * LINE)))
-  const stride = Math.ceil(bytes / LINE) * LINE
-  const begin = (path: Path): void => {
-    const address = random.integer(0, slots - 1) * stride
-    journeys.begin(path, bytes, 0, Math.floor(address / PAGE))
-  }
-  const closed = (steps: readonly Step[]): Path => {
-    const path: Path = { steps: merged(steps), measured: true, end: () => begin(path) }
-    return path
-  }
-  const reads = (): Path => closed([engine('read'), fixed(), ...root.read(transfer), fixed()])
-  const writes = (): Path => closed([engine('write'), fixed(), ...root.write(transfer), fixed()])
+  const readEngine = simulation.addServer('device read engine')
+  const writeEngine = simulation.addServer('device write engine')
+  const pieces = (size: number, piece: number): number => Math.ceil(size / piece) - 1
+  const issueRead = new Serve(
+    simulation,
+    readEngine,
+    'issue',
+    size => costs.deviceReadIssue + costs.deviceReadChunkIssue * pieces(size, costs.deviceReadChunk),
+  )
+  const issueWrite = new Serve(
+    simulation,
+    writeEngine,
+    'issue',
+    size => costs.deviceWriteIssue + costs.deviceWriteChunkIssue * pieces(size, costs.deviceWriteChunk),
+  )
+  const fixed = new Delay(simulation, 'device', 'engine latency', () => half)
+  const read = [issueRead, fixed, ...root.read(transfer), fixed]
+  const write = [issueWrite, fixed, ...root.write(transfer), fixed]
   // The read follows its write on the link, and may not pass it.
-  const writeThenRead = (): Path =>
-    closed([
-      engine('write'),
-      fixed(),
-      ...root.write(transfer),
-      new Delay(simulation, 'root complex', 'write made visible', () => costs.writeCommit),
-      ...root.read(transfer),
-      fixed(),
-      new Do(() => simulation.count('read back')),
-    ])
-  const paths =
-    operation === 'read'
-      ? [reads()]
-      : operation === 'write'
-        ? [writes()]
-        : operation === 'readWrite'
-          ? [reads(), writes()]
-          : [writeThenRead()]
-  const underWay = measure === 'latency' ? 1 : UNDER_WAY
-  for (let i = 0; i < underWay; i++) for (const path of paths) begin(path)
+  const commit = new Delay(simulation, 'root complex', 'write made visible', () => costs.writeCommit)
+  const readBack = [
+    issueWrite,
+    fixed,
+    ...root.write(transfer),
+    commit,
+    issueRead,
+    ...root.read(transfer),
+    fixed,
+  ]
+
+  const stride = Math.ceil(bytes / LINE) * LINE
+  const slots = Math.max(1, Math.floor(windowBytes / stride))
+  const loops = { read: [read], write: [write], readWrite: [read, write], writeThenRead: [readBack] }
+  const underWay = alone ? 1 : UNDER_WAY
+  for (let i = 0; i < underWay; i++) {
+    new Loop(simulation, loops[operation], bytes, () =>
+      Math.floor((random.integer(0, slots - 1) * stride) / PAGE),
+    ).begin()
+  }
+}
+
+/** Transfers that begin together, again and again: the next ones when all of them have ended. */
+class Loop {
+  readonly #simulation: Simulation
+  readonly #paths: readonly Path[]
+  readonly #bytes: number
+  readonly #page: () => number
+  #left = 0
+
+  constructor(simulation: Simulation, ways: readonly (readonly Step[])[], bytes: number, page: () => number) {
+    this.#simulation = simulation
+    this.#bytes = bytes
+    this.#page = page
+    const end = (): void => {
+      if (--this.#left === 0) this.begin()
+    }
+    this.#paths = ways.map(steps => ({ steps: merged(steps), measured: true, end }))
+  }
+
+  begin(): void {
+    this.#left = this.#paths.length
+    for (const path of this.#paths) this.#simulation.journeys.begin(path, this.#bytes, 0, this.#page())
+  }
 }
 
 /** The buffer consists of whole pages of the size that may be used. */

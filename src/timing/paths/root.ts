@@ -32,6 +32,7 @@ export class Root {
   readonly #credits: Pool
   readonly #walkers: Server
   readonly #memory: Server
+  readonly #writes: Server
 
   constructor(simulation: Simulation, device: string) {
     const { configuration, costs } = simulation
@@ -47,6 +48,7 @@ export class Root {
     this.#walkers = simulation.shared('page walkers', name =>
       simulation.addServer(name, Math.max(1, Math.round(costs.pageWalkers))),
     )
+    this.#writes = simulation.shared('root complex', name => simulation.addServer(name))
     this.#memory = simulation.shared('memory', name => simulation.addServer(name))
   }
 
@@ -56,13 +58,12 @@ export class Root {
     const { link } = this
     const bytes = transfer.bytes ?? same
     const tags = (size: number): number => Math.min(this.#tags.units, link.requests(bytes(size)))
-    const latency = costs.cacheRead + this.#extra(transfer)
     return [
       new Take(simulation, this.#tags, tags),
       new Serve(simulation, this.#up, 'read request', size => link.requestTime(bytes(size))),
       new Translate(simulation, this.#walkers, transfer.requester, false, bytes),
-      new Delay(simulation, 'root complex', 'latency', () => costs.rootComplexLatency),
-      new Delay(simulation, 'memory', 'read', () => latency),
+      new Delay(simulation, 'root complex', 'latency', () => costs.rootComplexLatency + this.#wake(transfer)),
+      new Delay(simulation, 'memory', 'read', (_, item) => costs.cacheRead + this.#extra(transfer, item)),
       ...this.#dram(transfer),
       new Serve(simulation, this.#down, 'completions', size => link.completionTime(bytes(size))),
       new Give(simulation, this.#tags, tags),
@@ -80,6 +81,7 @@ export class Root {
     return [
       new Take(simulation, this.#credits, credits),
       new Serve(simulation, this.#up, 'write', size => link.writeTime(bytes(size))),
+      ...this.#acceptance(bytes),
       new Translate(simulation, this.#walkers, transfer.requester, true, bytes),
       new Delay(simulation, 'root complex', 'latency', () => costs.rootComplexLatency / 2),
       new Delay(simulation, 'memory', 'write', () =>
@@ -91,14 +93,33 @@ export class Root {
     ]
   }
 
-  #extra({ cold, remote }: Transfer): number {
-    const { dramExtra, remoteSocketExtra } = this.#simulation.costs
-    return (cold === true ? dramExtra : 0) + (remote === true ? remoteSocketExtra : 0)
+  #wake({ alone }: Transfer): number {
+    return alone === true ? this.#simulation.costs.uncoreWake : 0
   }
 
-  /** Bandwidth of DRAM, for what the cache does not take. */
-  #dram({ cold, bytes = same }: Transfer): Step[] {
-    if (cold !== true) return []
+  #extra({ coldFrom = Number.POSITIVE_INFINITY, remote }: Transfer, item: number): number {
+    const { costs, journeys } = this.#simulation
+    const cold = journeys.pages[item]! >= coldFrom
+    return (cold ? costs.dramExtra : 0) + (remote === true ? costs.remoteSocketExtra : 0)
+  }
+
+  /** A root complex that takes writes more slowly than the link brings them. */
+  #acceptance(bytes: (size: number) => number): Step[] {
+    const { rootComplexWrite } = this.#simulation.costs
+    if (rootComplexWrite <= this.link.writeTime(1)) return []
+    return [
+      new Serve(
+        this.#simulation,
+        this.#writes,
+        'write',
+        size => this.link.writes(bytes(size)) * rootComplexWrite,
+      ),
+    ]
+  }
+
+  /** Bandwidth of DRAM, where the cache takes nothing. */
+  #dram({ coldFrom, bytes = same }: Transfer): Step[] {
+    if (coldFrom !== 0) return []
     const { dramGBps } = this.#simulation.costs
     return [new Serve(this.#simulation, this.#memory, 'DRAM', size => bytes(size) / dramGBps)]
   }

@@ -251,8 +251,7 @@ export class Translate implements Delayable {
     const walks = this.#walking[item] ?? 0
     if (walks === 0) return
     const { costs, journeys } = this.#simulation
-    const late =
-      costs.translationHit + (this.#then === undefined ? 0 : this.#then.timeFor(item))
+    const late = costs.translationHit + (this.#then === undefined ? 0 : this.#then.timeFor(item))
     for (let left = walks; left > 0; left--) this.#walkers.leave(late)
   }
 }

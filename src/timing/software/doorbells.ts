@@ -51,8 +51,7 @@ export class Interrupt implements Doorbell {
     const { events } = this.#simulation
     this.#last = events.now
     this.#simulation.count('interrupts')
-    const { processor, owner } = this.#worker
-    const running = processor.runs(owner)
+    const { running } = this.#worker
     this.#charges = running ? this.#wakening.running : this.#wakening.halted
     const latency = this.#latency + (running ? 0 : this.#wakening.haltedLatency)
     events.schedule(events.now + latency, this.#heard, 0)
@@ -99,8 +98,7 @@ export class Signal implements Doorbell {
     for (const { activity, nanoseconds, times = 1 } of charges)
       sender?.charge(activity, times, nanoseconds * times)
     this.#rung = events.now
-    const { processor, owner } = this.#worker
-    const running = processor.runs(owner)
+    const { running } = this.#worker
     this.#charges = running ? this.#wakening.running : this.#wakening.halted
     events.schedule(events.now + (running ? 0 : this.#wakening.haltedLatency), this.#heard, 0)
   }

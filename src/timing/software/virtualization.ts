@@ -10,6 +10,7 @@ export interface Assistance {
   readonly posted: boolean
   readonly exitless: boolean
   readonly apicVirtualization: boolean
+  readonly idle: 'halt' | 'poll'
 }
 
 export class VirtualizationPrices {
@@ -100,6 +101,7 @@ export class VirtualizationPrices {
 
   /** A virtual processor with nothing to do. */
   get sleep(): readonly Charge[] {
+    if (this.#assistance.idle === 'poll') return []
     return [this.charge('host', 'exit: HLT', 'exitRoundTrip', 'kernelHandler')]
   }
 }

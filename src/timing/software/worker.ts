@@ -61,6 +61,7 @@ export class Worker extends Thread implements Step {
   readonly #errand: Errand | undefined
   readonly #polls: boolean
   readonly #rests: boolean
+  readonly #neverHalts: boolean
   /** It is looking at an empty queue right now. */
   #polling = false
   readonly #queue = new Ring()
@@ -93,6 +94,8 @@ export class Worker extends Thread implements Step {
     this.#polls = options.polls ?? false
     this.#rests = options.rests ?? false
     this.#errand = options.errand
+    const { workload } = simulation.configuration
+    this.#neverHalts = options.side === 'guest' && 'idle' in workload && workload.idle === 'poll'
     this.#parts = {
       moderation: journeys.part(role, 'not told yet'),
       waking: journeys.part(role, 'waking up'),
@@ -110,6 +113,12 @@ export class Worker extends Thread implements Step {
     if (this.#polling) this.processor.endPolling()
     else if (this.parked) this.doorbell.ring()
     return false
+  }
+
+  /** Whether its system runs on its processor right now, at work or idle without a halt. */
+  get running(): boolean {
+    const { processor, owner } = this
+    return processor.runs(owner) || (this.#neverHalts && processor.idle)
   }
 
   /** Items that it has not begun with. */

@@ -39,9 +39,11 @@ describe('Identify', () => {
     expect(view.getUint8(77)).toBe(7) // MDTS: 512 KiB
     expect(view.getUint16(78, true)).toBe(0)
     expect(view.getUint32(80, true)).toBe(0x0001_0400)
-    expect(view.getUint16(256, true)).toBe(0x82) // Format, Virtualization Management
+    expect(view.getUint16(256, true)).toBe(0x8a) // Format, Namespace Management, Virtualization Management
     expect([view.getUint8(512), view.getUint8(513)]).toEqual([0x66, 0x44])
-    expect(view.getUint32(516, true)).toBe(1)
+    expect(view.getUint32(516, true)).toBe(64) // NN
+    expect(view.getUint32(284, true)).toBe(2) // TNVMCAP: 8 GiB
+    expect([view.getUint32(300, true), view.getUint32(296, true)]).toEqual([1, 0xc000_0000]) // UNVMCAP: 7 GiB
     expect(view.getUint16(520, true)).toBe(0x0d) // Compare, DSM, Write Zeroes
   })
 
@@ -59,7 +61,7 @@ describe('Identify', () => {
   })
 
   it.each([
-    ['a namespace that there is not', command(0x06, 0, 0, BUFFER, 2), 0x00b],
+    ['a namespace above NN', command(0x06, 0, 0, BUFFER, 65), 0x00b],
     ['namespace 0', command(0x06, 0, 0, BUFFER, 0), 0x00b],
     ['a list above the last identifier', command(0x06, 2, 0, BUFFER, 0xffff_fffe), 0x00b],
     ['a structure that there is not', command(0x06, 0x77), 0x002],
@@ -166,13 +168,13 @@ describe('log pages', () => {
   it('keep failed commands, newest first', () => {
     const rig = ready()
     rig.admin(command(0x7f))
-    const { cid } = rig.admin(command(0x06, 0, 0, BUFFER, 9))
+    const { cid } = rig.admin(command(0x06, 0, 0, BUFFER, 99))
     expect(rig.admin(command(0x02, (31 << 16) | 1)).status).toBe(0)
     const view = new DataView(rig.bytes(BUFFER, 128).buffer)
     expect(view.getUint32(0, true)).toBe(2)
     expect(view.getUint16(10, true)).toBe(cid)
     expect(view.getUint16(12, true)).toBe(0x8000 | (0x00b << 1))
-    expect(view.getUint32(24, true)).toBe(9)
+    expect(view.getUint32(24, true)).toBe(99)
     expect(view.getUint32(64, true)).toBe(1)
     expect(view.getUint16(64 + 12, true)).toBe(0x8000 | (0x001 << 1))
   })

@@ -176,7 +176,8 @@ describe('reads and writes', () => {
     ['a reserved kind of data pointer', rw(2, 0, 1, [DATA, 0, 0, 0], 0xc000), 0x002],
     ['a fused operation', rw(2, 0, 1, [DATA, 0, 0, 0], 0x100), 0x002],
     ['namespace 0', [2, 0, 0, 0, 0, 0, DATA], 0x00b],
-    ['a namespace that there is not', [2, 2, 0, 0, 0, 0, DATA], 0x00b],
+    ['a namespace that is not active', [2, 2, 0, 0, 0, 0, DATA], 0x002],
+    ['a namespace above NN', [2, 65, 0, 0, 0, 0, DATA], 0x00b],
     ['a command that there is not', [0x7d, 1], 0x001],
     ['an SGL that is too short', rw(2, 0, 1, [DATA, 0, 511, 0], 0x4000), 0x00f],
     ['an SGL that is too long', rw(2, 0, 1, [DATA, 0, 513, 0], 0x4000), 0x00f],
@@ -282,7 +283,7 @@ describe('the other commands', () => {
       asked.push(what)
       return false
     }
-    rig.subsystem.replaceStore(1, {
+    rig.subsystem.namespaces.replaceStore(1, {
       size: 2 ** 20,
       read: broken('read'),
       write: broken('write'),

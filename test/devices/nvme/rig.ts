@@ -19,7 +19,8 @@ import {
 import { part } from '../../pcie/machine.ts'
 
 export const MEMORY = 16 * 2 ** 20
-const BAR = 0xe000_0000
+/** Where the registers of the physical function are. */
+export const BAR = 0xe000_0000
 const VF_BAR = 0xe100_0000
 const PAGE = 4096
 
@@ -32,6 +33,15 @@ export interface Completion {
   readonly status: number
   readonly dnr: boolean
   readonly phase: number
+}
+
+interface Queue {
+  readonly sq: number
+  readonly cq: number
+  readonly size: number
+  tail: number
+  head: number
+  phase: number
 }
 
 /** Memory and the interrupt range; other addresses end with Unsupported Request. */
@@ -80,10 +90,8 @@ export class Rig {
   readonly host: HostBridge
   /** Base of the registers that are written: of the physical function, or of a virtual one. */
   base = BAR
-  #queues = new Map<
-    number,
-    { sq: number; cq: number; size: number; tail: number; head: number; phase: number }
-  >()
+  /** Queues by the registers that they belong to, and by number. */
+  readonly #queuesBehind = new Map<number, Map<number, Queue>>()
   #cid = 0
 
   constructor(model = 'nvme-sriov') {
@@ -129,6 +137,10 @@ export class Rig {
     return VF_BAR
   }
 
+  get #queues(): Map<number, Queue> {
+    return this.#queuesBehind.get(this.base)!
+  }
+
   get subsystem(): NvmeSubsystem {
     return this.fn.model as NvmeSubsystem
   }
@@ -163,7 +175,8 @@ export class Rig {
     this.write(0x30, acq)
     this.write(0x34, 0)
     this.write(0x14, cc)
-    this.#queues = new Map([[0, { sq: asq, cq: acq, size, tail: 0, head: 0, phase: 1 }]])
+    const admin = { sq: asq, cq: acq, size, tail: 0, head: 0, phase: 1 }
+    this.#queuesBehind.set(this.base, new Map([[0, admin]]))
   }
 
   /** I/O queue pair `id` of `size` entries at `base` and 1 MiB above it. Returns the statuses of both commands. */

@@ -139,30 +139,6 @@ describe('resources', () => {
   })
 })
 
-describe('a namespace that is not everybody’s', () => {
-  it('is inactive for controllers that are not attached to it', () => {
-    const { rig, vf } = online()
-    rig.subsystem.attach(1, [0])
-    rig.createPair(1, 0x30_0000)
-    expect(rig.io(2, 0, 1, BUFFER).status).toBe(0)
-    rig.base = vf
-    rig.enable({ asq: 0x60_0000, acq: 0x60_1000 })
-    rig.createPair(1, 0x70_0000, 32, 1)
-    // An identifier that exists and is not active: an empty structure, an empty list, Invalid Field for commands.
-    rig.poke(BUFFER, new Uint8Array(4096).fill(1))
-    for (const [cns, nsid] of [
-      [0, 1],
-      [2, 0],
-    ] as const) {
-      expect(rig.admin([0x06, nsid, 0, 0, 0, 0, BUFFER, 0, 0, 0, cns]).status).toBe(0)
-      expect(rig.bytes(BUFFER, 4096).every(byte => byte === 0)).toBe(true)
-    }
-    expect(rig.io(2, 0, 1, BUFFER).status).toBe(0x002)
-    rig.subsystem.attach(1, undefined)
-    expect(rig.io(2, 0, 1, BUFFER).status).toBe(0)
-  })
-})
-
 describe('controllers that ring each other’s doorbells', () => {
   it('work one at a time, and never with each other’s data', () => {
     const { rig, vf } = online()

@@ -2,9 +2,9 @@ import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { drive } from '../../../src/engine/index.ts'
+import type { DropCause } from '../../../src/hypervisor/net/drop-tally.ts'
 import { E1000Device } from '../../../src/hypervisor/net/e1000/e1000.ts'
 import { FrameJournal } from '../../../src/hypervisor/net/network-device.ts'
-import type { DropCause } from '../../../src/hypervisor/net/switch-port.ts'
 import { Frame } from '../../../src/net/formats/index.ts'
 
 const MAC = Uint8Array.of(2, 0, 0, 0, 0, 1)

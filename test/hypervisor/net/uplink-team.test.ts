@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { Engine } from '../../../src/engine/index.ts'
 import type { PortVlan } from '../../../src/hypervisor/net/port-vlan.ts'
 import { teamHash } from '../../../src/hypervisor/net/team-policy.ts'
-import { type TeamOptions, UplinkTeam } from '../../../src/hypervisor/net/uplink-team.ts'
+import { TEAM_EVENT, type TeamOptions, UplinkTeam } from '../../../src/hypervisor/net/uplink-team.ts'
 import { VirtualSwitch } from '../../../src/hypervisor/net/virtual-switch.ts'
 import { Frame } from '../../../src/net/formats/index.ts'
 import { tcpFrame } from '../../../src/net/traffic/index.ts'
@@ -10,6 +10,8 @@ import { tcpFrame } from '../../../src/net/traffic/index.ts'
 class Link {
   readonly name: string
   readonly sent: Uint8Array[] = []
+  readonly mac = mac(0xe0)
+  readonly speedMbps = 1000
   carrier = true
   full = false
 
@@ -42,8 +44,9 @@ let links: Link[]
 
 function teamOf(options: Partial<TeamOptions> = {}, vlan?: PortVlan): UplinkTeam {
   engine = new Engine()
+  engine.handle(TEAM_EVENT, () => {})
   network = new VirtualSwitch({ name: 'vs0', clock: engine })
-  const team = new UplinkTeam({ name: 'team0', mode: 'activeBackup', ...options }, network, engine.trace)
+  const team = new UplinkTeam({ name: 'team0', mode: 'activeBackup', ...options }, network, engine)
   team.port = network.addPort({ name: 'team0', kind: 'uplink', ...(vlan && { vlan }) }, team)
   for (const link of links) team.add(link)
   return team
@@ -139,12 +142,27 @@ describe('active-backup', () => {
     expect(team.active).toBeUndefined()
   })
 
-  it('names what an adapter had no room for', () => {
-    teamOf()
+  it('has frames wait for an adapter without room, and names those for which there is no room to wait', () => {
+    const team = teamOf()
     const { port } = vm('a')
     links[0]!.full = true
-    network.receive(port, frameOf(1, 9))
+    for (let i = 0; i < 65; i++) network.receive(port, frameOf(1, 9))
     expect(network.port('team0').counters.droppedOut).toEqual({ queueFull: 1 })
+    expect(team.counters.waiting).toBe(64)
+    links[0]!.full = false
+    team.roomAgain(links[0]!)
+    expect([team.counters.waiting, team.counters.sent, links[0]!.sent.length]).toEqual([0, 64, 64])
+  })
+
+  it('takes what waited along to the next uplink, after the announcements', () => {
+    const team = teamOf()
+    const { port } = vm('a')
+    links[0]!.full = true
+    for (let i = 0; i < 5; i++) network.receive(port, frameOf(1, 9))
+    links[0]!.carrier = false
+    team.carrierChanged()
+    expect(sentBy()).toEqual([0, 6])
+    expect(team.counters).toMatchObject({ waiting: 0, announcements: 1, sent: 5 })
   })
 })
 

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { DropCause } from '../../../src/hypervisor/net/drop-tally.ts'
 import { MacTable } from '../../../src/hypervisor/net/mac-table.ts'
 import type { PortVlan } from '../../../src/hypervisor/net/port-vlan.ts'
-import type { DropCause, PortOptions, SwitchPort } from '../../../src/hypervisor/net/switch-port.ts'
+import type { PortOptions, SwitchPort } from '../../../src/hypervisor/net/switch-port.ts'
 import { VirtualSwitch } from '../../../src/hypervisor/net/virtual-switch.ts'
 import { Frame } from '../../../src/net/formats/index.ts'
 
@@ -353,17 +354,17 @@ describe('Accounts', () => {
   })
 
   it('is the same switch after save and load', () => {
-    const build = () => {
-      network = new VirtualSwitch({ name: 'vs0', clock })
-      return [add('a', { ingressLimit: { bitsPerSecond: 1e6, burst: 500 } }), add('b')] as const
-    }
-    const [a, b] = build()
+    const a = add('a', { ingressLimit: { bitsPerSecond: 1e6, burst: 500 } })
+    const b = add('b')
+    network.addMirror({ ports: [a.number], direction: 'in', to: add('listener').number })
     network.receive(a, frameOf(1, 2))
     network.receive(b, frameOf(2, 1))
     const saved = network.save()
-    build()
-    network.load(saved)
-    expect(network.save()).toEqual(saved)
+    const again = VirtualSwitch.restore(saved, clock)
+    for (const port of saved.ports) again.restorePort(port, stations.get(port.options.name)!)
+    expect(again.save()).toEqual(saved)
+    expect(again.receive(again.port('a'), frameOf(1, 2))).toBe(undefined)
+    expect(stations.get('b')!.heard).toHaveLength(2)
   })
 })
 

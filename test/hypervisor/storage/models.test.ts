@@ -8,6 +8,7 @@ import {
   AhciController,
   MemoryBackend,
   NvmeBackend,
+  QueuePairBackend,
   VirtioBlock,
 } from '../../../src/hypervisor/storage/index.ts'
 import { VirtioDevice } from '../../../src/hypervisor/virtio/index.ts'
@@ -23,6 +24,14 @@ function nvmeDisk(machine: DiskMachine, address = PF) {
   return { driver, backend }
 }
 
+/** A paravirtual disk on a queue pair of its own. */
+function queuePair(machine: DiskMachine): VirtioBlock {
+  const { hypervisor, host } = machine.platform
+  const driver = machine.run(NvmeDriver.start(host.device(PF)))
+  const memory = hypervisor.hostMemoryOf('guest')
+  return new VirtioBlock(machine.run(QueuePairBackend.open(driver, driver.namespaces[0]!, memory)))
+}
+
 /** A virtual function, brought online by the host's driver of its physical function. */
 function virtualFunction(machine: DiskMachine): BlockDriver {
   const { driver } = nvmeDisk(machine)
@@ -33,6 +42,7 @@ function virtualFunction(machine: DiskMachine): BlockDriver {
 const MODELS: Record<string, (machine: DiskMachine) => BlockDriver> = {
   emulation: machine => machine.open(new AhciController(nvmeDisk(machine).backend)),
   paravirtual: machine => machine.open(new VirtioDevice(new VirtioBlock(nvmeDisk(machine).backend))),
+  'a queue pair of its own': machine => machine.open(new VirtioDevice(queuePair(machine))),
   'SR-IOV virtual function': virtualFunction,
   'direct assignment': machine => {
     machine.run(machine.platform.host.setNumVfs(OTHER_PF, 0))
@@ -109,6 +119,32 @@ describe('what a read of 4 KiB costs', () => {
     const { exits } = machine.transfer(driver, false, 8, 8)
     expect(exitsBy(exits, 'virtio-blk')).toBe(1)
     expect(model.counters.copiedBytes - copied).toBe(4096)
+  })
+
+  it('by a queue pair: one exit, and the controller itself reaches the guest’s memory', () => {
+    const machine = new DiskMachine()
+    const model = queuePair(machine)
+    const driver = machine.open(new VirtioDevice(model))
+    const counters = () => nvmeOf(machine, PF).view()[0]!.counters
+    machine.transfer(driver, false, 0, 8)
+    const before = counters()
+    const { exits } = machine.transfer(driver, false, 8, 8)
+    const after = counters()
+    expect(exitsBy(exits, 'virtio-blk')).toBe(1)
+    expect(model.counters.copiedBytes).toBe(0)
+    expect(after.bytes - before.bytes).toBe(64 + 4096 + 16)
+    expect(after.interrupts - before.interrupts).toBe(1)
+    // Its own queue pair, behind the one that serves everybody else.
+    expect(
+      nvmeOf(machine, PF)
+        .view()[0]!
+        .submissionQueues.map(({ id }) => id),
+    ).toEqual([0, 1, 2])
+    expect(
+      nvmeOf(machine, PF)
+        .view()[0]!
+        .completionQueues.map(({ vector }) => vector),
+    ).toEqual([0, 1, 2])
   })
 
   it('by a virtual function: no exit for registers, no copy; the device’s requests are translated', () => {

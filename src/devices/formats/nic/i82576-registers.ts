@@ -6,6 +6,7 @@ import { declare, declared, I82576_QUEUES, I82576_VECTORS } from './i82576-decla
 import { bits, type NicRegisterFile } from './register.ts'
 
 export { I82576_POOLS, I82576_QUEUES, I82576_VECTORS, I82576_VF_VECTORS } from './i82576-declarations.ts'
+export * from './i82576-queue-filters.ts'
 export * from './i82576-statistics.ts'
 export * from './i82576-virtualization.ts'
 
@@ -200,7 +201,7 @@ export const RXCSUM = declare(0x5000, 'RXCSUM', 'RW', {
 })
 export const RLPML = declare(0x5004, 'RLPML', 'RW', { reset: 0x2600, bits: { RLPML: bits(13, 0) } })
 export const RFCTL = declare(0x5008, 'RFCTL', 'RW', {
-  bits: { IPV6_DIS: bits(10), IPV6_XSUM_DIS: bits(11), LEF: bits(18) },
+  bits: { IPV6_DIS: bits(10), IPV6_XSUM_DIS: bits(11), LEF: bits(18), SYNQFP: bits(19) },
 })
 export const MTA = declare(0x5200, 'MTA', 'RW', { count: 128 })
 export const RAL = declare(0x5400, 'RAL', 'RW', { count: 16, stride: 8 })
@@ -234,24 +235,6 @@ export const VT_CTL = declare(0x581c, 'VT_CTL', 'RW', {
 export const RETA = declare(0x5c00, 'RETA', 'RW', { count: 32 })
 export const RSSRK = declare(0x5c80, 'RSSRK', 'RW', { count: 10 })
 export const UTA = declare(0xa000, 'UTA', 'RW', { count: 128 })
-export const IMIR = declare(0x5a80, 'IMIR', 'RW', { count: 8 })
-export const IMIREXT = declare(0x5aa0, 'IMIREXT', 'RW', { count: 8 })
-export const IMIRVP = declare(0x5ac0, 'IMIRVP', 'RW')
-export const ETQF = declare(0x5cb0, 'ETQF', 'RW', {
-  count: 8,
-  bits: {
-    ETYPE: bits(15, 0),
-    QUEUE: bits(18, 16),
-    ENABLE: bits(26),
-    IMM_INT: bits(29),
-    QUEUE_ENABLE: bits(31),
-  },
-})
-export const SAQF = declare(0x5980, 'SAQF', 'RW', { count: 8 })
-export const DAQF = declare(0x59a0, 'DAQF', 'RW', { count: 8 })
-export const SPQF = declare(0x59c0, 'SPQF', 'RW', { count: 8 })
-export const FTQF = declare(0x59e0, 'FTQF', 'RW', { count: 8 })
-export const SYNQF = declare(0x55fc, 'SYNQF', 'RW')
 export const VLANPQF = declare(0x55b0, 'VLANPQF', 'RW')
 
 /** A receive queue's registers, and where the first four answer as well. */

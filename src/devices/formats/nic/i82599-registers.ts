@@ -7,6 +7,7 @@ import { declare, declared, I82599_QUEUES } from './i82599-declarations.ts'
 import { bits, type NicRegisterFile } from './register.ts'
 
 export { I82599_POOLS, I82599_QUEUES, I82599_VECTORS } from './i82599-declarations.ts'
+export * from './i82599-queue-filters.ts'
 export * from './i82599-statistics.ts'
 export * from './i82599-virtualization.ts'
 
@@ -22,8 +23,14 @@ export const STATUS = declare(0x0008, 'STATUS', 'RO', {
 export const CTRL_EXT = declare(0x0018, 'CTRL_EXT', 'RW', {
   bits: { PFRSTD: bits(14), NS_DIS: bits(16), RO_DIS: bits(17), DRV_LOAD: bits(28) },
 })
-export const ESDP = declare(0x0020, 'ESDP', 'RW')
-export const I2CCTL = declare(0x0028, 'I2CCTL', 'RW', { reset: 0xf })
+/** "Extended SDP Control": pin 2 tells whether there is a module in the cage. */
+export const ESDP = declare(0x0020, 'ESDP', 'RW', { bits: { SDP2_DATA: bits(2), SDP2_IODIR: bits(10) } })
+/** The two-wire bus to the module: lines as they are, and what software does to them. */
+export const I2CCTL = declare(0x0028, 'I2CCTL', 'RW', {
+  reset: 0xf,
+  writable: 0xa,
+  bits: { CLK_IN: bits(0), CLK_OUT: bits(1), DATA_IN: bits(2), DATA_OUT: bits(3) },
+})
 export const FRTIMER = declare(0x0048, 'FRTIMER', 'RO')
 export const TCPTIMER = declare(0x004c, 'TCPTIMER', 'RW')
 export const LEDCTL = declare(0x0200, 'LEDCTL', 'RW', { reset: 0x8484_0100 })
@@ -67,7 +74,7 @@ export const EICR = declare(0x0800, 'EICR', 'RW1C', {
     OTHER: bits(31),
   },
 })
-export const EICS = declare(0x0808, 'EICS', 'WO')
+export const EICS = declare(0x0808, 'EICS', 'RW')
 export const EIMS = declare(0x0880, 'EIMS', 'RW')
 export const EIMC = declare(0x0888, 'EIMC', 'WO')
 export const EIAC = declare(0x0810, 'EIAC', 'RW')
@@ -119,6 +126,7 @@ export const MCSTCTRL = declare(0x5090, 'MCSTCTRL', 'RW', { bits: { MO: bits(1, 
 export const RXCTRL = declare(0x3000, 'RXCTRL', 'RW', { bits: { RXEN: bits(0), DMBYPS: bits(1) } })
 export const RDRXCTL = declare(0x2f00, 'RDRXCTL', 'RW', {
   reset: 0x0880_0008,
+  writable: 0xffff_fff7,
   bits: { CRCSTRIP: bits(1), DMAIDONE: bits(3), AGGDIS: bits(16), RSCFRSTSIZE: bits(21, 17) },
 })
 export const RXCSUM = declare(0x5000, 'RXCSUM', 'RW', { bits: { IPPCSE: bits(12), PCSD: bits(13) } })
@@ -165,9 +173,6 @@ export const MRQC_MODE = {
 export const RETA = declare(0x5c00, 'RETA', 'RW', { count: 32 })
 export const RSSRK = declare(0x5c80, 'RSSRK', 'RW', { count: 10 })
 export const RTRUP2TC = declare(0x3020, 'RTRUP2TC', 'RW')
-export const ETQF = declare(0x5128, 'ETQF', 'RW', { count: 8 })
-export const ETQS = declare(0xec00, 'ETQS', 'RW', { count: 8 })
-export const FTQF = declare(0xe600, 'FTQF', 'RW', { count: 128 })
 export const FDIRCTRL = declare(0xee00, 'FDIRCTRL', 'RW')
 export const FDIRHKEY = declare(0xee68, 'FDIRHKEY', 'RW')
 export const FDIRSKEY = declare(0xee6c, 'FDIRSKEY', 'RW')

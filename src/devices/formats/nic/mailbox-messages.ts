@@ -45,6 +45,9 @@ export const PROMISCUOUS = { unicast: 1, multicast: 2 } as const
 /** Information of `setMulticast`: number of hashes, or that there were more than fit. */
 export const MULTICAST = { most: 30, overflow: 0x80 } as const
 
+/** What a virtual function of the 82599 wants to hear besides its own address and broadcast (`updateXcast`). */
+export const XCAST_MODE = { none: 0, multicast: 1, allMulticast: 2, promiscuous: 3 } as const
+
 /** Bits of the physical function's mailbox register, and of the virtual function's. */
 export const PF_MAILBOX = { STS: 1, ACK: 2, VFU: 4, PFU: 8, RVFU: 16 } as const
 export const VF_MAILBOX = {

@@ -12,6 +12,8 @@ export const ADMIN = {
   setFeatures: 0x09,
   getFeatures: 0x0a,
   asynchronousEventRequest: 0x0c,
+  namespaceManagement: 0x0d,
+  namespaceAttachment: 0x15,
   virtualizationManagement: 0x1c,
   formatNvm: 0x80,
 } as const
@@ -58,6 +60,10 @@ export const CNS = {
   controller: 0x01,
   activeNamespaces: 0x02,
   namespaceDescriptors: 0x03,
+  allocatedNamespaces: 0x10,
+  allocatedNamespace: 0x11,
+  attachedControllers: 0x12,
+  controllers: 0x13,
   primaryController: 0x14,
   secondaryControllers: 0x15,
 } as const
@@ -83,12 +89,21 @@ export const FEATURE = {
 /** Get Features SEL: CDW10 bits 10:8. */
 export const SELECT = { current: 0, default: 1, saved: 2, capabilities: 3 } as const
 
-export const LOG_PAGE = { error: 0x01, health: 0x02, firmware: 0x03 } as const
-export const LOG_SIZE = { errorEntry: 64, health: 512, firmware: 512 } as const
+export const LOG_PAGE = { error: 0x01, health: 0x02, firmware: 0x03, changedNamespaces: 0x04 } as const
+export const LOG_SIZE = { errorEntry: 64, health: 512, firmware: 512, changedNamespaces: 4096 } as const
 
 /** Asynchronous event types and information, §5.2; the completion's DW0 is type 2:0, information 15:8, log 23:16. */
 export const EVENT_TYPE = { error: 0, health: 1, notice: 2 } as const
+/** "Asynchronous Event Configuration": which notices are wanted. OAES has the same bits. */
+export const EVENT_NOTICE = { namespaceAttributeChanged: 0 } as const
+export const NAMESPACE_NOTICES = 1 << 8
 export const EVENT_ERROR = { invalidDoorbellRegister: 0, invalidDoorbellValue: 1 } as const
+
+/** SEL of Namespace Management and of Namespace Attachment: CDW10 bits 3:0. */
+export const NAMESPACE_MANAGEMENT = { create: 0, delete: 1 } as const
+export const NAMESPACE_ATTACHMENT = { attach: 0, detach: 1 } as const
+/** "Controller List": a count of 16 bits, then identifiers of 16 bits, ascending. */
+export const CONTROLLER_LIST = { size: 4096, most: 2047 } as const
 
 /** Virtualization Management, §5.22: CDW10 ACT 3:0, RT 10:8, CNTLID 31:16; CDW11 NR 15:0. */
 export const VIRTUALIZATION = {

@@ -23,6 +23,8 @@ export const CONTROLLER = {
   powerStates: 263, // NPSS, 0's based
   warningTemperature: 266,
   criticalTemperature: 268,
+  totalCapacity: 280, // TNVMCAP, 16 bytes
+  unallocatedCapacity: 296, // UNVMCAP, 16 bytes
   submissionEntrySize: 512, // SQES
   completionEntrySize: 513, // CQES
   namespaces: 516, // NN
@@ -33,8 +35,8 @@ export const CONTROLLER = {
   subsystemName: { at: 768, length: 256 },
   powerStateDescriptors: 2048,
 } as const
-/** OACS: Format NVM, Virtualization Management. */
-export const OACS = { format: 1 << 1, virtualization: 1 << 7 } as const
+/** OACS: Format NVM, Namespace Management and Attachment, Virtualization Management. */
+export const OACS = { format: 1 << 1, namespaces: 1 << 3, virtualization: 1 << 7 } as const
 /** ONCS: Compare, Dataset Management, Write Zeroes. */
 export const ONCS = { compare: 1 << 0, datasetManagement: 1 << 2, writeZeroes: 1 << 3 } as const
 /** CMIC: several controllers; associated with a virtual function. */
@@ -50,12 +52,15 @@ export const NAMESPACE = {
   features: 24,
   formats: 25, // NLBAF, 0's based
   format: 26, // FLBAS
+  protection: 29, // DPS
   multiPath: 30, // NMIC
   deallocation: 33, // DLFEAT
+  mediumCapacity: 48, // NVMCAP, 16 bytes
   guid: 104, // NGUID
   formatTable: 128,
 } as const
-export const NSFEAT_THIN = 1
+/** NMIC: may be attached to several controllers. */
+export const NMIC_SHARED = 1
 /** DLFEAT 2:0 = 001b: deallocated blocks read as zeros; bit 3: Write Zeroes may deallocate. */
 export const DLFEAT = { zeros: 1, writeZeroes: 8 } as const
 

@@ -6,6 +6,7 @@ import type { Mailbox } from '../common/mailbox.ts'
 import type { DropCounts } from '../common/nic-model.ts'
 import type { NonVolatileMemory } from '../common/non-volatile-memory.ts'
 import type { Phy } from '../common/phy.ts'
+import type { QueueFilters } from '../common/queue-filters.ts'
 import type { ReceivePath } from '../common/receive-path.ts'
 import type { ReceiveRing } from '../common/receive-ring.ts'
 import type { RegisterSpace } from '../common/register-space.ts'
@@ -23,6 +24,7 @@ export interface Parts82576 {
   readonly mailbox: Mailbox
   readonly interrupts: Interrupts82576
   readonly rss: ReceiveSideScaling
+  readonly queueFilters: QueueFilters
   readonly receiveRings: readonly ReceiveRing[]
   readonly transmitRings: readonly TransmitRing[]
   readonly receivePath: ReceivePath

@@ -18,6 +18,7 @@ import {
   RDBAL,
   RETA,
   RSSRK,
+  RTTBCNRC,
   RXDCTL,
   TDBAL,
   TXDCTL,
@@ -33,17 +34,20 @@ import { NicDma } from '../common/nic-dma.ts'
 import { DropCounts, type NicInspection, type NicModel, type NicObserver } from '../common/nic-model.ts'
 import { macOfPlace, NonVolatileMemory } from '../common/non-volatile-memory.ts'
 import { Phy } from '../common/phy.ts'
+import { QueueFilters } from '../common/queue-filters.ts'
 import { ReceivePath } from '../common/receive-path.ts'
 import { ReceiveRing } from '../common/receive-ring.ts'
 import { RegisterMap, RegisterSpace } from '../common/register-space.ts'
 import { ReceiveSideScaling } from '../common/rss.ts'
 import { TransmitPath } from '../common/transmit-path.ts'
 import { TransmitRing } from '../common/transmit-ring.ts'
+import { rateFactor, TransmitSchedule } from '../common/transmit-schedule.ts'
 import type { Parts82576 } from './chip-parts.ts'
 import { loadFilters, makeFilters } from './filters.ts'
 import { inspect } from './inspect.ts'
 import { Interrupts82576 } from './interrupts.ts'
 import { NVM_WORDS } from './nvm-words.ts'
+import { loadQueueFilters } from './queue-filters.ts'
 import { ReceiveChip82576 } from './receive-chip.ts'
 import { RegisterEffects82576 } from './register-effects.ts'
 import { Statistics82576 } from './statistics.ts'
@@ -64,11 +68,13 @@ export class Intel82576 implements NicModel, MailboxEvents, Parts82576 {
   readonly mailbox = new Mailbox(VIRTUAL_FUNCTIONS, this)
   readonly interrupts: Interrupts82576
   readonly tables: FilterTables
+  readonly queueFilters = new QueueFilters()
   readonly rss: ReceiveSideScaling
   readonly receiveRings: readonly ReceiveRing[]
   readonly transmitRings: readonly TransmitRing[]
   readonly receivePath: ReceivePath
   readonly transmitPath: TransmitPath
+  readonly schedule: TransmitSchedule
   readonly drops = new DropCounts()
   readonly dma = new NicDma()
   readonly #effects: RegisterEffects82576
@@ -108,10 +114,14 @@ export class Intel82576 implements NicModel, MailboxEvents, Parts82576 {
       tables,
       rings: this.receiveRings,
       rss,
+      queueFilters: this.queueFilters,
       dma,
       drops,
       bufferSize: RECEIVE_BUFFER,
     })
+    this.schedule = new TransmitSchedule(environment, I82576_QUEUES, queue =>
+      rateFactor(RTTBCNRC, this.rateOf(queue)),
+    )
     this.transmitPath = new TransmitPath({
       chip: new TransmitChip82576(chipParts),
       tables,
@@ -120,6 +130,7 @@ export class Intel82576 implements NicModel, MailboxEvents, Parts82576 {
       dma,
       drops,
       port: environment.port,
+      schedule: this.schedule,
       refreshFilters: () => void this.filters(),
     })
     this.#effects = new RegisterEffects82576(this)
@@ -164,8 +175,10 @@ export class Intel82576 implements NicModel, MailboxEvents, Parts82576 {
     this.interrupts.other(ICR_BIT.LSC)
   }
 
-  timeIsUp(vector: number): void {
-    this.interrupts.timeIsUp(vector)
+  /** Vectors have the numbers from 0 on, what concerns sending those below. */
+  timeIsUp(argument: number): void {
+    if (argument >= 0) this.interrupts.timeIsUp(argument)
+    else this.transmitPath.timeIsUp(argument)
   }
 
   // Filters
@@ -177,6 +190,7 @@ export class Intel82576 implements NicModel, MailboxEvents, Parts82576 {
   filters(): FilterTables {
     if (this.#filtersChanged) {
       loadFilters(this.space.words, this.tables)
+      loadQueueFilters(this.space.words, this.queueFilters)
       this.#filtersChanged = false
     }
     return this.tables
@@ -278,6 +292,7 @@ export class Intel82576 implements NicModel, MailboxEvents, Parts82576 {
   /** `CTRL.RST`: queues, filters and interrupts; not the transceiver. */
   portReset(): void {
     this.receivePath.reset()
+    this.schedule.reset()
     this.space.map.reset(this.space.words)
     for (const ring of [...this.receiveRings, ...this.transmitRings]) {
       ring.restart()
@@ -317,6 +332,7 @@ export class Intel82576 implements NicModel, MailboxEvents, Parts82576 {
       effects: this.#effects.save(),
       receive: this.receiveRings.map(ring => ring.save()),
       transmit: this.transmitRings.map(ring => ring.save()),
+      schedule: this.schedule.save(),
       buffer: this.receivePath.buffer.save(),
       stored: this.receivePath.stored,
       drops: this.drops.counts.slice(),
@@ -333,6 +349,7 @@ export class Intel82576 implements NicModel, MailboxEvents, Parts82576 {
       effects: Saved
       receive: readonly Saved[]
       transmit: readonly Saved[]
+      schedule: Saved
       buffer: Saved
       stored: number
       drops: Float64Array
@@ -345,6 +362,7 @@ export class Intel82576 implements NicModel, MailboxEvents, Parts82576 {
     this.#effects.load(state.effects)
     for (const [i, ring] of this.receiveRings.entries()) ring.load(state.receive[i]!)
     for (const [i, ring] of this.transmitRings.entries()) ring.load(state.transmit[i]!)
+    this.schedule.load(state.schedule)
     this.receivePath.buffer.load(state.buffer, new Frame())
     this.receivePath.stored = state.stored
     this.drops.counts.set(state.drops)

@@ -27,8 +27,15 @@ import {
   VMVIR,
 } from '../../formats/nic/i82576-registers.ts'
 import { fieldOf, type NicRegister } from '../../formats/nic/register.ts'
-import { acceptedBy, macFilterViews, ringView, vlanFilterViews } from '../common/inspection.ts'
+import {
+  acceptedBy,
+  macFilterViews,
+  queueFilterViews,
+  ringView,
+  vlanFilterViews,
+} from '../common/inspection.ts'
 import type { NicInspection } from '../common/nic-model.ts'
+import { rateFactor } from '../common/transmit-schedule.ts'
 import type { Parts82576 } from './chip-parts.ts'
 
 const SPEED = 1000
@@ -70,6 +77,7 @@ export function inspect(nic: Parts82576): NicInspection {
     })),
     macFilters: macFilterViews(tables),
     vlanFilters: vlanFilterViews(tables),
+    queueFilters: queueFilterViews(nic.queueFilters),
     vectors: Array.from({ length: I82576_VECTORS }, (_, vector) => ({
       vector,
       virtualFunction: interrupts.ownerOf(vector),
@@ -87,10 +95,7 @@ export function inspect(nic: Parts82576): NicInspection {
   }
 }
 
-/** "Rate factor": the link's speed divided by it is left. */
-function rateOf(configuration: number): number | null {
-  if (!(configuration & RTTBCNRC.bits.RS_ENA)) return null
-  const factor =
-    fieldOf(configuration, RTTBCNRC.bits.RF_INT) + fieldOf(configuration, RTTBCNRC.bits.RF_DEC) / 2 ** 14
-  return factor > 0 ? SPEED / factor : 0
+const rateOf = (configuration: number): number | null => {
+  const factor = rateFactor(RTTBCNRC, configuration)
+  return factor > 0 ? SPEED / factor : null
 }

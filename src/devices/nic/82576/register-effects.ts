@@ -46,6 +46,7 @@ import { RING_ENABLE } from '../common/receive-ring.ts'
 import type { Parts82576 } from './chip-parts.ts'
 import { FILTER_REGISTERS } from './filters.ts'
 import { firstVectorOf } from './interrupts.ts'
+import { QUEUE_FILTER_REGISTERS } from './queue-filters.ts'
 
 /** The transceiver answers at this address. */
 const PHY_ADDRESS = 1
@@ -54,7 +55,7 @@ const MDIC_OP = { write: 1, read: 2 } as const
 const NVM_SIZE = 7
 const GIGABIT = 2
 const FULL_MASK = 0xffff_ffff
-const filterIds = new Set(FILTER_REGISTERS.map(({ id }) => id))
+const filterIds = new Set([...FILTER_REGISTERS, ...QUEUE_FILTER_REGISTERS].map(({ id }) => id))
 
 export class RegisterEffects82576 {
   readonly #nic: Parts82576

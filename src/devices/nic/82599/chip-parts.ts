@@ -5,6 +5,7 @@ import type { DeviceEnvironment } from '../../device-model.ts'
 import type { Mailbox } from '../common/mailbox.ts'
 import type { DropCounts } from '../common/nic-model.ts'
 import type { NonVolatileMemory } from '../common/non-volatile-memory.ts'
+import type { QueueFilters } from '../common/queue-filters.ts'
 import type { ReceivePath } from '../common/receive-path.ts'
 import type { ReceiveRing } from '../common/receive-ring.ts'
 import type { RegisterSpace } from '../common/register-space.ts'
@@ -17,10 +18,12 @@ export interface Parts82599 {
   readonly function: PcieFunction
   readonly environment: DeviceEnvironment
   readonly space: RegisterSpace
+  readonly mac: Uint8Array
   readonly nvm: NonVolatileMemory
   readonly mailbox: Mailbox
   readonly interrupts: Interrupts82599
   readonly rss: ReceiveSideScaling
+  readonly queueFilters: QueueFilters
   readonly receiveRings: readonly ReceiveRing[]
   readonly transmitRings: readonly TransmitRing[]
   readonly receivePath: ReceivePath

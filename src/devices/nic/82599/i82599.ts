@@ -22,6 +22,7 @@ import {
   RAL,
   RETA,
   RSSRK,
+  RTTBCNRC,
   RX_LOWER,
   TDBAL,
   TXDCTL,
@@ -32,18 +33,21 @@ import { Mailbox, type MailboxEvents } from '../common/mailbox.ts'
 import { NicDma } from '../common/nic-dma.ts'
 import { DropCounts, type NicInspection, type NicModel, type NicObserver } from '../common/nic-model.ts'
 import { macOfPlace, NonVolatileMemory } from '../common/non-volatile-memory.ts'
+import { QueueFilters } from '../common/queue-filters.ts'
 import { ReceivePath } from '../common/receive-path.ts'
 import { ReceiveRing } from '../common/receive-ring.ts'
 import { RegisterMap, RegisterSpace } from '../common/register-space.ts'
 import { ReceiveSideScaling } from '../common/rss.ts'
 import { TransmitPath } from '../common/transmit-path.ts'
 import { TransmitRing } from '../common/transmit-ring.ts'
+import { rateFactor, TransmitSchedule } from '../common/transmit-schedule.ts'
 import type { Parts82599 } from './chip-parts.ts'
 import { loadFilters, makeFilters } from './filters.ts'
 import { inspect } from './inspect.ts'
 import { Interrupts82599 } from './interrupts.ts'
 import { NVM_WORDS } from './nvm-words.ts'
 import { queuesPerFunction } from './pools.ts'
+import { loadQueueFilters } from './queue-filters.ts'
 import { ReceiveChip82599 } from './receive-chip.ts'
 import { RegisterEffects82599 } from './register-effects.ts'
 import { Statistics82599 } from './statistics.ts'
@@ -63,11 +67,13 @@ export class Intel82599 implements NicModel, MailboxEvents, Parts82599 {
   readonly mailbox = new Mailbox(I82599_POOLS, this)
   readonly interrupts: Interrupts82599
   readonly tables: FilterTables
+  readonly queueFilters = new QueueFilters()
   readonly rss: ReceiveSideScaling
   readonly receiveRings: readonly ReceiveRing[]
   readonly transmitRings: readonly TransmitRing[]
   readonly receivePath: ReceivePath
   readonly transmitPath: TransmitPath
+  readonly schedule: TransmitSchedule
   readonly drops = new DropCounts()
   readonly dma = new NicDma()
   readonly dropEnable = new Uint8Array(I82599_QUEUES)
@@ -103,10 +109,14 @@ export class Intel82599 implements NicModel, MailboxEvents, Parts82599 {
       tables,
       rings: this.receiveRings,
       rss,
+      queueFilters: this.queueFilters,
       dma,
       drops,
       bufferSize: RECEIVE_BUFFER,
     })
+    this.schedule = new TransmitSchedule(environment, I82599_QUEUES, queue =>
+      rateFactor(RTTBCNRC, this.rateOf(queue)),
+    )
     this.transmitPath = new TransmitPath({
       chip: new TransmitChip82599(chipParts),
       tables,
@@ -115,6 +125,7 @@ export class Intel82599 implements NicModel, MailboxEvents, Parts82599 {
       dma,
       drops,
       port: environment.port,
+      schedule: this.schedule,
       refreshFilters: () => void this.filters(),
     })
     this.#effects = new RegisterEffects82599(this)
@@ -159,8 +170,10 @@ export class Intel82599 implements NicModel, MailboxEvents, Parts82599 {
     this.interrupts.other(EICR.bits.LSC)
   }
 
-  timeIsUp(vector: number): void {
-    this.interrupts.timeIsUp(vector)
+  /** Vectors have the numbers from 0 on, what concerns sending those below. */
+  timeIsUp(argument: number): void {
+    if (argument >= 0) this.interrupts.timeIsUp(argument)
+    else this.transmitPath.timeIsUp(argument)
   }
 
   // Filters
@@ -172,6 +185,7 @@ export class Intel82599 implements NicModel, MailboxEvents, Parts82599 {
   filters(): FilterTables {
     if (this.#filtersChanged) {
       loadFilters(this.space.words, this.tables)
+      loadQueueFilters(this.space.words, this.queueFilters)
       this.#filtersChanged = false
     }
     return this.tables
@@ -278,6 +292,7 @@ export class Intel82599 implements NicModel, MailboxEvents, Parts82599 {
   /** `CTRL.RST`, `CTRL.LRST`: queues, filters, interrupts. */
   portReset(): void {
     this.receivePath.reset()
+    this.schedule.reset()
     this.space.map.reset(this.space.words)
     for (const ring of [...this.receiveRings, ...this.transmitRings]) {
       ring.restart()
@@ -320,6 +335,7 @@ export class Intel82599 implements NicModel, MailboxEvents, Parts82599 {
       dropEnable: this.dropEnable.slice(),
       receive: this.receiveRings.map(ring => ring.save()),
       transmit: this.transmitRings.map(ring => ring.save()),
+      schedule: this.schedule.save(),
       buffer: this.receivePath.buffer.save(),
       stored: this.receivePath.stored,
       drops: this.drops.counts.slice(),
@@ -336,6 +352,7 @@ export class Intel82599 implements NicModel, MailboxEvents, Parts82599 {
       dropEnable: Uint8Array
       receive: readonly Saved[]
       transmit: readonly Saved[]
+      schedule: Saved
       buffer: Saved
       stored: number
       drops: Float64Array
@@ -348,6 +365,7 @@ export class Intel82599 implements NicModel, MailboxEvents, Parts82599 {
     this.dropEnable.set(state.dropEnable)
     for (const [i, ring] of this.receiveRings.entries()) ring.load(state.receive[i]!)
     for (const [i, ring] of this.transmitRings.entries()) ring.load(state.transmit[i]!)
+    this.schedule.load(state.schedule)
     this.receivePath.buffer.load(state.buffer, new Frame())
     this.receivePath.stored = state.stored
     this.drops.counts.set(state.drops)

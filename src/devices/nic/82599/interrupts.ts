@@ -252,7 +252,7 @@ export class Interrupts82599 {
     return value
   }
 
-  /** Inspection: EICR as it stands. */
+  /** EICR as it stands. */
   get causes(): number {
     return ((this.#words[EICR_AT]! & OTHERS) | (this.#pending[0]! & LOWER)) >>> 0
   }

@@ -14,7 +14,9 @@ import {
   EIMC_EX,
   EIMS,
   EIMS_EX,
+  ESDP,
   FRTIMER,
+  I2CCTL,
   I82599_QUEUES,
   LINKS,
   MSCA,
@@ -45,11 +47,13 @@ import { fieldOf, inField } from '../../formats/nic/register.ts'
 import { RING_ENABLE } from '../common/receive-ring.ts'
 import type { Parts82599 } from './chip-parts.ts'
 import { FILTER_REGISTERS } from './filters.ts'
+import { QUEUE_FILTER_REGISTERS } from './queue-filters.ts'
+import { SfpModule } from './sfp-module.ts'
 
 /** `EEC.SIZE`: 16 Ki words. */
 const NVM_SIZE = 8
 const TEN_GIGABIT = 3
-const filterIds = new Set(FILTER_REGISTERS.map(({ id }) => id))
+const filterIds = new Set([...FILTER_REGISTERS, ...QUEUE_FILTER_REGISTERS].map(({ id }) => id))
 /** What an MDIO read of a port without an external transceiver returns. */
 const NO_TRANSCEIVER = 0xffff
 
@@ -58,14 +62,17 @@ export class RegisterEffects82599 {
   /** PFRSTD was written since the last reset of the port. */
   resetDone = false
   readonly rates = new Uint32Array(I82599_QUEUES)
+  readonly #module: SfpModule
 
   constructor(nic: Parts82599) {
     this.#nic = nic
+    this.#module = new SfpModule(serialNumber(nic.mac))
   }
 
   reset(): void {
     this.resetDone = false
     this.rates.fill(0)
+    this.#module.drive(true, true)
   }
 
   read(at: number): number {
@@ -78,6 +85,16 @@ export class RegisterEffects82599 {
         return this.#nic.linkUp ? LINKS.bits.UP | inField(LINKS.bits.SPEED, TEN_GIGABIT) : 0
       case EEC.id:
         return this.#eec()
+      case ESDP.id: {
+        // The cage is never empty.
+        const value = words[at]!
+        return value & ESDP.bits.SDP2_IODIR ? value : value | ESDP.bits.SDP2_DATA
+      }
+      case I2CCTL.id: {
+        const { CLK_OUT, DATA_OUT, CLK_IN, DATA_IN } = I2CCTL.bits
+        const driven = words[at]! & (CLK_OUT | DATA_OUT)
+        return driven | (driven & CLK_OUT ? CLK_IN : 0) | (this.#module.data ? DATA_IN : 0)
+      }
       case SWSM.id: {
         // "Software Semaphore Bit": whoever reads it as 0 has it.
         const value = words[at]!
@@ -86,6 +103,9 @@ export class RegisterEffects82599 {
       }
       case EICR.id:
         return interrupts.readCauses()
+      case EICS.id:
+        // Reads as EICR, and clears nothing: how drivers get around an erratum of EICR.
+        return interrupts.causes
       case EIMS.id:
         return interrupts.readMask()
       case FRTIMER.id:
@@ -207,6 +227,9 @@ export class RegisterEffects82599 {
       case MSCA.id:
         this.#management(home, now)
         break
+      case I2CCTL.id:
+        this.#module.drive((now & I2CCTL.bits.CLK_OUT) !== 0, (now & I2CCTL.bits.DATA_OUT) !== 0)
+        break
       case AUTOC.id:
         space.words[home] = now & ~AUTOC.bits.RESTART_AN
         break
@@ -268,12 +291,17 @@ export class RegisterEffects82599 {
   }
 
   save(): Saved {
-    return { resetDone: this.resetDone, rates: this.rates.slice() }
+    return { resetDone: this.resetDone, rates: this.rates.slice(), module: this.#module.save() }
   }
 
   load(saved: Saved): void {
-    const state = saved as { resetDone: boolean; rates: Uint32Array }
+    const state = saved as { resetDone: boolean; rates: Uint32Array; module: Saved }
     this.resetDone = state.resetDone
     this.rates.set(state.rates)
+    this.#module.load(state.module)
   }
 }
+
+/** Of the module: made from the port's address, so that each is another. */
+const serialNumber = (mac: Uint8Array): string =>
+  `NB${Array.from(mac, byte => byte.toString(16).padStart(2, '0').toUpperCase()).join('')}`

@@ -1,6 +1,7 @@
 /** Pieces of an inspection that both chips show alike. */
 import { type FilterTables, formatMac, PoolSet } from '../../../net/index.ts'
 import type { RingInspection } from './nic-model.ts'
+import { COMPARE, type QueueFilters } from './queue-filters.ts'
 
 interface Ring {
   readonly queue: number
@@ -46,6 +47,35 @@ export const vlanFilterViews = (tables: FilterTables) =>
     vlan: tables.vlan[i]!,
     pools: poolsOf(tables.vlanPoolsLow[i]!, tables.vlanPoolsHigh[i]!),
   }))
+
+const orNull = (number: number): number | null => (number < 0 ? null : number)
+const dotted = (address: number): string => [0, 8, 16, 24].map(shift => (address >>> shift) & 0xff).join('.')
+const swapped = (port: number): number => ((port & 0xff) << 8) | (port >>> 8)
+
+export const queueFilterViews = (filters: QueueFilters) => ({
+  etherTypes: [...filters.etherType].flatMap((etherType, i) =>
+    etherType < 0
+      ? []
+      : [
+          {
+            etherType: `0x${etherType.toString(16).padStart(4, '0')}`,
+            pool: orNull(filters.etherTypePool[i]!),
+            queue: orNull(filters.etherTypeQueue[i]!),
+          },
+        ],
+  ),
+  synQueue: orNull(filters.synQueue),
+  fiveTuples: filters.tuples.map(tuple => ({
+    priority: tuple.priority,
+    queue: tuple.queue,
+    ...(tuple.compare & COMPARE.source && { source: dotted(tuple.source) }),
+    ...(tuple.compare & COMPARE.destination && { destination: dotted(tuple.destination) }),
+    ...(tuple.compare & COMPARE.sourcePort && { sourcePort: swapped(tuple.sourcePort) }),
+    ...(tuple.compare & COMPARE.destinationPort && { destinationPort: swapped(tuple.destinationPort) }),
+    ...(tuple.compare & COMPARE.protocol && { protocol: tuple.protocol }),
+    ...(tuple.compare & COMPARE.pool && { pool: tuple.pool }),
+  })),
+})
 
 /** What a pool accepts besides exact addresses, in words. */
 export function acceptedBy(pool: number, tables: FilterTables): string[] {

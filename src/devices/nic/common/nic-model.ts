@@ -1,6 +1,7 @@
 /** What a model of a network controller shows of itself, and the names of what can become of a frame. */
 import type { Frame } from '../../../net/index.ts'
 import type { NetworkModel } from '../../device-model.ts'
+import type { Delay } from './transmit-schedule.ts'
 
 /** Why a frame was dropped. Each frame that comes in or is sent ends somewhere, or has one of these counted. */
 export const DROP_CAUSES = [
@@ -60,6 +61,7 @@ export type NicEvent =
       readonly exact: boolean
       readonly loopback: boolean
     }
+  | { readonly step: 'delayed'; readonly queue: number; readonly pool: number; readonly by: Delay }
   | { readonly step: 'waits'; readonly queue: number }
   | {
       readonly step: 'stored'
@@ -122,6 +124,16 @@ export interface NicInspection {
   }[]
   readonly macFilters: readonly { readonly address: string; readonly pools: readonly number[] }[]
   readonly vlanFilters: readonly { readonly vlan: number; readonly pools: readonly number[] }[]
+  /** What chooses queues before RSS does. */
+  readonly queueFilters: {
+    readonly etherTypes: readonly {
+      readonly etherType: string
+      readonly pool: number | null
+      readonly queue: number | null
+    }[]
+    readonly synQueue: number | null
+    readonly fiveTuples: readonly { readonly priority: number; readonly queue: number }[]
+  }
   readonly vectors: readonly {
     readonly vector: number
     readonly virtualFunction: number

@@ -3,13 +3,16 @@
  * that nobody needs read as erased storage.
  */
 
+/** Words that are modelled, and those of the first page, which are 0 where nothing is said. */
+const SIZE = 0x100
+const PAGE = 0x40
 /** Words 0 to 3Fh sum up to this. */
 const CHECKSUM = 0xbaba
 const CHECKSUM_WORD = 0x3f
 const ERASED = 0xffff
 
 export class NonVolatileMemory {
-  readonly #words = new Uint16Array(0x40)
+  readonly #words = new Uint16Array(SIZE).fill(ERASED, PAGE)
 
   /** @param words by address; the checksum is added. */
   constructor(mac: Uint8Array, words: Readonly<Record<number, number>>) {

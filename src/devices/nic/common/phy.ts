@@ -98,11 +98,11 @@ export class Phy {
     return { page: this.#page, registers }
   }
 
+  /** The port that it powers has a state of its own. */
   load(saved: Saved): void {
     const state = saved as unknown as { page: number; registers: readonly [number, number][] }
     this.#page = state.page
     this.#registers.clear()
     for (const [at, value] of state.registers) this.#registers.set(at, value)
-    this.#powered(!(this.#registers.get(CONTROL)! & CONTROL_BIT.POWER_DOWN))
   }
 }

@@ -16,12 +16,13 @@ import {
   TAG_SIZE,
   VERDICT,
 } from '../../../net/index.ts'
-import { RX_LEGACY_ERROR, RX_STATUS } from '../../formats/nic/descriptors.ts'
+import { PACKET_TYPE, RX_LEGACY_ERROR, RX_STATUS } from '../../formats/nic/descriptors.ts'
 import type { ReceiveChip } from './chip.ts'
 import { examine, packetChecksum } from './frame-report.ts'
 import type { NicDma } from './nic-dma.ts'
 import { DROP, DROP_CAUSES, type DropCounts, type NicObserver } from './nic-model.ts'
 import { PacketBuffer } from './packet-buffer.ts'
+import type { QueueFilters } from './queue-filters.ts'
 import { BufferLayout, ReceiveReport, type ReceiveRing, STORED } from './receive-ring.ts'
 import type { ReceiveSideScaling } from './rss.ts'
 
@@ -47,6 +48,7 @@ export interface ReceiveParts {
   readonly tables: FilterTables
   readonly rings: readonly ReceiveRing[]
   readonly rss: ReceiveSideScaling
+  readonly queueFilters: QueueFilters
   readonly dma: NicDma
   readonly drops: DropCounts
   /** Bytes of the packet buffer. */
@@ -66,6 +68,8 @@ export class ReceivePath {
   readonly #waiting = new Frame()
   readonly #stored = new Frame()
   #draining = false
+  /** Number of the EtherType filter that the frame matches, -1 for none. */
+  #etherType = -1
 
   constructor(parts: ReceiveParts) {
     this.#parts = parts
@@ -84,7 +88,9 @@ export class ReceivePath {
     }
     const { classifier } = this
     chip.filters()
-    classifier.classify(this.#headers, -1, false)
+    const { queueFilters } = this.#parts
+    const pool = queueFilters.poolOf(queueFilters.etherTypeOf(this.#headers))
+    classifier.classify(this.#headers, -1, false, pool)
     if (classifier.verdict === VERDICT.none) {
       chip.frameArrived(this.#headers, frame.length, classifier.exact)
       this.#enter(frame, frame.damaged ? FLAG.damaged : 0)
@@ -155,7 +161,9 @@ export class ReceivePath {
     const headers = this.#headers
     const report = this.#report
     const left = this.#left
+    this.#etherType = this.#parts.queueFilters.etherTypeOf(headers)
     examine(frame.bytes, headers, chip, (flags & FLAG.loopback) !== 0, (flags & FLAG.exact) !== 0, report)
+    if (this.#etherType >= 0) report.packetType = PACKET_TYPE.ETQF | this.#etherType
     if (flags & FLAG.damaged) {
       report.errors |= chip.errorBits.RXE
       report.legacyErrors |= RX_LEGACY_ERROR.RXE | RX_LEGACY_ERROR.CE
@@ -183,7 +191,7 @@ export class ReceivePath {
 
   /** False if the frame has to wait for descriptors of the pool's queue. */
   #deliverTo(pool: number, frame: Frame, entry: number, flags: number): boolean {
-    const { chip, rings, dma } = this.#parts
+    const { chip, rings, dma, queueFilters } = this.#parts
     const headers = this.#headers
     const report = this.#report
     const replicated = (flags & FLAG.replicated) !== 0
@@ -191,7 +199,8 @@ export class ReceivePath {
       this.#drop(DROP.poolLengthLimit, pool, -1)
       return true
     }
-    const queue = chip.receiveQueue(pool, entry, headers)
+    const filtered = queueFilters.queueOf(pool, this.#etherType, frame.bytes, headers)
+    const queue = filtered < 0 ? chip.receiveQueue(pool, entry, headers) : filtered
     const ring = rings[queue]!
     const fn = chip.functionOfReceiveQueue(queue)
     if (!ring.enabled || fn === undefined) {

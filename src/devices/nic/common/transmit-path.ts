@@ -10,6 +10,7 @@ import {
   FrameHeaders,
   HEADER_SIZE,
   insertTag,
+  lineOccupancy,
   type NetworkPort,
   SHORTEST_FRAME,
   sumBytes,
@@ -25,6 +26,7 @@ import { DROP, DROP_CAUSES, type DropCounts, type NicObserver } from './nic-mode
 import { type ReceivePath, VERDICT_DROPS } from './receive-path.ts'
 import { insertChecksums, OffloadContext, Segmentation } from './transmit-offload.ts'
 import type { TransmitRing } from './transmit-ring.ts'
+import type { TransmitSchedule } from './transmit-schedule.ts'
 
 /** Largest packet that can be handed over for segmentation: 18 bits of PAYLEN, and its headers. */
 const LARGEST_PACKET = 2 ** 18 + 1024
@@ -37,6 +39,7 @@ export interface TransmitParts {
   readonly dma: NicDma
   readonly drops: DropCounts
   readonly port: NetworkPort | undefined
+  readonly schedule: TransmitSchedule
   /** Has the tables filled from the registers. */
   refreshFilters(): void
 }
@@ -54,6 +57,9 @@ export class TransmitPath {
   #reports = new Int32Array(64)
   #reportCount = 0
   #running = false
+  /** Bytes of line that the packet at hand has occupied: its queue's time, and that of the wire. */
+  #occupied = 0
+  #onWire = 0
   readonly #again: Uint8Array
 
   constructor(parts: TransmitParts) {
@@ -73,13 +79,30 @@ export class TransmitPath {
     this.#running = false
   }
 
+  /** See {@link TransmitSchedule}. */
+  timeIsUp(argument: number): void {
+    this.#parts.schedule.timeIsUp(argument, this.#resume)
+  }
+
+  readonly #resume = (queue: number): void => this.run(queue)
+
   #runQueue(queue: number): void {
-    const { chip, rings } = this.#parts
+    const { chip, rings, schedule } = this.#parts
     const ring = rings[queue]!
     const pool = chip.poolOfTransmitQueue(queue)
     while (chip.transmitterEnabled && ring.enabled && !ring.stopped && chip.poolMaySend(pool)) {
       const fn = chip.functionOfTransmitQueue(queue)
-      if (fn === undefined || !this.#takePacket(ring, fn, pool)) return
+      if (fn === undefined || ring.available === 0) return
+      const delay = schedule.delays(queue)
+      if (delay !== undefined) {
+        this.observer?.note({ step: 'delayed', queue, pool, by: delay })
+        return
+      }
+      this.#occupied = 0
+      this.#onWire = 0
+      const taken = this.#takePacket(ring, fn, pool)
+      if (this.#occupied > 0) schedule.sent(queue, this.#occupied, this.#onWire)
+      if (!taken) return
     }
   }
 
@@ -237,6 +260,8 @@ export class TransmitPath {
     }
     ring.frames++
     ring.bytes += frame.length
+    const occupied = lineOccupancy(frame.length)
+    this.#occupied += occupied
     if (chip.macLoopback) {
       receive.fromWire(frame)
       chip.frameSent(headers, frame.length, pool, false, true)
@@ -253,6 +278,7 @@ export class TransmitPath {
       else if (!toWire) this.#drop(VERDICT_DROPS[classifier.verdict]!, pool, queue)
     }
     if (toWire) {
+      this.#onWire += occupied
       const sent = this.#parts.port?.send(frame) === true
       this.observer?.note({ step: 'toWire', length: frame.length, sent })
       if (!sent) this.#drop(DROP.noCarrier, pool, queue)

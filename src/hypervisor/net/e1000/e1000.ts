@@ -2,7 +2,7 @@
  * An emulated gigabit adapter, an 82540EM with MSI: every register access of its guest exits and ends here, and every
  * frame is copied by the hypervisor between guest memory and the switch.
  */
-import type { Saved } from '../../../core/index.ts'
+import { opened, type Saved } from '../../../core/index.ts'
 import type { Software } from '../../../engine/index.ts'
 import { macHigh, macLow } from '../../../net/formats/index.ts'
 import type { DevicePort, EmulatedDevice } from '../../emulated-device.ts'
@@ -16,10 +16,11 @@ import {
   E1000_STATUS,
   E1000_WINDOW,
 } from '../../formats/e1000.ts'
+import type { DropCause, DropTally } from '../drop-tally.ts'
 import type { FrameExit, FrameJournal } from '../network-device.ts'
-import type { DropCause, SwitchClient } from '../switch-port.ts'
+import type { SwitchClient } from '../switch-port.ts'
 import { eepromOf } from './eeprom.ts'
-import { E1000Rings } from './rings.ts'
+import { E1000Rings, type SavedRings } from './rings.ts'
 
 const ETHERNET_CLASS = 0x02_0000
 /** Registers of the PHY (Marvell 88E1011): control, status with link and completed negotiation, identifiers. */
@@ -159,12 +160,22 @@ export class E1000Device implements EmulatedDevice, SwitchClient {
     if (fresh !== 0) this.#port?.signal(0)
   }
 
+  get drops(): DropTally {
+    return this.#rings.drops
+  }
+
   deliver(frame: Parameters<SwitchClient['deliver']>[0]): DropCause | undefined {
     return this.#rings.receive(frame)
   }
 
   save(): Saved {
-    return { version: 1, mac: this.mac.slice(), words: this.#words.slice(), rings: this.#rings.save() }
+    return { version: 1, words: this.#words.slice(), rings: this.#rings.save() }
+  }
+
+  load(saved: Saved): void {
+    const { words, rings } = opened<{ words: Uint32Array; rings: SavedRings }>(saved, 'an e1000', 1)
+    this.#words.set(words)
+    this.#rings.load(rings)
   }
 }
 

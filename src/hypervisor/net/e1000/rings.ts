@@ -1,6 +1,5 @@
 /** Descriptor rings of the emulated adapter: "Receive Descriptor Queue Structure" and "Transmit Descriptor Ring". */
 import { crc32 } from 'node:zlib'
-import type { Saved } from '../../../core/index.ts'
 import {
   checksumOf,
   FCS_SIZE,
@@ -23,8 +22,8 @@ import {
   E1000_TCTL,
   E1000_TX,
 } from '../../formats/e1000.ts'
+import { type DropCause, DropTally } from '../drop-tally.ts'
 import type { FrameExit, FrameJournal } from '../network-device.ts'
-import type { DropCause } from '../switch-port.ts'
 import { accepts, vlanAccepted } from './receive-filter.ts'
 
 const { size: DESCRIPTOR } = E1000_DESCRIPTOR
@@ -35,6 +34,14 @@ const TAG = 4
 const BUFFER_SIZES = [2048, 1024, 512, 256] as const
 const EXTENDED_FACTOR = 16
 
+export type SavedRings = {
+  /** What has been gathered of a frame. */
+  readonly sending: Uint8Array
+  readonly checksum: readonly [start: number, offset: number]
+  readonly problem: DropCause | null
+  readonly drops: Float64Array
+}
+
 export interface RingEnvironment {
   readonly exit: FrameExit
   readonly journal: FrameJournal
@@ -44,6 +51,8 @@ export interface RingEnvironment {
 
 export class E1000Rings {
   port: DevicePort | undefined = undefined
+  /** Frames that the guest handed over and that went nowhere. */
+  readonly drops = new DropTally()
   readonly #words: Uint32Array
   readonly #environment: RingEnvironment
   readonly #descriptor = new Uint8Array(DESCRIPTOR)
@@ -57,6 +66,8 @@ export class E1000Rings {
   /** Where the frame being made wants a checksum: from its first descriptor. */
   #checksumStart = 0
   #checksumOffset = -1
+  /** Why the frame being made will not leave. */
+  #problem: DropCause | null = null
 
   constructor(words: Uint32Array, environment: RingEnvironment) {
     this.#words = words
@@ -66,6 +77,7 @@ export class E1000Rings {
   reset(): void {
     this.#sending.length = 0
     this.#checksumOffset = -1
+    this.#problem = null
   }
 
   #register(offset: number): number {
@@ -201,7 +213,10 @@ export class E1000Rings {
     const { port } = this
     const { journal } = this.#environment
     const at = this.#base(E1000.TDBAL) + index * DESCRIPTOR
-    if (port === undefined || !port.read(at, this.#descriptor, 0, DESCRIPTOR)) return 0
+    if (port === undefined || !port.read(at, this.#descriptor, 0, DESCRIPTOR)) {
+      this.drops.count('sendFault')
+      return 0
+    }
     const command = this.#descriptor[E1000_TX.command]!
     if ((command & E1000_TX.DEXT) === 0) this.#gather(index, command)
     if ((command & E1000_TX.EOP) !== 0) this.#finish()
@@ -215,12 +230,12 @@ export class E1000Rings {
   #gather(index: number, command: number): void {
     const { journal } = this.#environment
     const frame = this.#sending
-    const length = Math.min(
-      this.#view.getUint16(E1000_DESCRIPTOR.length, true),
-      frame.bytes.length - frame.length,
-    )
+    const length = this.#view.getUint16(E1000_DESCRIPTOR.length, true)
     const address = this.#address()
-    if (length === 0 || !this.port!.read(address, frame.bytes, frame.length, length)) return
+    if (length === 0 || this.#problem !== null) return
+    if (frame.length + length > frame.bytes.length) this.#problem = 'tooLong'
+    else if (!this.port!.read(address, frame.bytes, frame.length, length)) this.#problem = 'sendFault'
+    if (this.#problem !== null) return
     if (command & E1000_TX.IC) {
       this.#checksumStart = this.#descriptor[E1000_TX.checksumStart]!
       this.#checksumOffset = this.#descriptor[E1000_TX.checksumOffset]!
@@ -234,28 +249,40 @@ export class E1000Rings {
   /** The last descriptor of a frame was read: it leaves. */
   #finish(): void {
     const frame = this.#sending
+    if (this.#problem === null && frame.length < HEADER_SIZE) this.#problem = 'tooShort'
+    if (this.#problem === null) this.#leave(frame)
+    else this.drops.count(this.#problem)
+    this.reset()
+  }
+
+  #leave(frame: Frame): void {
     const start = this.#checksumStart
     const offset = this.#checksumOffset
     if (offset >= 0 && start < frame.length && offset + 2 <= frame.length) {
       write16(frame.bytes, offset, checksumOf(sumBytes(frame.bytes, start, frame.length)))
     }
-    if (frame.length >= HEADER_SIZE) {
-      if (frame.length < SHORTEST_FRAME) frame.bytes.fill(0, frame.length, SHORTEST_FRAME)
-      frame.length = Math.max(frame.length, SHORTEST_FRAME)
-      frame.damaged = false
-      this.#count(E1000.GPTC)
-      this.#count(E1000.TPT)
-      this.#countOctets(E1000.GOTCL, frame.length + FCS_SIZE)
-      this.#environment.exit(frame)
-    }
-    this.reset()
+    if (frame.length < SHORTEST_FRAME) frame.bytes.fill(0, frame.length, SHORTEST_FRAME)
+    frame.length = Math.max(frame.length, SHORTEST_FRAME)
+    frame.damaged = false
+    this.#count(E1000.GPTC)
+    this.#count(E1000.TPT)
+    this.#countOctets(E1000.GOTCL, frame.length + FCS_SIZE)
+    this.#environment.exit(frame)
   }
 
-  save(): Saved {
+  save(): SavedRings {
     return {
       sending: this.#sending.toBytes(),
-      checksumStart: this.#checksumStart,
-      checksumOffset: this.#checksumOffset,
+      checksum: [this.#checksumStart, this.#checksumOffset],
+      problem: this.#problem,
+      drops: this.drops.save(),
     }
+  }
+
+  load({ sending, checksum, problem, drops }: SavedRings): void {
+    this.#problem = problem
+    this.drops.load(drops)
+    this.#sending.set(sending)
+    ;[this.#checksumStart, this.#checksumOffset] = checksum
   }
 }

@@ -1,0 +1,2 @@
+export { followJourney, type Journey } from './journey.ts'
+export type { JourneyCosts, JourneyStep } from './recorder.ts'
