@@ -22,6 +22,22 @@ export {
 } from './interop/index.ts'
 export { type InputOf, type OperationId, type OutputOf, readDocument } from './operations/index.ts'
 export { parseTopology, type Topology, type TopologyDocument } from './platform/index.ts'
+export {
+  type Answer as PredictionAnswer,
+  type FigureRecord,
+  type Prediction,
+  parseRecords,
+  predict,
+  shippedCostBook,
+} from './prediction/index.ts'
+export {
+  type Configuration as Simulation,
+  type ConfigurationInput as SimulationDocument,
+  METRICS,
+  parseConfiguration as parseSimulation,
+  type Result as SimulationResult,
+  simulate,
+} from './timing/index.ts'
 
 /** Operations on one platform. */
 export type PlatformOperationId = {

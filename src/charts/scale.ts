@@ -19,7 +19,7 @@ export type Range = readonly [from: number, to: number]
 /** Most ticks that an axis of the usual size has room for. */
 const MOST_TICKS = 8
 
-/** A scale that begins and ends at a tick. A logarithmic one is for positive values. */
+/** A linear scale begins and ends at a tick, a logarithmic one at the least and the largest of its positive values. */
 export function scaleOf(kind: ScaleKind, values: readonly number[], pixels: Range): Scale {
   return kind === 'log' ? logarithmic(values, pixels) : linear(values, pixels)
 }
@@ -41,26 +41,32 @@ function niceStep(least: number): number {
   return [1, 2, 5, 10].map(digit => digit * power).find(step => step >= least * (1 - 1e-9))!
 }
 
+/** Decades up to which an axis is marked at 2 and 5 as well. */
+const FINE = 3
+
 function logarithmic(values: readonly number[], [left, right]: Range): Scale {
-  const [low, high] = [Math.min(...values), Math.max(...values)]
+  const low = Math.min(...values)
+  const high = Math.max(...values, low * (1 + Number.EPSILON))
+  const at = (value: number): number => left + (Math.log(value / low) / Math.log(high / low)) * (right - left)
   // Sizes and counts that double are marked by powers of two, everything else by powers of ten.
-  const base = values.every(value => Number.isInteger(Math.log2(value))) ? 2 : 10
-  const power = (value: number): number => Math.log(value) / Math.log(base)
-  const from = Math.floor(power(low) + 1e-9)
-  const to = Math.max(from + 1, Math.ceil(power(high) - 1e-9))
-  const at = (value: number): number => left + ((power(value) - from) / (to - from)) * (right - left)
-  const every = Math.ceil((to - from) / MOST_TICKS)
-  const ticks = Array.from(
-    { length: Math.floor((to - from) / every) + 1 },
-    (_, i) => base ** (from + i * every),
-  )
-  return {
-    at,
-    ticks: ticks.map(value => ({
-      at: at(value),
-      label: base === 2 ? binaryNumber(value) : shortNumber(value),
-    })),
-  }
+  const binary = values.every(value => Number.isInteger(Math.log2(value)))
+  const marked = binary ? powersOfTwo(low, high) : tens(low, high)
+  const label = binary ? binaryNumber : shortNumber
+  return { at, ticks: marked.map(value => ({ at: at(value), label: label(value) })) }
+}
+
+function powersOfTwo(low: number, high: number): readonly number[] {
+  const [from, to] = [Math.ceil(Math.log2(low)), Math.floor(Math.log2(high))]
+  const every = Math.ceil((to - from + 1) / MOST_TICKS)
+  return Array.from({ length: Math.floor((to - from) / every) + 1 }, (_, i) => 2 ** (from + i * every))
+}
+
+function tens(low: number, high: number): readonly number[] {
+  const digits = Math.log10(high / low) < FINE ? [1, 2, 5] : [1]
+  const [from, to] = [Math.floor(Math.log10(low)), Math.floor(Math.log10(high))]
+  return Array.from({ length: to - from + 1 }, (_, i) => digits.map(digit => digit * 10 ** (from + i)))
+    .flat()
+    .filter(value => value >= low && value <= high)
 }
 
 const DECIMAL = ['', 'k', 'M', 'G', 'T']

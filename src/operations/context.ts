@@ -43,9 +43,11 @@ export interface InstallationOptions {
   readonly launch?: LaunchExperiment
 }
 
-export const createContext = (
-  { limits = LIMITS, files, launch = launchHere }: InstallationOptions = {},
-): OperationContext => ({
+export const createContext = ({
+  limits = LIMITS,
+  files,
+  launch = launchHere,
+}: InstallationOptions = {}): OperationContext => ({
   topologies: new Registry('topology', 'topologies', limits.topologies),
   platforms: new Registry('platform', 'platforms', limits.platforms),
   experiments: new Registry('experiment', 'experiments', limits.experiments),

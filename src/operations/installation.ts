@@ -4,7 +4,12 @@ import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { packageFile } from '../core/index.ts'
 import { parseTopology, type Topology } from '../platform/index.ts'
-import { createContext, type InstallationOptions, type OperationContext, type TopologyEntry } from './context.ts'
+import {
+  createContext,
+  type InstallationOptions,
+  type OperationContext,
+  type TopologyEntry,
+} from './context.ts'
 import { readDocument } from './documents.ts'
 
 const FOLDER = fileURLToPath(packageFile('topologies'))

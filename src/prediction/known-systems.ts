@@ -15,9 +15,13 @@ const knownSystemsSchema = z.strictObject({
   devices: z.array(z.strictObject({ words: z.string(), device: z.string() })),
 })
 
-const known = knownSystemsSchema.parse(
-  JSON.parse(readFileSync(packageFile('costs/systems/known-systems.json'), 'utf8')),
-)
+let shipped: z.output<typeof knownSystemsSchema> | undefined
+
+/** Read when it is first asked for: most commands never do. */
+const knownSystems = () =>
+  (shipped ??= knownSystemsSchema.parse(
+    JSON.parse(readFileSync(packageFile('costs/systems/known-systems.json'), 'utf8')),
+  ))
 
 export interface System {
   /** Names of the cost files. */
@@ -32,8 +36,10 @@ const DEFAULT_YEAR = 2018
 
 const matches = (words: string, text: string): boolean => new RegExp(words, 'i').test(text)
 
-export function systemOf({ cpu, system, year }: FigureRecord): System {
-  const text = `${cpu ?? ''} ${system ?? ''}`
+export function systemOf({ cpu, system, year, configuration }: FigureRecord): System {
+  // The name of a remapping unit tells the architecture too.
+  const text = `${cpu} ${system} ${configuration['iommu'] ?? ''}`
+  const known = knownSystems()
   const host =
     known.processors.find(({ words }) => matches(words, text)) ??
     known.years.find(({ until }) => (year ?? DEFAULT_YEAR) <= until)!

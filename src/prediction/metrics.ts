@@ -59,7 +59,7 @@ import {
   tableReadTime,
   upperMisses,
 } from './mechanisms/remapping.ts'
-import { addedTail, readLatency, requestRate } from './mechanisms/storage.ts'
+import { addedTail, readLatency, readLatency99, readLatency999, requestRate } from './mechanisms/storage.ts'
 import { linkBandwidth, transferBandwidth, transferLatency } from './mechanisms/transfers.ts'
 import { notModelled, type Prediction } from './prediction.ts'
 import type { Scenario } from './scenario.ts'
@@ -70,6 +70,12 @@ const refused =
   (reason: string): Mechanism =>
   () =>
     notModelled(reason)
+
+/** The same name stands for requests to a disk and for messages. */
+const ofStorage =
+  (disk: Mechanism, message: Mechanism): Mechanism =>
+  (scenario, costs) =>
+    (scenario.storage ? disk : message)(scenario, costs)
 
 const WORKLOAD_UNKNOWN =
   'the gain depends on how often the workload changes its page tables, which no record says'
@@ -137,9 +143,9 @@ export const METRICS: Readonly<Record<string, Mechanism>> = {
   throughput_drop_with_hugepage_buffers: superpageThroughputLoss,
   throughput_loss_upper_bound: throughputLoss,
   // Messages.
-  latency_p50: halfRoundTrip,
-  latency_p99: halfRoundTrip99,
-  'latency_p99.9': halfRoundTrip999,
+  latency_p50: ofStorage(readLatency, halfRoundTrip),
+  latency_p99: ofStorage(readLatency99, halfRoundTrip99),
+  'latency_p99.9': ofStorage(readLatency999, halfRoundTrip999),
   rtt_half_latency_avg: halfRoundTrip,
   ping_flood_rtt_avg: pingMilliseconds,
   vmm_syscalls_per_message: systemCallsPerMessage,

@@ -1,4 +1,5 @@
 /** Records to predictions. */
+import { NorthbridgeError } from '../core/index.ts'
 import type { CostBook } from './cost-book.ts'
 import { METRICS } from './metrics.ts'
 import { notModelled, type Prediction } from './prediction.ts'
@@ -18,8 +19,14 @@ export function estimateScenario(scenario: Scenario, book: CostBook): Prediction
 
 /** By simulation where the mechanism is one of queues and caches, else by the closed form. */
 export function predictScenario(scenario: Scenario, book: CostBook): Prediction {
-  const simulated = SIMULATED[scenario.record.metric]?.(scenario, book.costs(scenario.system))
-  return simulated ?? estimateScenario(scenario, book)
+  try {
+    const simulated = SIMULATED[scenario.record.metric]?.(scenario, book.costs(scenario.system))
+    return simulated ?? estimateScenario(scenario, book)
+  } catch (error) {
+    // A record may describe what cannot be built: five lanes, payloads of three bytes. The others are answered.
+    if (error instanceof NorthbridgeError) return notModelled(error.message)
+    throw error
+  }
 }
 
 export const predict = (records: readonly FigureRecord[], book: CostBook): readonly Answer[] =>

@@ -1,41 +1,46 @@
 /** A published measurement, or the question for one: the same record without `value`. */
 import { z } from 'zod'
-import { NorthbridgeError } from '../core/index.ts'
+import { parseDocument } from '../core/index.ts'
 
-const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()])
+/** Studies leave out what does not apply, or say null. */
+const words = z
+  .string()
+  .nullish()
+  .transform(text => text ?? '')
 
 export const recordSchema = z.looseObject({
   id: z.string().min(1),
-  series: z.string().default('').describe('The curve that the record is a point of'),
-  study: z.string().default(''),
-  system: z.string().nullish().describe('What was measured, in words'),
-  cpu: z.string().nullish(),
+  series: words.describe('The curve that the record is a point of'),
+  study: words,
+  system: words.describe('What was measured, in words'),
+  cpu: words,
   year: z.number().int().nullish(),
   metric: z.string().min(1),
-  unit: z.string().default(''),
-  value: z.number().optional(),
-  x: z.looseObject({ name: z.string(), value: scalar }).nullish().describe('Axis and place on the curve'),
-  conditions: z.string().nullish(),
-  configuration: z.record(z.string(), scalar).default({}),
-  provenance: z.string().optional(),
-  fromMemory: z.boolean().optional(),
+  unit: words,
+  value: z.number().nullish(),
+  x: z
+    .looseObject({ name: z.string(), value: z.unknown() })
+    .nullish()
+    .describe('Axis and place on the curve'),
+  conditions: words,
+  configuration: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .transform(settings => settings ?? {}),
+  provenance: z.string().nullish(),
+  fromMemory: z.boolean().nullish(),
 })
 
 export type FigureRecord = z.output<typeof recordSchema>
 export type Measurement = FigureRecord & { readonly value: number }
 
 /** Throws `invalidDocument` with an issue for each broken rule. */
-export function parseRecords(document: unknown): readonly FigureRecord[] {
-  const parsed = z.array(recordSchema).safeParse(document)
-  if (parsed.success) return parsed.data
-  const issues = parsed.error.issues.map(({ path, message }) => ({ path: `/${path.join('/')}`, message }))
-  const [first] = issues
-  throw new NorthbridgeError('invalidDocument', `the records: ${first!.path} ${first!.message}`, { issues })
-}
+export const parseRecords = (document: unknown): readonly FigureRecord[] =>
+  parseDocument(z.array(recordSchema), document, 'records')
 
 /** Recalled numbers and formulas are no measurements: they are never scored. */
 export const isMeasurement = (record: FigureRecord): record is Measurement =>
-  record.value !== undefined &&
+  typeof record.value === 'number' &&
   record.fromMemory !== true &&
   record.provenance !== 'memory' &&
   record.provenance !== 'analytic'

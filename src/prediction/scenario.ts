@@ -1,29 +1,27 @@
-/** What a record describes, in the terms of the model: its words and settings read once, defaults filled in. */
+/** What a record describes, in the terms of the model: its settings and words are read here; names of operations where they are. */
 import { type System, systemOf } from './known-systems.ts'
+import { type Link, lineOf, linkOf } from './link-words.ts'
 import type { FigureRecord } from './record.ts'
+import { Settings } from './settings.ts'
 
 /** How a guest, or the host itself, reaches the device. */
 export type IoModel = 'native' | 'emulated' | 'paravirtual' | 'vmdq' | 'sriov' | 'direct'
 export type Backend = 'kernel' | 'user' | 'sidecore'
 export type Monitor = 'none' | 'translation' | 'assisted'
-export type Invalidation = 'none' | 'strict' | 'deferred' | 'batched'
+/** Back ends as threads of a host kernel, a hypervisor in one piece with its drivers, or a monitor on another system. */
+export type Structure = 'kernel' | 'onePiece' | 'hosted'
+/** At once, some time later, together for neighbours, or not at all in the hope that the buffer is mapped again (optimistic). */
+export type Invalidation = 'none' | 'strict' | 'deferred' | 'batched' | 'optimistic'
 export type Direction = 'read' | 'write' | 'readWrite' | 'writeRead'
-
-export interface Link {
-  readonly generation: number
-  readonly lanes: number
-  readonly mps: number
-  readonly mrrs: number
-}
 
 export interface Scenario {
   readonly record: FigureRecord
   readonly system: System
-  /** Everything that the record says in words, lower case. */
   readonly words: string
   readonly model: IoModel
   readonly backend: Backend
   readonly monitor: Monitor
+  readonly structure: Structure
   /** Interrupts of an assigned device without exits. */
   readonly exitless: boolean
   /** Devices of the guest sit on registers alone (virtio-mmio): an interrupt is asked for its cause and acknowledged. */
@@ -34,20 +32,41 @@ export interface Scenario {
   readonly translated: boolean
   readonly superpages: boolean
   readonly invalidation: Invalidation
+  /** Addresses come from caches of processors, not from one tree. */
+  readonly cachedAddresses: boolean
+  /** Places in the queue of commands are taken by one addition, not by compare-and-swap loops. */
+  readonly queuedOnce: boolean
+  /** Commands for a list of buffers are put in together. */
+  readonly batchedCommands: boolean
+  /** Payload is copied to buffers that stay mapped. */
+  readonly bounced: boolean
   readonly link: Link
   readonly lineGbps: number
   /** What an application hands over at once, or a transfer of a device; undefined: a stream. */
   readonly messageBytes: number | undefined
   readonly mtu: number
+  readonly datagrams: boolean
+  /** The transport sees received packets joined. */
+  readonly receiveOffload: boolean
+  readonly ring: number
   readonly vms: number
-  /** Processors, or flows with one each. */
+  /** Processors, or flows with one each; undefined: not said. */
   readonly cores: number
+  readonly coresStated: boolean
   readonly pages: number
   readonly windowBytes: number
   readonly coldCache: boolean
   readonly remoteMemory: boolean
   readonly direction: Direction
   readonly receiving: boolean
+  readonly disks: number
+  readonly storage: boolean
+  /** The disk is made of memory. */
+  readonly fastDisk: boolean
+  readonly polled: boolean
+  /** Sizes of memory, largest first, and whether all of a guest's is pinned. */
+  readonly gigabytes: readonly number[]
+  readonly pinsEverything: boolean
 }
 
 const MODELS: Readonly<Record<string, IoModel>> = {
@@ -72,129 +91,120 @@ const DIRECTIONS: Readonly<Record<string, Direction>> = {
   wrrd: 'writeRead',
 }
 
-type Settings = ReadonlyMap<string, string | number | boolean>
-
-/** The configuration, with the place on the axis where that is a setting too. */
-function settingsOf({ configuration, x }: FigureRecord): Settings {
-  const settings = new Map<string, string | number | boolean>()
-  const set = (name: string, value: unknown) => {
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-      settings.set(name, value)
-    }
-  }
-  if (x) {
-    const names = x.name.split(/[,|]/)
-    const values = names.length === 1 ? [x.value] : String(x.value).split(/[,|/ ]+/)
-    names.forEach((name, i) => {
-      const value = values[i]
-      set(name.trim(), typeof value === 'string' && /^\d+$/.test(value.trim()) ? Number(value) : value)
-    })
-  }
-  for (const [name, value] of Object.entries(configuration)) set(name, value)
-  return settings
-}
-
-const text = (settings: Settings, name: string): string => String(settings.get(name) ?? '').toLowerCase()
-const number = (settings: Settings, ...names: readonly string[]): number | undefined => {
-  for (const name of names) {
-    const value = settings.get(name)
-    if (typeof value === 'number' && Number.isFinite(value)) return value
-  }
-  return undefined
-}
-
-const MTU = /\bmtu[ =]?(\d+)/
-const GENERATION_MODE = /gen ?(\d) ?x ?(\d+)/
-const DEFAULT_LINK = { generation: 3, lanes: 8 }
-/** From 40 Gb/s on, adapters sit on sixteen lanes. */
-const WIDE = { generation: 3, lanes: 16 }
-
-const GIGABITS = /(\d+) ?g(?:be|b\/s|bps|bit|b ethernet)/
-const MEGABITS = /(\d+) ?m(?:be|b\/s|bps|bit|b ethernet)/
-/** When adapters of ten gigabits became what servers have. */
-const TEN_SINCE = 2007
-
-function lineOf(words: string, year: number | null | undefined): number {
-  const gigabits = GIGABITS.exec(words)
-  if (gigabits) return Number(gigabits[1])
-  const megabits = MEGABITS.exec(words)
-  if (megabits) return Number(megabits[1]) / 1000
-  if ((year ?? TEN_SINCE) >= TEN_SINCE) return 10
-  return (year ?? TEN_SINCE) > 2002 ? 1 : 0.1
-}
-
-function linkOf(settings: Settings, lineGbps: number): Link {
-  const stated = GENERATION_MODE.exec(text(settings, 'pcie'))
-  const link = stated
-    ? { generation: Number(stated[1]), lanes: Number(stated[2]) }
-    : lineGbps > 40
-      ? WIDE
-      : DEFAULT_LINK
-  return { ...link, mps: number(settings, 'mps') ?? 256, mrrs: number(settings, 'mrrs') ?? 512 }
-}
-
-function invalidationOf(settings: Settings): Invalidation {
-  const stated = text(settings, 'invalidation')
-  if (/contiguous|batched/.test(stated)) return 'batched'
-  if (/strict/.test(stated)) return 'strict'
-  if (/deferred|lazy|optimistic|batch/.test(stated)) return 'deferred'
-  return 'none'
-}
+/** Since Linux 2.6.30 and its like of other systems. */
+const OFFLOAD_SINCE = 2010
+/** Linux caches addresses by processor since 4.7. */
+const CACHED_ADDRESSES_SINCE = 2016
+const THIS_YEAR_UNKNOWN = 2018
+const RING = 512
+const GIGABYTES = /(\d+(?:\.\d+)?) ?gi?b\b(?!\/s|e)/g
 
 export function scenarioOf(record: FigureRecord): Scenario {
-  const settings = settingsOf(record)
-  const mode = text(settings, 'mode') || 'native'
-  const words =
-    `${record.system ?? ''} ${record.conditions ?? ''} ${text(settings, 'variant')} ${text(settings, 'path')} ` +
-    `${text(settings, 'workload')} ${record.x?.value ?? ''}`.toLowerCase()
-  const all = words.toLowerCase()
-  const iommu = text(settings, 'iommu')
-  const invalidation = invalidationOf(settings)
-  const lineGbps = number(settings, 'linkGbps') ?? lineOf(all, record.year)
-  const message = number(settings, 'transferBytes', 'msgBytes')
-  const mtu = number(settings, 'mtu') ?? Number(MTU.exec(all)?.[1] ?? 1500)
-  const translated = /^on/.test(iommu)
+  const settings = new Settings(record)
+  const { words } = settings
+  const year = record.year ?? THIS_YEAR_UNKNOWN
+  const lineGbps = lineOf(settings, year)
   return {
     record,
     system: systemOf(record),
-    words: all,
-    model: MODELS[mode.replace(/-(vhost|userspace|firecracker)$/, '')] ?? 'native',
-    backend: /sidecore/.test(mode + all)
-      ? 'sidecore'
-      : /user-?space|qemu backend|firecracker|slirp/.test(all) && !/vhost/.test(all)
-        ? 'user'
-        : 'kernel',
-    monitor:
-      mode === 'software-vmm' || (mode === 'emulated' && /software.*vmm|binary translation/.test(all))
-        ? 'translation'
-        : mode === 'native'
-          ? 'none'
-          : 'assisted',
-    exitless: /exitless|posted/.test(mode),
-    registerTransport: /\bmmio\b/.test(all),
-    guestIommu: /nested/.test(iommu)
-      ? 'nested'
-      : mode === 'emulated-iommu' || /guest and host/.test(text(settings, 'invalidation'))
-        ? 'emulated'
-        : 'none',
-    nested: settings.get('nested') === true,
-    translated,
-    superpages: /superpages/.test(iommu) || (number(settings, 'pageSize') ?? 4096) > 4096,
-    invalidation: translated || invalidation !== 'none' ? invalidation : 'none',
+    words,
+    ...virtualizationOf(settings),
+    ...mappingOf(settings, record.series, year),
+    ...trafficOf(settings, record.metric, year),
     link: linkOf(settings, lineGbps),
     lineGbps,
+    windowBytes: settings.number('windowBytes') ?? 8192,
+    coldCache: /cold/.test(settings.text('cache')),
+    remoteMemory: settings.says(/remote/),
+    direction: DIRECTIONS[settings.text('direction')] ?? 'read',
+    disks: Number(/(\d+) ?(?:x )?(?:nvme|ssd|disk)/.exec(words)?.[1] ?? 1),
+    storage: settings.says(/nvme|\bssd|block device|\bfio\b|\bdisk/),
+    fastDisk: settings.says(/non-?volatile|\bnvm\b|optane|3d xpoint|memory disk/),
+    polled: settings.says(/\bpoll/),
+    gigabytes: [...words.matchAll(GIGABYTES)].map(([, size]) => Number(size)).sort((a, b) => b - a),
+    pinsEverything: settings.says(/static|whole|\bpin(?:ned|ning)? all\b/),
+  }
+}
+
+function virtualizationOf(settings: Settings) {
+  const mode = settings.text('mode') || 'native'
+  const sorted = mode === 'paravirtual' && /^(?:on|yes|true|enabled|with)/.test(settings.text('netqueue'))
+  return {
+    model: sorted ? 'vmdq' : emulatesAside(settings) ? 'direct' : (MODELS[mode] ?? 'native'),
+    backend: backendOf(settings, mode),
+    monitor: monitorOf(settings, mode),
+    structure: structureOf(settings),
+    exitless: /exitless|posted/.test(mode),
+    registerTransport: settings.says(/\bmmio\b/),
+    nested: settings.flag('nested'),
+  } as const
+}
+
+function backendOf(settings: Settings, mode: string): Backend {
+  if (/sidecore/.test(mode) || settings.says(/sidecore/)) return 'sidecore'
+  const user = settings.says(/user-?space|qemu backend|firecracker|slirp/) && !settings.says(/vhost/)
+  return user ? 'user' : 'kernel'
+}
+
+function monitorOf(settings: Settings, mode: string): Monitor {
+  if (mode === 'native') return 'none'
+  if (mode === 'software-vmm') return 'translation'
+  return mode === 'emulated' && settings.says(/software.*vmm|binary translation/) ? 'translation' : 'assisted'
+}
+
+function structureOf(settings: Settings): Structure {
+  if (settings.says(/vmware (?:gsx|workstation)|hosted|virtualbox|parallels/)) return 'hosted'
+  return settings.says(/vmware|\besxi?\b|vsphere|\bxen\b|hyper-v/) ? 'onePiece' : 'kernel'
+}
+
+function mappingOf(settings: Settings, series: string, year: number) {
+  const iommu = settings.text('iommu')
+  const invalidation = settings.text('invalidation')
+  const mode = settings.text('mode')
+  const emulated = mode === 'emulated-iommu' || emulatesAside(settings) || /guest and host/.test(invalidation)
+  return {
+    translated: /^on/.test(iommu) || emulated,
+    superpages: /superpages/.test(iommu) || (settings.number('pageSize') ?? 4096) > 4096,
+    guestIommu: /nested/.test(iommu) ? 'nested' : emulated ? 'emulated' : 'none',
+    invalidation: invalidationOf(invalidation),
+    cachedAddresses: year >= CACHED_ADDRESSES_SINCE || /\+$|constant|cached|rcache/.test(series),
+    // What a study proposes to change is measured after the change.
+    queuedOnce: settings.says(/\bafter\b/),
+    batchedCommands: /batched/.test(iommu),
+    bounced: settings.flag('bounceCopy'),
+    pages: settings.number('pages4k') ?? 1,
+  } as const
+}
+
+/** A side core may emulate a back end, or the remapping unit of a guest that owns its device. */
+const emulatesAside = (settings: Settings): boolean =>
+  /sidecore/.test(settings.text('mode')) && /^on/.test(settings.text('iommu'))
+
+function invalidationOf(stated: string): Invalidation {
+  if (/contiguous|batched/.test(stated)) return 'batched'
+  if (/strict/.test(stated)) return 'strict'
+  if (/optimistic|pool/.test(stated)) return 'optimistic'
+  return /deferred|lazy/.test(stated) ? 'deferred' : 'none'
+}
+
+const MTU = /\bmtu[ =]?(\d+)/
+
+function trafficOf(settings: Settings, metric: string, year: number) {
+  const mtu = settings.number('mtu') ?? Number(MTU.exec(settings.words)?.[1] ?? 1500)
+  const message = settings.number('transferBytes', 'msgBytes')
+  const datagrams = settings.says(/\budp\b/)
+  const cores = settings.number('cores', 'cpus', 'coresPerDirection', 'flows', 'jobs')
+  const sent = `${metric} ${settings.text('direction')} ${settings.text('dir')} ${settings.text('traffic')}`
+  return {
+    mtu,
+    datagrams,
     // Where a study counts packets, they are as large as the network allows.
     messageBytes: message === mtu ? undefined : message,
-    mtu,
-    vms: number(settings, 'vms') ?? (mode === 'native' ? 0 : 1),
-    cores: number(settings, 'cores', 'cpus', 'coresPerDirection', 'flows', 'jobs') ?? 1,
-    pages: number(settings, 'pages4k') ?? 1,
-    windowBytes: number(settings, 'windowBytes') ?? 8192,
-    coldCache: /cold/.test(text(settings, 'cache')),
-    remoteMemory: /remote/.test(all),
-    direction: DIRECTIONS[text(settings, 'direction')] ?? 'read',
-    receiving: !/transmit|\btx\b|send/.test(
-      `${record.metric} ${text(settings, 'direction')} ${text(settings, 'dir')}`,
-    ),
+    receiveOffload: !datagrams && year >= OFFLOAD_SINCE,
+    ring: settings.number('ringBuffer') ?? RING,
+    vms: settings.number('vms') ?? (settings.text('mode') === 'native' ? 0 : 1),
+    cores: cores ?? 1,
+    coresStated: cores !== undefined,
+    receiving: !/transmit|\btx|send/.test(sent),
   }
 }

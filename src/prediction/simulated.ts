@@ -11,7 +11,7 @@ import {
   type Result,
   simulate,
 } from '../timing/index.ts'
-import { constantTime } from './mechanisms/mapping.ts'
+import { streamOf } from './mechanisms/network/throughput.ts'
 import { type Modelled, part, valued } from './prediction.ts'
 import type { Scenario } from './scenario.ts'
 
@@ -73,40 +73,41 @@ const latency: Simulated = (scenario, costs) =>
   told(simulate(transfers(scenario, 'latency'), costs), 'latencyP50')
 
 /** The adapter is the owner's own: no back end stands between it and the one who maps buffers and takes interrupts. */
-const ownsAdapter = ({ model, record }: Scenario): boolean =>
-  (model === 'native' || model === 'sriov' || model === 'direct') &&
-  record.configuration['bounceCopy'] !== true
+const ownsAdapter = ({ model, bounced, guestIommu }: Scenario): boolean =>
+  (model === 'native' || model === 'sriov' || model === 'direct') && !bounced && guestIommu === 'none'
 
-const STREAM_TIMES = { warmUp: 500_000, duration: 1_000_000 }
+/** As many packets, by the pace of the closed form, as make it unimportant where the first and the last message end. */
+const PACKETS = { warmUp: 2000, duration: 4000 }
+const LEAST_TIMES = { warmUp: 500_000, duration: 1_000_000 }
 const LARGE_MESSAGE = 65_536
-const OFFLOAD_SINCE = 2010
 const CONTIGUOUS_BATCH = 64
 const MOST_PROCESSORS = 64
 
 function iommuOf(scenario: Scenario): NonNullable<ConfigurationInput['iommu']> {
-  const { translated, invalidation, superpages, guestIommu } = scenario
-  const allocator = constantTime(scenario) ? 'cached' : 'tree'
+  const { translated, invalidation, superpages } = scenario
+  const allocator = scenario.cachedAddresses ? 'cached' : 'tree'
   const pageSize = superpages ? '2MiB' : '4KiB'
   if (!translated) return { mode: 'off' }
   if (invalidation === 'none') return { mode: 'passThrough' }
-  const nested = guestIommu !== 'none'
-  if (invalidation === 'deferred') return { mode: 'deferred', allocator, pageSize, nested }
+  if (invalidation === 'deferred') return { mode: 'deferred', allocator, pageSize }
+  if (invalidation === 'optimistic') return { mode: 'strict', allocator, pageSize, buffers: 'pool' }
   const batched = { leafOnly: true, contiguous: true, batch: CONTIGUOUS_BATCH }
-  return { mode: 'strict', allocator, pageSize, nested, ...(invalidation === 'batched' && batched) }
+  return { mode: 'strict', allocator, pageSize, ...(invalidation === 'batched' && batched) }
 }
 
 function stream(scenario: Scenario, costs: Costs): Configuration {
-  const { model, vms, cores, link, lineGbps, mtu, receiving, record, system } = scenario
-  const ring = record.configuration['ringBuffer']
+  const { model, vms, cores, link, lineGbps, mtu, receiving, system } = scenario
   const processors = Math.min(MOST_PROCESSORS, Math.max(1, cores))
+  const pace = streamOf(scenario, costs).pace.value
   return parseConfiguration({
-    ...STREAM_TIMES,
+    warmUp: Math.max(LEAST_TIMES.warmUp, PACKETS.warmUp * pace),
+    duration: Math.max(LEAST_TIMES.duration, PACKETS.duration * pace),
     machine: { cores: Math.max(system.cores, processors, 2 * vms) },
     link,
     adapter: {
       gbps: lineGbps,
       moderation: costs.interruptInterval,
-      ...(typeof ring === 'number' && { ringSize: ring }),
+      ringSize: scenario.ring,
     },
     iommu: iommuOf(scenario),
     workload: {
@@ -119,7 +120,7 @@ function stream(scenario: Scenario, costs: Costs): Configuration {
       direction: receiving ? 'receive' : 'transmit',
       mtu,
       messageBytes: scenario.messageBytes ?? LARGE_MESSAGE,
-      offload: (record.year ?? OFFLOAD_SINCE) >= OFFLOAD_SINCE,
+      offload: receiving ? scenario.receiveOffload : !scenario.datagrams,
     },
   })
 }
@@ -136,11 +137,34 @@ const throughput: Simulated = (scenario, costs) => {
   return modelled && valued(modelled, modelled.value * (megabits ? MEGABITS : 1))
 }
 
+const MAPPING_WARM_UP = 100_000
+/** Of each processor that competes for the queue. */
+const MAPPING_TIME = 5000
+const LEAST_MAPPING_TIME = 200_000
+
+/** Processors that do nothing but map and unmap, as benchmarks of the DMA interface do. */
+const mappingRate: Simulated = (scenario, costs) => {
+  const { cores, pages, queuedOnce, invalidation } = scenario
+  // Whoever defers does not meet the others: there is nothing to simulate.
+  if (invalidation !== 'strict') return undefined
+  const configuration = parseConfiguration({
+    warmUp: MAPPING_WARM_UP,
+    duration: Math.max(LEAST_MAPPING_TIME, cores * MAPPING_TIME),
+    machine: { cores },
+    iommu: iommuOf(scenario),
+    workload: { kind: 'mapping', cores, pages },
+  })
+  const queue = queuedOnce ? { lockWaiterExtra: costs.queuedWaiterExtra } : {}
+  const modelled = told(simulate(configuration, { ...costs, ...queue }), 'operationsPerSecond')
+  return valued(modelled, modelled.value / cores)
+}
+
 /** By metric; undefined where the closed form is to answer. */
 export const SIMULATED: Readonly<Record<string, Simulated>> = {
   dma_bandwidth: bandwidth,
   dma_latency_median: latency,
   dma_read_latency_median: latency,
+  map_unmap_rate_per_cpu: mappingRate,
   throughput,
   aggregate_throughput: throughput,
   rx_throughput: throughput,

@@ -66,17 +66,20 @@ export function bottlenecks(reports: readonly ResourceReport[]): [Bottleneck | n
     .filter(({ limit }) => limit !== null)
     .sort((a, b) => a.limit! - b.limit!)
     .map(
-      ({ name, utilisation, limit, kind }): Bottleneck => ({
-        resource: name,
-        utilisation,
-        limit: limit!,
-        why:
-          utilisation < FULL
-            ? 'no resource is full: the work waits for latency or for more to be offered'
-            : kind === 'pool'
-              ? 'all of them are taken nearly all the time'
-              : 'busy nearly all the time',
+      (report): Bottleneck => ({
+        resource: report.name,
+        utilisation: report.utilisation,
+        limit: report.limit!,
+        why: whyLimiting(report),
       }),
     )
   return [byLimit[0] ?? null, byLimit[1] ?? null]
+}
+
+function whyLimiting({ kind, utilisation, wait }: ResourceReport): string {
+  if (utilisation >= FULL) {
+    return kind === 'pool' ? 'all of them are taken nearly all the time' : 'busy nearly all the time'
+  }
+  if (kind === 'pool' && wait > 0) return 'some are left, but not as many as are asked for at once'
+  return 'no resource is full: the work waits for latency or for more to be offered'
 }

@@ -1,6 +1,8 @@
 /** What a simulation is asked: machine, link, adapter, remapping and the work. One schema, plain JSON, every field with its default. */
 import { z } from 'zod'
-import { NorthbridgeError } from '../core/index.ts'
+import { type Issue, invalidDocument, parseDocument } from '../core/index.ts'
+import { machineNames } from './costs/cost-file.ts'
+import { PARAMETERS } from './costs/parameters.ts'
 
 const count = (limit: number) => z.number().int().min(1).max(limit)
 
@@ -140,7 +142,7 @@ export const dmaSchema = z.strictObject({
     .default('bandwidth')
     .describe('All engines at once, or one transfer at a time'),
   bytes: count(1 << 20).default(64),
-  windowBytes: count(2 ** 40)
+  windowBytes: count(2 ** 32)
     .default(8192)
     .describe('Transfers go to this many bytes, in random order'),
   cache: z.enum(['warm', 'cold']).default('warm').describe('Whether the window lies in the last-level cache'),
@@ -182,11 +184,61 @@ export type Workload = Configuration['workload']
 
 /** Throws `invalidDocument` with an issue for each broken rule. */
 export function parseConfiguration(document: unknown): Configuration {
-  const parsed = configurationSchema.safeParse(document)
-  if (parsed.success) return parsed.data
-  const issues = parsed.error.issues.map(({ path, message }) => ({ path: `/${path.join('/')}`, message }))
-  const [first] = issues
-  throw new NorthbridgeError('invalidDocument', `the simulation: ${first!.path} ${first!.message}`, {
-    issues,
-  })
+  const configuration = parseDocument(configurationSchema, document, WHAT)
+  const issues = [
+    ...machineIssues(configuration),
+    ...mappingIssues(configuration),
+    ...sizeIssues(configuration),
+  ]
+  if (issues.length > 0) throw invalidDocument(WHAT, issues)
+  return configuration
+}
+
+const WHAT = 'the simulation'
+
+function machineIssues({ machine: { costs, overrides } }: Configuration): Issue[] {
+  const known = machineNames()
+  const names = Object.keys(overrides).filter(name => !Object.hasOwn(PARAMETERS, name))
+  return [
+    ...(known.includes(costs)
+      ? []
+      : [{ path: '/machine/costs', message: `must be one of ${known.join(', ')}` }]),
+    ...names.map(name => ({ path: `/machine/overrides/${name}`, message: 'is not a known parameter' })),
+  ]
+}
+
+function mappingIssues({ workload, machine, iommu }: Configuration): Issue[] {
+  if (workload.kind !== 'mapping') return []
+  const issues: Issue[] = []
+  const processors = machine.cores * machine.threadsPerCore
+  if (workload.cores > processors) {
+    issues.push({
+      path: '/workload/cores',
+      message: `must be at most the ${processors} processors of the machine`,
+    })
+  }
+  if (iommu.mode !== 'strict' && iommu.mode !== 'deferred') {
+    issues.push({ path: '/iommu/mode', message: 'must be strict or deferred where buffers are mapped' })
+  }
+  return issues
+}
+
+/** Buffers that a simulation maps at most, all together: more say nothing new and take long. */
+const MOST_BUFFERS = 2 ** 21
+
+function sizeIssues({ workload, adapter }: Configuration): Issue[] {
+  const refuse = (path: string, buffers: number): Issue[] =>
+    buffers <= MOST_BUFFERS
+      ? []
+      : [{ path, message: `makes ${buffers} buffers, more than the ${MOST_BUFFERS} that a simulation takes` }]
+  switch (workload.kind) {
+    case 'network':
+      return refuse('/adapter/ringSize', workload.vms * workload.vcpus * adapter.ringSize * 2)
+    case 'storage':
+      return refuse('/workload/depth', workload.vms * workload.jobs * workload.depth)
+    case 'mapping':
+      return refuse('/workload/live', workload.cores * workload.live * workload.pages)
+    default:
+      return []
+  }
 }

@@ -18,6 +18,7 @@ export {
   type CostParameters,
   costFileSchema,
   machineCosts,
+  machineNames,
   machineParameters,
   parseCostFile,
   withOverrides,

@@ -49,19 +49,21 @@ function processorMetrics({ processors, activities, configuration, operationCoun
 function countMetrics({ activities, counts, configuration, operationCount }: Simulation): Metrics {
   const seconds = configuration.duration / SECOND
   const exits = activities.list.reduce((sum, { exit }, i) => sum + (exit ? activities.countOf(i) : 0), 0)
-  const rate = (name: string): number => (counts.get(name) ?? 0) / seconds
-  const each = (name: string): number => (counts.get(name) ?? 0) / Math.max(1, operationCount)
-  const drops = counts.get('drops') ?? 0
+  const rate = (name: string): number => (counts.get(name)?.count ?? 0) / seconds
+  const each = (name: string): number => (counts.get(name)?.count ?? 0) / Math.max(1, operationCount)
+  const happened = (activity: string): number =>
+    activities.list.reduce((sum, { name }, i) => sum + (name === activity ? activities.countOf(i) : 0), 0)
+  const drops = counts.get('drops')?.count ?? 0
   const came = drops + operationCount
   return {
     drops: drops / seconds,
     dropShare: came === 0 ? 0 : (100 * drops) / came,
     exits: exits / seconds,
     interrupts: rate('interrupts'),
-    injections: rate('injections'),
+    injections: happened('interrupt injected') / seconds,
     copies: each('copies'),
     transfers: each('transfers'),
-    doorbells: each('doorbells'),
+    doorbells: each('doorbells') + happened('doorbell') / Math.max(1, operationCount),
   }
 }
 

@@ -7,7 +7,6 @@ export const METRICS = {
     about: 'Operations that ended: packets, messages, requests, transfers, maps',
   },
   throughput: { unit: 'Gb/s', about: 'Payload that reached its receiver' },
-  wireThroughput: { unit: 'Gb/s', about: 'The same with frame headers, preamble and gap' },
   latencyMean: { unit: 'ns', about: 'From the start of an operation to its end' },
   latencyP50: { unit: 'ns', about: 'Median of the same' },
   latencyP99: { unit: 'ns', about: '99th percentile of the same' },

@@ -1,5 +1,4 @@
 /** The one door: a configuration in, a result out. Pure and deterministic. */
-import { NorthbridgeError } from '../core/index.ts'
 import { bottlenecks, latencyBreakdown, processorBreakdown, resourceReports } from './attribution.ts'
 import type { Configuration } from './configuration.ts'
 import { machineCosts, withOverrides } from './costs/cost-file.ts'
@@ -20,7 +19,6 @@ export function costsOf({ machine }: Configuration): Costs {
 
 /** @param costs resolved already, for those who vary them. */
 export function simulate(configuration: Configuration, costs: Costs = costsOf(configuration)): Result {
-  checkRoom(configuration)
   const simulation = new Simulation(configuration, costs)
   build(simulation)
   simulation.run()
@@ -40,7 +38,7 @@ export function simulate(configuration: Configuration, costs: Costs = costsOf(co
     counts: countsOf(simulation, operations),
     events: simulation.events.served,
     traceHash: simulation.events.traceHash,
-    notes: simulation.notes,
+    notes: notesOf(configuration),
   }
 }
 
@@ -56,7 +54,7 @@ function build(simulation: Simulation): void {
 function countsOf(simulation: Simulation, operations: number): Record<string, number> {
   const { activities, counts } = simulation
   const all: Record<string, number> = { operations }
-  for (const [name, count] of counts) all[name] = count
+  for (const [name, { count }] of counts) if (count > 0) all[name] = count
   for (const [number, { name, side }] of activities.list.entries()) {
     const count = activities.countOf(number)
     if (count > 0) all[`${side}: ${name}`] = count
@@ -64,19 +62,15 @@ function countsOf(simulation: Simulation, operations: number): Record<string, nu
   return all
 }
 
-function checkRoom({ workload, machine, iommu }: Configuration): void {
-  const processors = machine.cores * machine.threadsPerCore
-  if (workload.kind !== 'mapping') return
-  if (workload.cores > processors) {
-    throw new NorthbridgeError(
-      'invalidArgument',
-      `/workload/cores is ${workload.cores}, but /machine has ${processors} processors`,
-    )
+/** What was assumed, where the configuration leaves it open or says what has no effect. */
+function notesOf({ machine, workload, iommu }: Configuration): string[] {
+  const notes: string[] = []
+  if (machine.costs === 'default') notes.push('Costs are those of the documented default machine.')
+  if (workload.kind !== 'network' && workload.kind !== 'storage') return notes
+  const { model, vms } = workload
+  if (model === 'native' && vms > 1) notes.push('A native workload has no virtual machines: vms is not used.')
+  if ((model === 'sriov' || model === 'direct') && iommu.mode === 'off') {
+    notes.push('A device is assigned without remapping: its guest could reach all of memory.')
   }
-  if (iommu.mode !== 'strict' && iommu.mode !== 'deferred') {
-    throw new NorthbridgeError(
-      'invalidArgument',
-      `/iommu/mode must be strict or deferred to map, not ${iommu.mode}`,
-    )
-  }
+  return notes
 }

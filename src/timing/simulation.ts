@@ -15,6 +15,11 @@ import { Server } from './resources/server.ts'
 import { SpinLock } from './resources/spin-lock.ts'
 import type { Station } from './resources/station.ts'
 
+/** Counted while it is measured; whoever counts keeps it at hand. */
+export interface Counter {
+  count: number
+}
+
 export class Simulation {
   readonly configuration: Configuration
   readonly costs: Costs
@@ -29,9 +34,8 @@ export class Simulation {
   /** Latencies of operations that are not items of {@link journeys}. */
   readonly operations = new Histogram()
   /** What happened while it was measured, besides what activities and stations count. */
-  readonly counts = new Map<string, number>()
+  readonly #counters = new Map<string, Counter>()
   readonly mapping = new MappingTimes()
-  readonly notes: string[] = []
   readonly #continue: number
   #functions = 0
 
@@ -101,8 +105,15 @@ export class Simulation {
     return (0x100 + this.#functions++) as RequesterId
   }
 
-  count(name: string, times = 1): void {
-    this.counts.set(name, (this.counts.get(name) ?? 0) + times)
+  /** What paths count, by name. */
+  counter(name: string): Counter {
+    let counter = this.#counters.get(name)
+    if (counter === undefined) this.#counters.set(name, (counter = { count: 0 }))
+    return counter
+  }
+
+  get counts(): ReadonlyMap<string, Counter> {
+    return this.#counters
   }
 
   /** Operations that ended while it was measured. */
@@ -119,7 +130,7 @@ export class Simulation {
     this.journeys.restart()
     this.operations.restart()
     this.remapping?.restart()
-    this.counts.clear()
+    for (const counter of this.#counters.values()) counter.count = 0
     this.mapping.restart()
     this.events.run(warmUp + duration)
   }

@@ -1,7 +1,9 @@
 /** Experiments of a server: simulated on its threads, followed, cancelled, and read. */
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { NorthbridgeError } from '../../src/core/index.ts'
 import { planSweep, sweepResult } from '../../src/experiments/index.ts'
+import { now } from '../../src/operations/index.ts'
 import { launchOn, pointRunner, ThreadPool } from '../../src/workers/index.ts'
 import { documentWith, QUICK } from '../experiments/sweeps/documents.ts'
 import { type TestServer, testServer } from './server.ts'
@@ -151,15 +153,18 @@ describe('an experiment that cannot be', () => {
     expect(body.detail).toContain('/configuration')
   })
 
-  it('fails where a point is refused, and says which and why', async () => {
-    const configuration = { ...QUICK, workload: { kind: 'mapping', cores: 1 }, iommu: { mode: 'off' } }
-    const id = await begun(documentWith({ configuration, axes: [] }))
-    expect(await ended(`${url}/${id}`)).toMatchObject({
+  it('fails where a simulation is refused, and answers with that refusal from then on', async () => {
+    const refusal = new NorthbridgeError('outOfResources', 'at vms 9: there are 8 functions')
+    const other = await testServer({ launch: job => now(() => job.fail(refusal)) })
+    const { body } = await other.request('POST', '/v1/experiments', documentWith())
+    expect(body).toMatchObject({
       state: 'failed',
-      error: { code: 'invalidArgument', message: expect.stringContaining('at the only point: /iommu/mode') },
+      done: 0,
+      error: { code: 'outOfResources', message: 'at vms 9: there are 8 functions' },
     })
-    const { status, body } = await server.request('GET', `/v1/experiments/${id}/result`)
-    expect([status, body.code]).toEqual([422, 'invalidArgument'])
+    const result = await other.request('GET', `/v1/experiments/${body.id}/result`)
+    expect(result).toMatchObject({ status: 409, body: { code: 'outOfResources' } })
+    await other.app.close()
   })
 
   it('has no result before it has ended', async () => {

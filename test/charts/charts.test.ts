@@ -46,7 +46,15 @@ describe('a line chart', () => {
       [3, 1],
       [7000, 2],
     ])
-    expect(texts(svg)).toEqual(expect.arrayContaining(['1', '10', '100', '1000', '10k']))
+    expect(texts(svg)).toEqual(expect.arrayContaining(['10', '100', '1000']))
+  })
+
+  it('marks fewer than three decades at 2 and 5 as well', () => {
+    const svg = chart('log', [
+      [3, 1],
+      [70, 2],
+    ])
+    expect(texts(svg)).toEqual(expect.arrayContaining(['5', '10', '20', '50']))
   })
 
   it('draws larger values higher', () => {

@@ -120,7 +120,7 @@ describe('northbridge compare', () => {
     const { status, said } = await cli(['compare', `${sweep}#engine=reads`, `${sweep}#engine=writes`])
     expect(status).toBe(0)
     expect(said).toContain(`A: ${sweep}#engine=reads`)
-    expect(said).toMatch(/\nsize {2}throughput {2,}/)
+    expect(said).toMatch(/\nsize {2}throughput Gb\/s {2,}/)
     expect(said).toContain('An operation takes ')
   })
 

@@ -2,13 +2,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isModelled, predict, shippedCostBook } from '../../src/prediction/index.ts'
+import { SIMULATED } from '../../src/prediction/simulated.ts'
 import { record, vocabulary } from './records.ts'
 
 const { metrics, x, values } = vocabulary()
 const book = shippedCostBook()
 
-/** Nothing of theirs is answered by a simulation, so that many can be asked. */
-const quick = Object.keys(metrics).filter(metric => !/^dma_|ptcache|iotlb|memory_read/.test(metric))
+/** Those without a simulation, so that many can be asked. */
+const quick = Object.keys(metrics).filter(metric => !(metric in SIMULATED))
 
 const questions = fc.record({
   metric: fc.constantFrom(...quick),
@@ -79,6 +80,25 @@ describe('a question in the terms of the vocabulary', () => {
   })
 })
 
+describe('a record full of nulls', () => {
+  it('is a record like one without those fields', () => {
+    const asked = { metric: 'operation_cost', x: { name: 'op', value: 'vmcall' } }
+    const nulls = {
+      system: null,
+      cpu: null,
+      year: null,
+      conditions: null,
+      value: null,
+      provenance: null,
+      series: null,
+    }
+    const configuration = { mode: 'hardware-assisted', vms: null, linkGbps: null, msgBytes: null }
+    expect(predict([record({ ...asked, ...nulls, configuration })], book)).toEqual(
+      predict([record({ ...asked, configuration: { mode: 'hardware-assisted' } })], book),
+    )
+  })
+})
+
 describe('a record with a value', () => {
   it('is predicted without looking at it', () => {
     const asked = {
@@ -90,8 +110,22 @@ describe('a record with a value', () => {
   })
 })
 
+describe('a record that describes what cannot be built', () => {
+  it('is refused with the reason, and the others are answered', () => {
+    const impossible = { metric: 'dma_bandwidth', configuration: { mode: 'native', pcie: 'gen3 x5' } }
+    const possible = {
+      metric: 'operation_cost',
+      x: { name: 'op', value: 'vmcall' },
+      configuration: { mode: 'hardware-assisted' },
+    }
+    const [first, second] = predict([record(impossible), record(possible)], book)
+    expect(first).toMatchObject({ notModelled: expect.stringContaining('/link/lanes') })
+    expect(second).toHaveProperty('value')
+  })
+})
+
 describe('a file that holds no records', () => {
   it('is refused with the place and the rule', () => {
-    expect(() => record({ configuration: { mode: [] } })).toThrow(/the records: \/0\/configuration\/mode/)
+    expect(() => record({ metric: 7 })).toThrow(/records.*\/0\/metric/)
   })
 })

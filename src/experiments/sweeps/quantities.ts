@@ -40,7 +40,7 @@ export function quantity(value: number, unit: string): string {
 }
 
 /** `1/operation` is a good head of a column, and a bad word in a sentence. */
-const spoken = (unit: string): string => unit.replace(/^1\/(?!s$)/, 'per ')
+const spoken = (unit: string): string => (unit === '1/s' ? 'per second' : unit.replace(/^1\//, 'per '))
 
 /** `+12 %`, of the first. */
 export const change = (from: number, to: number): string =>

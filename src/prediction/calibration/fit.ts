@@ -9,7 +9,7 @@ const FIRST_STEP = 0.25
 const LAST_STEP = 0.02
 const LEAST_GAIN = 1e-5
 /** Loss for a parameter at the edge of its range: what records do not tell stays in the middle. */
-const PRIOR = 0.0005
+const PRIOR = 0.001
 
 /** -1 at the low end of the range, 1 at the high end, in log space. */
 function place(value: number, [low, high]: FreeParameter['range']): number {
@@ -24,7 +24,7 @@ export const middleOf = ({ range: [low, high] }: FreeParameter): number =>
 
 export type Values = Map<ParameterKey, number>
 
-/** From the middles of the ranges, or from values that are known to be near. */
+/** From the middles of the ranges, or from values that are known to be near. Only what records tell gets a value. */
 export function fitParameters(
   series: readonly Series[],
   book: CostBook,
@@ -58,6 +58,8 @@ export function fitParameters(
       }
     }
   }
+  // What no record tells stays as its file has it.
+  for (const { key } of parameters) if (used.get(key)!.length === 0) values.delete(key)
   return values
 }
 

@@ -25,7 +25,8 @@ export function leaveOneOut(
     const others = series.filter(each => each.study !== study)
     const taught = taughtBy(own, book.with(fitted), parameters)
     const start = new Map([...fitted].filter(([key]) => !taught.has(key)))
-    const values = fitParameters(others, book, parameters, start)
+    const forgotten = unfitted(parameters.filter(({ key }) => taught.has(key)))
+    const values = new Map([...forgotten, ...fitParameters(others, book, parameters, start)])
     return { study, series: own.map(each => errorsOf(each, book.with(values), predictor)) }
   })
 }

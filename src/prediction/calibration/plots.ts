@@ -1,7 +1,7 @@
 /** Curves of the model beside the published points. */
 import { type LineSeries, lineChart, type ScaleKind } from '../../charts/index.ts'
 import { isModelled } from '../prediction.ts'
-import type { SeriesErrors } from './score.ts'
+import type { Compared, SeriesErrors } from './score.ts'
 
 export interface Plot {
   /** Of the file, without its ending. */
@@ -13,8 +13,6 @@ interface Subject {
   readonly name: string
   readonly title: string
   readonly series: RegExp
-  /** What tells the curves apart: the part of the name of a series that this matches. */
-  readonly label: RegExp
   readonly x: { readonly label: string; readonly scale: ScaleKind }
   readonly y: { readonly label: string; readonly scale: ScaleKind }
 }
@@ -26,33 +24,29 @@ const SIZE = { label: 'transfer, bytes', scale: 'log' } as const
 const SUBJECTS: readonly Subject[] = [
   {
     name: 'window-reads',
-    title: 'Reads of a device over a window, with 4-KiB pages and without translation (Broadwell)',
+    title: 'Reads of a device over a window (Broadwell)',
     series: /^pcieb-bwwin-BDW-rd\d+-(?:iommu-nosp|off)$/,
-    label: /rd.*/,
     x: WINDOW,
     y: BANDWIDTH,
   },
   {
     name: 'window-writes',
-    title: 'Writes of a device over a window, with 4-KiB pages and without translation (Broadwell)',
+    title: 'Writes of a device over a window (Broadwell)',
     series: /^pcieb-bwwin-BDW-wr\d+-(?:iommu-nosp|off)$/,
-    label: /wr.*/,
     x: WINDOW,
     y: BANDWIDTH,
   },
   {
     name: 'window-hosts',
-    title: 'Reads of 64 bytes over a window: hosts, with 4-KiB pages and with superpages',
+    title: 'Reads of 64 bytes over a window, hosts and pages',
     series: /^pcieb-bwwin-(?:IB|HSW)-rd64-iommu/,
-    label: /(?:IB|HSW).*/,
     x: WINDOW,
     y: BANDWIDTH,
   },
   {
     name: 'window-latency',
     title: 'Latency of a read of 64 bytes over a window',
-    series: /^pcieb-latwin-(?:BDW|HSW|IB)-/,
-    label: /(?:BDW|HSW|IB)-.*/,
+    series: /^pcieb-latwin-(?:BDW|HSW|IB)-HWarm-/,
     x: WINDOW,
     y: { label: 'ns', scale: 'linear' },
   },
@@ -60,7 +54,6 @@ const SUBJECTS: readonly Subject[] = [
     name: 'transfer-size',
     title: 'Bandwidth by size of the transfer (Broadwell)',
     series: /^pcieb-bwsize-BDW-(?:rd|wr)$/,
-    label: /(?:rd|wr)$/,
     x: SIZE,
     y: BANDWIDTH,
   },
@@ -68,30 +61,49 @@ const SUBJECTS: readonly Subject[] = [
     name: 'strict-by-processors',
     title: 'Map and unmap with strict invalidation: rate of each processor',
     series: /^smmu-mapunmap-/,
-    label: /v\d-.*/,
     x: { label: 'processors', scale: 'log' },
     y: { label: '1/s', scale: 'log' },
   },
 ]
 
-function curves({ name, points }: SeriesErrors, label: RegExp, colour: number): LineSeries[] {
-  const own = label.exec(name)?.[0] ?? name
-  const at = (place: unknown): number => Number(place)
-  const measured = points.map(({ record }): [number, number] => [at(record.x?.value), record.value])
-  const modelled = points.flatMap(({ record, prediction }): [number, number][] =>
-    isModelled(prediction) ? [[at(record.x?.value), prediction.value]] : [],
+/** Parts of the names of series, and what they mean. */
+const MEANINGS: readonly (readonly [RegExp, string])[] = [
+  [/^pcieb-(?:bwwin|latwin|bwsize)-/, ''],
+  [/^smmu-mapunmap-/, 'patch '],
+  [/^BDW-(?=rd|wr)/, ''],
+  [/-HWarm|-Cold/, ''],
+  [/\b(?:rd|wr)(\d+)/, '$1 B'],
+  [/\brd$/, 'reads'],
+  [/\bwr$/, 'writes'],
+  [/BDW/, 'Broadwell'],
+  [/HSW2/, 'Haswell (2)'],
+  [/HSW/, 'Haswell'],
+  [/IB/, 'Ivy Bridge'],
+  [/-iommu-nosp$/, ', 4-KiB pages'],
+  [/-iommu$/, ', superpages'],
+  [/-off$/, ', no translation'],
+  [/-(before|after)$/, ', $1'],
+]
+
+const labelOf = (name: string): string =>
+  MEANINGS.reduce((label, [word, meaning]) => label.replace(word, meaning), name).replaceAll('-', ' ')
+
+function curves({ name, points }: SeriesErrors, colour: number): LineSeries[] {
+  const label = labelOf(name)
+  const place = ({ record }: Compared): number => Number(record.x?.value)
+  const measured = points.map((point): [number, number] => [place(point), point.record.value])
+  const modelled = points.flatMap((point): [number, number][] =>
+    isModelled(point.prediction) ? [[place(point), point.prediction.value]] : [],
   )
   return [
-    { name: own, points: modelled, drawn: 'line', colour },
-    { name: `${own}, measured`, points: measured, drawn: 'marks', colour },
+    { name: label, points: modelled, drawn: 'line', colour },
+    { name: `${label}, measured`, points: measured, drawn: 'marks', colour },
   ]
 }
 
 export const plotsOf = (series: readonly SeriesErrors[]): readonly Plot[] =>
-  SUBJECTS.flatMap(({ name, title, series: wanted, label, x, y }) => {
+  SUBJECTS.flatMap(({ name, title, series: wanted, x, y }) => {
     const found = series.filter(each => wanted.test(each.name))
     if (found.length === 0) return []
-    return [
-      { name, svg: lineChart({ title, x, y, series: found.flatMap((each, i) => curves(each, label, i)) }) },
-    ]
+    return [{ name, svg: lineChart({ title, x, y, series: found.flatMap(curves) }) }]
   })

@@ -50,6 +50,8 @@ export function reportOf(calibration: Calibration): string {
     '',
     '### Free parameters',
     '',
+    'At the edge of its range the fit would go further; what is untold no record depends on.',
+    '',
     ...parametersOf(calibration),
     '',
   ].join('\n')
@@ -110,12 +112,13 @@ const shortNumber = (value: number): string => String(Number(value.toPrecision(4
 function parametersOf({ parameters, values }: Calibration): string[] {
   return table(
     ['file and parameter', 'value', 'unit', 'range', 'source of the range'],
-    parameters.map(({ key, unit, range: [low, high], source }) => {
-      const value = values.get(key)!
+    parameters.map(({ key, value: shipped, unit, range: [low, high], source }) => {
+      const told = values.has(key)
+      const value = values.get(key) ?? shipped
       const atEdge = value <= low * (1 + EDGE) || value >= high * (1 - EDGE)
       return row(
         `\`${key}\``,
-        `${shortNumber(value)}${atEdge ? ' (edge)' : ''}`,
+        `${shortNumber(value)}${told ? (atEdge ? ' (edge)' : '') : ' (untold)'}`,
         unit,
         `${shortNumber(low)} to ${shortNumber(high)}`,
         source,

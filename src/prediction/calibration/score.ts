@@ -20,7 +20,7 @@ export interface Series {
 /** A share of the weight for curves that are known to be odd (the README of the records names them). */
 const ODD_WEIGHT = 0.2
 const isOdd = ({ cpu, configuration, metric }: FigureRecord): boolean =>
-  metric === 'dma_bandwidth' && /sandy bridge/i.test(cpu ?? '') && /^on/.test(String(configuration['iommu']))
+  metric === 'dma_bandwidth' && /sandy bridge/i.test(cpu) && /^on/.test(String(configuration['iommu']))
 
 export function seriesOf(records: readonly FigureRecord[]): readonly Series[] {
   const byName = new Map<string, Point[]>()

@@ -56,7 +56,7 @@ function baselineOf(scenario: Scenario): Scenario | undefined {
   if (scenario.exitless) return { ...scenario, exitless: false }
   if (scenario.backend === 'sidecore') return { ...scenario, backend: 'kernel' }
   if (scenario.model === 'vmdq') return { ...scenario, model: 'paravirtual' }
-  if (scenario.invalidation === 'deferred' || scenario.invalidation === 'batched') {
+  if (['deferred', 'batched', 'optimistic'].includes(scenario.invalidation)) {
     return { ...scenario, invalidation: 'strict' }
   }
   if (scenario.invalidation === 'strict') return scenario

@@ -1,6 +1,6 @@
 /** What a transfer puts on a PCI Express link, in both directions. */
 import type { Costs } from '../../timing/index.ts'
-import type { Link } from '../scenario.ts'
+import type { Link } from '../link-words.ts'
 
 /** Transfers per second and lane with the encoding of the generation taken off, in bytes a nanosecond. */
 const LANE_BYTES = [

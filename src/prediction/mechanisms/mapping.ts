@@ -5,9 +5,6 @@ import type { Scenario } from '../scenario.ts'
 
 const PROCESSOR = 'processor'
 
-/** Software that was changed to put commands in with one addition instead of compare-and-swap loops. */
-const isQueuedOnce = ({ words }: Scenario): boolean => /\bafter\b/.test(words)
-
 /** What all processors share to invalidate: the queue of the unit, and the right to put something into it. */
 export interface SharedQueue {
   /** Nanoseconds of the unit for an invalidation with its wait. */
@@ -18,7 +15,7 @@ export interface SharedQueue {
 
 export function sharedQueue(scenario: Scenario, costs: Costs): SharedQueue {
   const waiters = Math.max(0, scenario.cores - 1)
-  const each = isQueuedOnce(scenario) ? costs.queuedWaiterExtra : costs.lockWaiterExtra
+  const each = scenario.queuedOnce ? costs.queuedWaiterExtra : costs.lockWaiterExtra
   return {
     unit: costs.descriptorExecute + costs.waitExecute,
     entrance:
@@ -34,20 +31,16 @@ export const ENTRANCE = 'entrance of the invalidation queue'
 const invalidationCycles = (costs: Costs): number =>
   costs.invalidationSubmit + (costs.descriptorExecute + costs.waitExecute) * costs.clockGHz
 
-const deferred = ({ invalidation }: Scenario): boolean => invalidation === 'deferred'
+const deferred = ({ invalidation }: Scenario): boolean =>
+  invalidation === 'deferred' || invalidation === 'optimistic'
 
 /** The red-black tree finds a free range by visiting what is in use; a constant-time allocator takes one from a list. */
 const TREE_VISITS = 256
 /** Ranges that are given back together leave larger holes. */
 const treeVisits = (scenario: Scenario): number => (deferred(scenario) ? TREE_VISITS / 2 : TREE_VISITS)
-/** Linux caches addresses by processor since 4.7. */
-const CACHED_SINCE = 2016
-export const constantTime = ({ record }: Scenario): boolean =>
-  /\+|constant|cached|rcache/i.test(record.series) || (record.year ?? CACHED_SINCE) >= CACHED_SINCE
-
 /** To allocate an address and to free it again. */
 export const addressCycles = (scenario: Scenario, costs: Costs): number =>
-  constantTime(scenario) ? 2 * costs.magazine : 3 * costs.treeUpdate + treeVisits(scenario) * costs.treeStep
+  scenario.cachedAddresses ? 2 * costs.magazine : 3 * costs.treeUpdate + treeVisits(scenario) * costs.treeStep
 
 /** One walk to the table; further entries of it are neighbours. */
 export const tableCycles = (first: number, pages: number, { pageTableFurther }: Costs): number =>
@@ -55,11 +48,11 @@ export const tableCycles = (first: number, pages: number, { pageTableFurther }: 
 
 export const MAPPING_COMPONENTS: Readonly<Record<string, (scenario: Scenario, costs: Costs) => number>> = {
   map_iova_alloc: (scenario, costs) =>
-    constantTime(scenario) ? 2 * costs.magazine : costs.treeUpdate + treeVisits(scenario) * costs.treeStep,
+    scenario.cachedAddresses ? 2 * costs.magazine : costs.treeUpdate + treeVisits(scenario) * costs.treeStep,
   map_page_table: (_scenario, costs) => costs.pageTableMap,
   map_other: (_scenario, costs) => costs.mapOther,
   unmap_iova_find: (_scenario, costs) => costs.treeUpdate + Math.log2(TREE_VISITS) * costs.treeStep,
-  unmap_iova_free: (scenario, costs) => (constantTime(scenario) ? costs.magazine : 2 * costs.treeUpdate),
+  unmap_iova_free: (scenario, costs) => (scenario.cachedAddresses ? costs.magazine : 2 * costs.treeUpdate),
   unmap_page_table: (_scenario, costs) => costs.pageTableUnmap,
   unmap_iotlb_inv: (scenario, costs) =>
     invalidationCycles(costs) / (deferred(scenario) ? costs.flushQueueEntries : 1),
@@ -104,6 +97,12 @@ export function mappingRate(scenario: Scenario, costs: Costs): Modelled {
   return valued(pace, 1e9 / pace.value / scenario.cores)
 }
 
+/** A guest's commands are an exit, which its hypervisor answers with commands of its own. */
+const guestExit = ({ guestIommu, backend }: Scenario, costs: Costs): number =>
+  guestIommu === 'none' || backend === 'sidecore'
+    ? 0
+    : nanoseconds(costs, costs.exitRoundTrip + costs.kernelHandler + costs.userSpaceRoundTrip)
+
 /** Whoever comes last waits for everybody else. */
 export function invalidationTime(scenario: Scenario, costs: Costs): Modelled {
   const { unit, entrance } = sharedQueue(scenario, costs)
@@ -112,6 +111,7 @@ export function invalidationTime(scenario: Scenario, costs: Costs): Modelled {
     part(ENTRANCE, 'commands written', entrance),
     part(UNIT, 'commands', unit),
     part(UNIT, 'those of the others', others * Math.max(unit, entrance)),
+    part(PROCESSOR, 'exit of the guest', guestExit(scenario, costs)),
   ])
 }
 
@@ -127,7 +127,7 @@ export const pageTableUnmapTime = tableTime('pageTableUnmap')
 /** Linux unmaps a scatter list as one range: entries by page, one address, one wait unless it is deferred. */
 export function unmapListTime(scenario: Scenario, costs: Costs): Modelled {
   const time = (cause: string, cycles: number): Part => part(PROCESSOR, cause, nanoseconds(costs, cycles))
-  const each = /batched/.test(String(scenario.record.configuration['iommu'])) ? 1 : scenario.pages
+  const each = scenario.batchedCommands ? 1 : scenario.pages
   const commands = deferred(scenario) ? 0 : each * costs.descriptorExecute + costs.waitExecute
   return summed('ns', [
     time('I/O virtual address', addressCycles(scenario, costs) / 2),
@@ -135,5 +135,6 @@ export function unmapListTime(scenario: Scenario, costs: Costs): Modelled {
     time('the rest', costs.unmapOther),
     time('commands written', deferred(scenario) ? 0 : costs.invalidationSubmit),
     part(UNIT, 'commands', commands),
+    part(PROCESSOR, 'exit of the guest', deferred(scenario) ? 0 : guestExit(scenario, costs)),
   ])
 }

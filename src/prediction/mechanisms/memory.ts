@@ -3,15 +3,11 @@ import type { Costs } from '../../timing/index.ts'
 import { type Modelled, type NotModelled, notModelled, part, summed, valued } from '../prediction.ts'
 import type { Scenario } from '../scenario.ts'
 
-const GIGABYTES = /(\d+(?:\.\d+)?) ?gi?b\b(?!\/s|e)/g
-const sizes = ({ words }: Scenario): number[] =>
-  [...words.matchAll(GIGABYTES)].map(([, size]) => Number(size)).sort((a, b) => b - a)
-
 const UNKNOWN = 'the sizes of the memory of host and guests are not in the record'
 
 /** Every page of a guest is pinned when a device is assigned: nobody knows which of them the device will be given. */
 export function freeWithStaticPinning(scenario: Scenario, _costs: Costs): Modelled | NotModelled {
-  const [host, guest] = sizes(scenario)
+  const [host, guest] = scenario.gigabytes
   if (host === undefined || guest === undefined) return notModelled(UNKNOWN)
   return summed('GB', [
     part('memory', 'of the host', host),
@@ -27,7 +23,7 @@ const GIGABYTE = 1e9
 const ringMemory = (scenario: Scenario): number => BUFFERS * PAGE * Math.max(1, scenario.vms)
 
 export function freeWithPinningOnDemand(scenario: Scenario, _costs: Costs): Modelled | NotModelled {
-  const [host] = sizes(scenario)
+  const [host] = scenario.gigabytes
   if (host === undefined) return notModelled(UNKNOWN)
   return summed('GB', [
     part('memory', 'of the host', host),
@@ -37,7 +33,7 @@ export function freeWithPinningOnDemand(scenario: Scenario, _costs: Costs): Mode
 
 const MEGABYTE = 1e6
 export const pinnedMemory = (scenario: Scenario, _costs: Costs): Modelled | NotModelled =>
-  /static|whole|\bpin(?:ned|ning)? all\b/.test(scenario.words)
+  scenario.pinsEverything
     ? notModelled(UNKNOWN)
     : summed('MB', [part('memory', 'pinned for rings', ringMemory(scenario) / MEGABYTE)])
 

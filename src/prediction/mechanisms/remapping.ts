@@ -10,8 +10,6 @@ import { readUse, writeUse } from './link.ts'
 const PAGE = 4096
 /** Tables above the one whose entries the IOTLB holds. */
 const UPPER_LEVELS = 3
-/** Packets that a queue is ready to receive. */
-const RING = 512
 
 export interface Misses {
   readonly iotlb: number
@@ -22,9 +20,8 @@ export interface Misses {
 
 /** By 4 KiB of data. */
 export function missesOf(scenario: Scenario, costs: Costs): Misses {
-  const { translated, superpages, invalidation, cores, record } = scenario
+  const { translated, superpages, invalidation, cores, ring } = scenario
   if (!translated || (superpages && invalidation === 'none')) return { iotlb: 0, upper: 0, reads: 0 }
-  const ring = Number(record.configuration['ringBuffer'] ?? RING)
   const working = ring * Math.max(1, cores)
   // Mapped for one use, an address is new to the cache; mapped for long, it may still be there.
   const iotlb =

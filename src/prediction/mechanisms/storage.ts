@@ -9,17 +9,13 @@ const MICROSECOND = 1000
 
 /** A processor that waits for so short a time does not go to sleep. */
 const SLEEP_FROM = 20_000
-const FAST_MEMORY = /non-?volatile|\bnvm\b|optane|3d xpoint|memory disk|fast nvm/
 
 /** Of a flash disk, or of a memory behind the same interface, which answers almost at once. */
-const medium = ({ words }: Scenario, costs: Costs): number =>
-  FAST_MEMORY.test(words) ? costs.fastDiskLatency : costs.diskLatency
+const medium = ({ fastDisk }: Scenario, costs: Costs): number =>
+  fastDisk ? costs.fastDiskLatency : costs.diskLatency
 
 const wake = (scenario: Scenario, costs: Costs): number =>
   nanoseconds(costs, costs.contextSwitch) + (medium(scenario, costs) < SLEEP_FROM ? 0 : costs.wakeUp)
-
-const polled = ({ record, words }: Scenario): boolean =>
-  /\bpoll/.test(`${record.x?.value ?? ''} ${words}`.toLowerCase())
 
 /** What a model adds to a request on processors, and what of it is waiting for somebody to wake. */
 function virtualParts(scenario: Scenario, costs: Costs): { busy: Part[]; waking: Part[] } {
@@ -79,7 +75,7 @@ function virtualParts(scenario: Scenario, costs: Costs): { busy: Part[]; waking:
 
 export function readLatency(scenario: Scenario, costs: Costs): Modelled {
   const { busy, waking } = virtualParts(scenario, costs)
-  const interrupt = polled(scenario)
+  const interrupt = scenario.polled
     ? []
     : [
         part('processor', 'interrupt', nanoseconds(costs, costs.interruptDelivery)),
@@ -95,6 +91,15 @@ export function readLatency(scenario: Scenario, costs: Costs): Modelled {
   return valued(sum, sum.value / MICROSECOND)
 }
 
+const tail =
+  (of: 'latencyTail99' | 'latencyTail999') =>
+  (scenario: Scenario, costs: Costs): Modelled => {
+    const median = readLatency(scenario, costs)
+    return valued(median, median.value * costs[of])
+  }
+export const readLatency99 = tail('latencyTail99')
+export const readLatency999 = tail('latencyTail999')
+
 /** What the model adds to the slowest hundredth: its own steps, with the spread of wake-ups. */
 export function addedTail(scenario: Scenario, costs: Costs): Modelled {
   const { busy, waking } = virtualParts(scenario, costs)
@@ -102,19 +107,15 @@ export function addedTail(scenario: Scenario, costs: Costs): Modelled {
   return valued(sum, (sum.value * costs.latencyTail99) / MICROSECOND)
 }
 
-const disksOf = ({ words }: Scenario): number =>
-  Number(/(\d+) ?(?:x )?(?:nvme|ssd|disk)/.exec(words)?.[1] ?? 1)
-
 const THOUSAND = 1000
 export function requestRate(scenario: Scenario, costs: Costs): Modelled {
   const { busy } = virtualParts(scenario, costs)
-  const disks = disksOf(scenario)
   const processors =
     scenario.cores > 1 ? scenario.cores : scenario.model === 'native' ? costs.storageProcessors : 1
   const mapped = scenario.invalidation === 'strict' && scenario.model === 'native'
   const { unit, entrance } = sharedQueue({ ...scenario, cores: processors }, costs)
   const pace = paced('ns', [
-    part('disk', 'medium', medium(scenario, costs) / costs.diskChannels / disks),
+    part('disk', 'medium', medium(scenario, costs) / costs.diskChannels / scenario.disks),
     part('processors', 'block layer and driver', nanoseconds(costs, costs.blockStackPerRequest) / processors),
     ...busy.map(({ resource, cause, amount }) => part(resource, cause, amount)),
     part(UNIT, 'commands', mapped ? unit : 0),

@@ -1,7 +1,7 @@
 /** Cost files (`costs/machines/*.json`): values of parameters with source and range; a machine says what differs from another. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { NorthbridgeError, packageFile } from '../../core/index.ts'
+import { NorthbridgeError, packageFile, parseDocument } from '../../core/index.ts'
 import { type Costs, PARAMETER_NAMES, PARAMETERS, type ParameterName } from './parameters.ts'
 
 const parameterSchema = (name: ParameterName) =>
@@ -37,24 +37,23 @@ export type CostParameter = NonNullable<CostFile['parameters'][ParameterName]>
 export type CostParameters = Readonly<Record<ParameterName, CostParameter>>
 
 /** Throws `invalidDocument` with an issue for each broken rule. */
-export function parseCostFile(document: unknown): CostFile {
-  const parsed = costFileSchema.safeParse(document)
-  if (parsed.success) return parsed.data
-  const issues = parsed.error.issues.map(({ path, message }) => ({ path: `/${path.join('/')}`, message }))
-  const [first] = issues
-  throw new NorthbridgeError('invalidDocument', `the cost file: ${first!.path} ${first!.message}`, { issues })
-}
+export const parseCostFile = (document: unknown): CostFile =>
+  parseDocument(costFileSchema, document, 'the cost file')
+
+const FOLDER = packageFile('costs/machines/')
+
+/** Names of the shipped files, in order. */
+export const machineNames = (): readonly string[] =>
+  readdirSync(FOLDER)
+    .filter(file => file.endsWith('.json'))
+    .map(file => file.slice(0, -'.json'.length))
+    .sort()
 
 function shipped(name: string): CostFile {
-  if (!/^[a-z0-9-]+$/.test(name))
-    throw new NorthbridgeError('notFound', `there is no cost file ${name}`, { name })
-  let text: string
-  try {
-    text = readFileSync(packageFile(`costs/machines/${name}.json`), 'utf8')
-  } catch {
+  if (!machineNames().includes(name)) {
     throw new NorthbridgeError('notFound', `there is no cost file ${name}`, { name })
   }
-  return parseCostFile(JSON.parse(text))
+  return parseCostFile(JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), 'utf8')))
 }
 
 const resolved = new Map<string, CostParameters>()
@@ -84,7 +83,7 @@ export const machineCosts = (name: string): Costs =>
 
 /** Values with some replaced. Throws `invalidArgument` for a name that is no parameter. */
 export function withOverrides(costs: Costs, overrides: Readonly<Record<string, number>>): Costs {
-  const unknown = Object.keys(overrides).filter(name => !(name in PARAMETERS))
+  const unknown = Object.keys(overrides).filter(name => !Object.hasOwn(PARAMETERS, name))
   if (unknown.length > 0) {
     throw new NorthbridgeError('invalidArgument', `no parameter is called ${unknown.join(', ')}`, { unknown })
   }

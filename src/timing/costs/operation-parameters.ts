@@ -43,9 +43,13 @@ export const OPERATION_PARAMETERS = {
   // Mapping.
   queuedWaiterExtra: ns('Like lockWaiterExtra, where a place in the queue is taken by one addition'),
   pageTableFurther: cycles('A further entry of the same table, written or cleared'),
+  mappingReuse: ratio(
+    'Buffers whose mapping was left in place in the hope that they come again, and that do',
+  ),
   // Traffic.
   timerExits: { unit: '1/s', about: 'VM exits of a busy virtual processor for timers of host and guest' },
   interruptInterval: ns('Least time between two interrupts of a queue under bulk traffic'),
+  interruptDelay: ns('From a lone packet to the interrupt that announces it'),
   latencyTail99: ratio('99th percentile of a round trip, of its median'),
   latencyTail999: ratio('99.9th percentile of a round trip, of its median'),
   backgroundExits: {

@@ -27,7 +27,6 @@ export const PARAMETERS = {
   wakeUp: ns('From the wake-up of a sleeping thread to its first instruction, besides the context switch'),
   systemCall: cycles('Entry, dispatch and return'),
   // Memory.
-  cacheLineTransfer: ns('A line modified by one core fetched by another'),
   cacheRead: ns('Root complex: read of a line that the last-level cache has'),
   dramExtra: ns('The same from DRAM, in addition'),
   remoteSocketExtra: ns('Crossing to the memory of another socket, in addition'),

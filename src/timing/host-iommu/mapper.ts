@@ -10,8 +10,8 @@ import type { InvalidationPort } from './invalidation-port.ts'
 /** Software with a result. */
 type Work<Result = void> = Generator<number, Result, void>
 
-/** Addresses are handed out below 4 GiB first, and below the range of interrupt requests, which nobody can map. */
-const LIMIT = 0xfee00
+/** Pages of the space that addresses come from: from 4 TiB downwards, far above the range of interrupt requests. */
+const LIMIT = 2 ** 30
 /** An unmap whose invalidation waits. */
 interface Deferred {
   readonly page: number
@@ -76,6 +76,12 @@ export class Mapper {
     const page = this.#tree.allocate(pages)
     this.#remapping.map(this.#space, page, pages)
     return page
+  }
+
+  /** Addresses that a processor used and gave back before the simulation began: its magazines have them. */
+  warm(processor: number, count: number, pages: number): void {
+    const firsts = Array.from({ length: count }, () => this.#tree.allocate(pages))
+    for (const first of firsts) this.#cache.free(processor, first, pages)
   }
 
   /** Unmaps buffers together: with one invalidation in strict mode. */

@@ -61,13 +61,25 @@ export class Adapter {
     )
   }
 
+  /** What the engine does to a packet. One that takes no longer than the wire does to bring it makes nobody wait. */
+  #receiveEngine(payload: number): Step {
+    const simulation = this.#simulation
+    const { costs, configuration } = simulation
+    const { gbps, ports } = configuration.adapter
+    const arrival = (this.#framing.onWire(payload) * 8) / gbps / ports
+    const time = (): number => costs.devicePacket
+    return costs.devicePacket <= arrival
+      ? new Delay(simulation, this.#receiver.name, 'packet', time)
+      : new Serve(simulation, this.#receiver, 'packet', time)
+  }
+
   /** From the wire to memory. `lossy`: a packet that finds no descriptor is lost; else the sender is told to wait. */
-  receive(queue: Queue, lossy: boolean): Step[] {
+  receive(queue: Queue, payload: number, lossy: boolean): Step[] {
     const simulation = this.#simulation
     const { costs, journeys } = simulation
     const { requester, buffers, descriptors } = queue
     return [
-      new Serve(simulation, this.#receiver, 'packet', () => costs.devicePacket),
+      this.#receiveEngine(payload),
       new Delay(simulation, 'adapter', 'pipeline', () => costs.devicePipeline),
       lossy ? new TakeOrDrop(simulation, descriptors) : new Take(simulation, descriptors, one),
       new Do(item => {
@@ -141,7 +153,7 @@ class TakeOrDrop implements Step {
 
   enter(item: number): boolean {
     if (this.#descriptors.has(1)) return this.#descriptors.take(item, 1)
-    this.#simulation.count('drops')
+    this.#simulation.counter('drops').count++
     this.#simulation.journeys.drop(item)
     return false
   }

@@ -2,6 +2,7 @@
 import type { RequesterId } from '../../core/index.ts'
 import type { InvalidationPort } from '../host-iommu/invalidation-port.ts'
 import { Mapper } from '../host-iommu/mapper.ts'
+import { PAGES_OF } from '../remapping/remapping.ts'
 import type { Program } from '../resources/processor.ts'
 import { Ring } from '../resources/ring.ts'
 import type { Simulation } from '../simulation.ts'
@@ -22,7 +23,9 @@ export class DeviceSpace {
   readonly #dynamic: boolean
   readonly #mapper: Mapper | undefined
   readonly #space
-  #reserved = 0
+  /** Pages in use, and pages mapped, from 0 on. */
+  #used = 0
+  #reach = 0
 
   /** @param assigned to a guest: its memory is mapped once, unless it has an IOMMU of its own. */
   constructor(simulation: Simulation, port: InvalidationPort, assigned: boolean) {
@@ -48,12 +51,11 @@ export class DeviceSpace {
     return this.#dynamic ? this.#mapped(count, pages) : this.#pool(count, pages)
   }
 
+  /** Buffers that stay where they are, one behind the other in memory that is mapped with the largest pages allowed. */
   #pool(count: number, pages: number): Buffers {
-    const { remapping } = this.#simulation
-    const unit = Math.max(512, pages)
-    const first = this.#reserved
-    this.#reserved += Math.ceil((count * pages) / unit) * unit
-    if (this.#space !== undefined) remapping!.map(this.#space, first, this.#reserved - first)
+    const first = this.#used
+    this.#used += count * pages
+    this.#mapUpTo(this.#used)
     let at = 0
     return {
       next: () => {
@@ -63,6 +65,15 @@ export class DeviceSpace {
       },
       errand: undefined,
     }
+  }
+
+  #mapUpTo(page: number): void {
+    const { remapping, configuration } = this.#simulation
+    if (this.#space === undefined || page <= this.#reach) return
+    const unit = PAGES_OF[configuration.iommu.pageSize]
+    const end = Math.ceil(page / unit) * unit
+    remapping!.map(this.#space, this.#reach, end - this.#reach)
+    this.#reach = end
   }
 
   #mapped(count: number, pages: number): Buffers {

@@ -12,7 +12,7 @@ const LINE = 64
 const PAGE = 4096
 
 export function buildDma(simulation: Simulation, workload: DmaWorkload): void {
-  const { costs, journeys, random, remapping, configuration } = simulation
+  const { costs, random, remapping, configuration } = simulation
   const { bytes, windowBytes, operation, measure, cache, remote } = workload
   const requester = simulation.addFunction()
   const root = new Root(simulation, 'device')

@@ -64,11 +64,6 @@ export class LinkTiming {
     return this.#time(this.completions(bytes) * (FRAME + COMPLETION_HEADER + this.#linkLayer) + bytes)
   }
 
-  /** Link-layer packets that answer what went the other way. */
-  acknowledgeTime(packets: number): number {
-    return this.#time(packets * this.#linkLayer)
-  }
-
   #time(bytes: number): number {
     return bytes / this.bytesPerNanosecond
   }

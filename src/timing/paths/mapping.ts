@@ -42,7 +42,11 @@ export function buildMapping(simulation: Simulation, workload: MappingWorkload):
   const { remapping, configuration } = simulation
   const space = remapping!.createSpace(configuration.iommu.pageSize)
   const mapper = new Mapper(simulation, space, new InvalidationPort(simulation))
+  const { allocator, mode } = configuration.iommu
+  // So many are out of use at a time while their invalidation is deferred.
+  const deferred = mode === 'deferred' ? simulation.costs.flushQueueEntries : 0
   for (let number = 0; number < workload.cores; number++) {
+    if (allocator === 'cached') mapper.warm(number, deferred, workload.pages)
     new MappingThread(simulation, number, mapper, workload).wake()
   }
 }

@@ -3,7 +3,7 @@ import type { NetworkWorkload } from '../configuration.ts'
 import type { Side } from '../resources/accounts.ts'
 import type { Step } from '../resources/journeys.ts'
 import type { Processor } from '../resources/processor.ts'
-import { Do } from '../resources/steps.ts'
+import { Delay, Do } from '../resources/steps.ts'
 import type { Simulation } from '../simulation.ts'
 import { Interrupt, Signal, type Wakening } from '../software/doorbells.ts'
 import { type Charge, type Errand, type Prices, Worker } from '../software/worker.ts'
@@ -78,9 +78,8 @@ export class NetworkWorkers {
     return worker
   }
 
-  signal(worker: Worker, sender: Worker, charges: readonly Charge[], wakening: Wakening): void {
-    const pay = { worker: sender, charges }
-    worker.doorbell = new Signal(this.#simulation, worker, { sender: () => pay, wakening })
+  signal(worker: Worker, sender: Worker, price: readonly Charge[], wakening: Wakening): void {
+    worker.doorbell = new Signal(this.#simulation, worker, { sender, price, wakening })
   }
 
   /** Hands items to a worker. Datagrams are lost that find its queue full. */
@@ -103,6 +102,18 @@ export class NetworkWorkers {
     }
   }
 
+  /** From one end of the wire to the other. */
+  latency(): Step {
+    const { costs } = this.#simulation
+    return new Delay(this.#simulation, 'wire', 'latency', () => costs.wireLatency)
+  }
+
+  /** Of the packets that arrive. */
+  get #payload(): number {
+    const { pattern, messageBytes } = this.#workload
+    return pattern === 'stream' ? this.#framing.packet : Math.min(messageBytes, this.#framing.packet)
+  }
+
   /** A receive ring and the driver that serves it. */
   receiver(
     adapter: Adapter,
@@ -122,7 +133,7 @@ export class NetworkWorkers {
     const lossy = this.#workload.pattern === 'datagrams'
     return {
       worker,
-      steps: [adapter.arrive(queue), ...adapter.receive(queue, lossy), worker],
+      steps: [adapter.arrive(queue), this.latency(), ...adapter.receive(queue, this.#payload, lossy), worker],
       refill: new Do(() => queue.descriptors.give(1)),
     }
   }
@@ -141,7 +152,7 @@ class DropIfFull implements Step {
 
   enter(item: number): boolean {
     if (this.#worker.backlog < this.#limit) return true
-    this.#simulation.count('drops')
+    this.#simulation.counter('drops').count++
     this.#simulation.journeys.drop(item)
     return false
   }

@@ -3,7 +3,7 @@ import type { NetworkWorkload } from '../configuration.ts'
 import { InvalidationPort } from '../host-iommu/invalidation-port.ts'
 import type { Path, Step } from '../resources/journeys.ts'
 import type { Processor } from '../resources/processor.ts'
-import { Delay, Do } from '../resources/steps.ts'
+import { Count, Do } from '../resources/steps.ts'
 import type { Simulation } from '../simulation.ts'
 import type { Wakening } from '../software/doorbells.ts'
 import { AGGREGATE_BYTES, type Worker } from '../software/worker.ts'
@@ -175,7 +175,7 @@ class Network {
   }
 
   #copied(): Step {
-    return new Do(() => this.#simulation.count('copies'))
+    return new Count(this.#simulation, 'copies')
   }
 
   /** From the application to the wire. */
@@ -195,7 +195,7 @@ class Network {
 
   /** A transmit ring; completions go to a worker of their own, which takes the buffers back. */
   #send({ adapter, space, machine }: Lane, seat: Seat, wakening: Wakening): Step[] {
-    const { journeys, costs } = this.#simulation
+    const { journeys } = this.#simulation
     const bytes = Math.min(this.#framing.inMemory(this.#traffic.segment), AGGREGATE_BYTES)
     const queue = this.#workers.queue(space, machine, bytes, () => completer.idle)
     const { errand } = queue.buffers
@@ -216,7 +216,7 @@ class Network {
       new Do(item => {
         journeys.begin(completion, journeys.sizes[item]!, journeys.flows[item]!, journeys.pages[item]!)
       }),
-      new Delay(this.#simulation, 'wire', 'latency', () => costs.wireLatency),
+      this.#workers.latency(),
     ]
   }
 }

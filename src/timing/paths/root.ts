@@ -3,7 +3,7 @@ import type { RequesterId } from '../../core/index.ts'
 import type { Step } from '../resources/journeys.ts'
 import type { Pool } from '../resources/pool.ts'
 import type { Server } from '../resources/server.ts'
-import { Delay, Do, Give, Serve, Take, Translate } from '../resources/steps.ts'
+import { Count, Delay, Give, Serve, Take, Translate } from '../resources/steps.ts'
 import type { Simulation } from '../simulation.ts'
 import { LinkTiming } from './link.ts'
 
@@ -67,7 +67,7 @@ export class Root {
       ...this.#dram(transfer),
       new Serve(simulation, this.#down, 'completions', size => link.completionTime(bytes(size))),
       new Give(simulation, this.#tags, tags),
-      new Do(() => simulation.count('transfers')),
+      new Count(simulation, 'transfers'),
     ]
   }
 
@@ -89,7 +89,7 @@ export class Root {
       ),
       ...this.#dram(transfer),
       new Give(simulation, this.#credits, credits),
-      new Do(() => simulation.count('transfers')),
+      new Count(simulation, 'transfers'),
     ]
   }
 

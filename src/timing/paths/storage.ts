@@ -6,7 +6,7 @@ import type { Side } from '../resources/accounts.ts'
 import type { Path, Step } from '../resources/journeys.ts'
 import type { Processor } from '../resources/processor.ts'
 import type { Server } from '../resources/server.ts'
-import { Delay, Do, merged, Serve } from '../resources/steps.ts'
+import { Count, Delay, Do, merged, Serve } from '../resources/steps.ts'
 import type { Simulation } from '../simulation.ts'
 import { Interrupt, Signal } from '../software/doorbells.ts'
 import { VirtualizationPrices } from '../software/virtualization.ts'
@@ -115,7 +115,7 @@ class Storage {
       submitter,
       back,
       ...this.#device(machine, space, 'host', -1 - machine, place),
-      new Do(() => this.#simulation.count('copies', model === 'emulated' ? 1 : 0)),
+      new Count(this.#simulation, 'copies'),
       completer,
     ]
   }
@@ -166,7 +166,7 @@ class Storage {
       })
     }
     return [
-      new Do(() => simulation.count('doorbells')),
+      new Count(simulation, 'doorbells'),
       new Delay(simulation, 'link', 'doorbell', () => costs.registerWrite),
       onQueue,
       ...root.read({ requester, bytes: () => COMMAND_BYTES }),
@@ -196,11 +196,10 @@ class Storage {
   #signal(
     worker: Worker,
     sender: Worker,
-    charges: readonly Charge[],
+    price: readonly Charge[],
     wakening: VirtualizationPrices['thread'],
   ): void {
-    const pay = { worker: sender, charges }
-    worker.doorbell = new Signal(this.#simulation, worker, { sender: () => pay, wakening })
+    worker.doorbell = new Signal(this.#simulation, worker, { sender, price, wakening })
   }
 
   /** Half of the block layer's work is done before the request is under way. */
@@ -231,8 +230,8 @@ class Storage {
     ]
     const work = this.#prices.charge('host', 'back end', ...parameters)
     const submit = halved(this.#prices.charge('host', 'block layer', 'blockStackPerRequest'))
-    // The model of an emulated controller moves the data between its own buffer and the guest.
-    const copy = model === 'emulated' ? [this.#prices.charge('host', 'copy', 'copyPerByte')] : []
+    // Both kinds of back end move the data between a buffer of their own and the guest.
+    const copy = [this.#prices.charge('host', 'copy', 'copyPerByte')]
     return { item: [work, submit], byte: copy }
   }
 }

@@ -8,8 +8,8 @@ import type { Framing } from './wire.ts'
 
 /** Nanoseconds of the wire that streams fill together, if nothing else is said: more than any path takes, idle. */
 const SHARED_WINDOW = 200_000
-/** A stream has so many packets under way at least. */
-const FEWEST = 2
+/** A stream has so many packets under way at least: the initial window of TCP (RFC 6928). */
+const FEWEST = 10
 
 export class Traffic {
   readonly #simulation: Simulation
@@ -54,29 +54,42 @@ export class Traffic {
     else this.#stream(lane, steps, this.segment)
   }
 
-  /** A window of each flow is under way all the time; what arrives is acknowledged, and more may come. */
+  /**
+   * A window of each stream is under way all the time: what has arrived lets another follow. The first ones come in turn,
+   * as fast as the wire takes them, a message of each stream at once: senders hand whole messages to their adapters.
+   */
   #stream(lane: number, steps: readonly Step[], size: number): void {
-    const { events, journeys, costs } = this.#simulation
-    const again = events.handle(flow => journeys.begin(path, size, flow))
-    const path: Path = {
-      steps: merged(steps),
-      measured: true,
-      end: item => events.schedule(events.now + costs.wireLatency, again, journeys.flows[item]!),
+    const { events, journeys } = this.#simulation
+    const begin = (flow: number): void => {
+      journeys.begin(path, size, flow)
     }
+    const first = events.handle(begin)
+    const path: Path = { steps: merged(steps), measured: true, end: item => begin(journeys.flows[item]!) }
+    const round = ((this.#framing.onWire(size) * 8) / this.#wires) * this.#streams
     const inWindow = Math.max(FEWEST, Math.floor(this.#window / size))
-    for (let flow = 0; flow < this.#flowsOfLane; flow++) {
-      for (let i = 0; i < inWindow; i++) events.schedule(0, again, this.#flow(lane, flow))
+    const burst = Math.ceil(this.#workload.messageBytes / size)
+    for (let i = 0; i < inWindow; i++) {
+      const time = (i - (i % burst)) * round
+      for (let flow = 0; flow < this.#flowsOfLane; flow++)
+        events.schedule(time, first, this.#flow(lane, flow))
     }
   }
 
   /** Bytes under way of one stream. */
   get #window(): number {
-    const { window, vms, vcpus, model } = this.#workload
-    if (window !== undefined) return window
+    return this.#workload.window ?? (this.#wires * SHARED_WINDOW) / 8 / this.#streams
+  }
+
+  /** Bits in a nanosecond on all wires together. */
+  get #wires(): number {
+    const { vms, model } = this.#workload
     const { gbps, ports } = this.#simulation.configuration.adapter
-    const wires = model === 'direct' ? vms : 1
-    const streams = (model === 'native' ? 1 : vms) * vcpus * this.#flowsOfLane
-    return (gbps * ports * wires * SHARED_WINDOW) / 8 / streams
+    return gbps * ports * (model === 'direct' ? vms : 1)
+  }
+
+  get #streams(): number {
+    const { vms, vcpus, model } = this.#workload
+    return (model === 'native' ? 1 : vms) * vcpus * this.#flowsOfLane
   }
 
   /** At a rate, spaced by chance; or as fast as the wire, or the sender, takes them. */
@@ -122,10 +135,9 @@ export class Traffic {
     const { events, journeys, costs } = this.#simulation
     const size = this.#packet
     const partner = new Delay(this.#simulation, 'other end', 'turnaround', () => costs.partnerTurnaround)
-    const wire = new Delay(this.#simulation, 'wire', 'latency', () => costs.wireLatency)
     const again = events.handle(flow => journeys.begin(path, size, flow))
     const path: Path = {
-      steps: merged([wire, ...steps, partner]),
+      steps: merged([...steps, partner]),
       measured: true,
       end: item => events.schedule(events.now, again, journeys.flows[item]!),
     }

@@ -33,13 +33,6 @@ export class Server extends Station {
     this.went(late)
   }
 
-  /** When a unit is free next; not before now. */
-  get free(): number {
-    let least = this.#free[0]!
-    for (const time of this.#free) least = Math.min(least, time)
-    return Math.max(this.events.now, least)
-  }
-
   protected ahead(): number {
     let sum = 0
     for (const time of this.#free) sum += Math.max(0, time - this.events.now)

@@ -164,6 +164,20 @@ export class Give implements Step {
   }
 }
 
+/** To be counted. */
+export class Count implements Step {
+  readonly #counter: { count: number }
+
+  constructor(simulation: Simulation, name: string) {
+    this.#counter = simulation.counter(name)
+  }
+
+  enter(): boolean {
+    this.#counter.count++
+    return true
+  }
+}
+
 /** Something that takes no time. */
 export class Do implements Step {
   readonly #action: (item: number) => void
@@ -250,7 +264,7 @@ export class Translate implements Delayable {
   leave(item: number): void {
     const walks = this.#walking[item] ?? 0
     if (walks === 0) return
-    const { costs, journeys } = this.#simulation
+    const { costs } = this.#simulation
     const late = costs.translationHit + (this.#then === undefined ? 0 : this.#then.timeFor(item))
     for (let left = walks; left > 0; left--) this.#walkers.leave(late)
   }

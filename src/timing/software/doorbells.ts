@@ -21,6 +21,7 @@ export class Interrupt implements Doorbell {
   readonly #sent: number
   readonly #heard: number
   readonly #latency: number
+  readonly #sentSoFar: { count: number }
   #pending = false
   #last = Number.NEGATIVE_INFINITY
   #charges: readonly Charge[] = []
@@ -36,6 +37,7 @@ export class Interrupt implements Doorbell {
     this.#moderation = options.moderation
     this.#latency = options.latency
     this.#wakening = options.wakening
+    this.#sentSoFar = simulation.counter('interrupts')
     this.#sent = simulation.events.handle(() => this.#send())
     this.#heard = simulation.events.handle(() => this.#hear())
   }
@@ -50,7 +52,7 @@ export class Interrupt implements Doorbell {
   #send(): void {
     const { events } = this.#simulation
     this.#last = events.now
-    this.#simulation.count('interrupts')
+    this.#sentSoFar.count++
     const { running } = this.#worker
     this.#charges = running ? this.#wakening.running : this.#wakening.halted
     const latency = this.#latency + (running ? 0 : this.#wakening.haltedLatency)
@@ -67,25 +69,24 @@ export class Interrupt implements Doorbell {
 export class Signal implements Doorbell {
   readonly #simulation: Simulation
   readonly #worker: Worker
-  readonly #sender: () => { readonly worker: Worker | undefined; readonly charges: readonly Charge[] }
+  readonly #sender: Worker
+  readonly #price: readonly Charge[]
   readonly #wakening: Wakening
   readonly #heard: number
   #pending = false
   #rung = 0
   #charges: readonly Charge[] = []
 
-  /** @param sender who pays for the sending, if anybody does, and what. */
+  /** @param price what the sender pays for the sending. */
   constructor(
     simulation: Simulation,
     worker: Worker,
-    options: {
-      readonly sender: () => { readonly worker: Worker | undefined; readonly charges: readonly Charge[] }
-      readonly wakening: Wakening
-    },
+    options: { readonly sender: Worker; readonly price: readonly Charge[]; readonly wakening: Wakening },
   ) {
     this.#simulation = simulation
     this.#worker = worker
     this.#sender = options.sender
+    this.#price = options.price
     this.#wakening = options.wakening
     this.#heard = simulation.events.handle(() => this.#hear())
   }
@@ -94,13 +95,13 @@ export class Signal implements Doorbell {
     if (this.#pending) return
     this.#pending = true
     const { events } = this.#simulation
-    const { worker: sender, charges } = this.#sender()
-    for (const { activity, nanoseconds, times = 1 } of charges)
-      sender?.charge(activity, times, nanoseconds * times)
-    this.#rung = events.now
     const { running } = this.#worker
+    for (const charge of this.#price) this.#sender.pay(charge)
+    this.#rung = events.now
     this.#charges = running ? this.#wakening.running : this.#wakening.halted
-    events.schedule(events.now + (running ? 0 : this.#wakening.haltedLatency), this.#heard, 0)
+    const latency = running ? 0 : this.#wakening.haltedLatency
+    if (latency === 0) this.#hear()
+    else events.schedule(events.now + latency, this.#heard, 0)
   }
 
   #hear(): void {

@@ -57,6 +57,9 @@ export class Worker extends Thread implements Step {
   readonly role: string
   readonly #simulation: Simulation
   readonly #prices: Prices
+  /** What an item costs by itself, and each of its bytes. */
+  readonly #ownFixed: number
+  readonly #ownPerByte: number
   readonly #budget: number
   readonly #errand: Errand | undefined
   readonly #polls: boolean
@@ -90,6 +93,8 @@ export class Worker extends Thread implements Step {
     this.role = role
     this.#simulation = simulation
     this.#prices = options.prices
+    this.#ownFixed = costOf(options.prices.item) + costOf(options.prices.aggregate)
+    this.#ownPerByte = costOf(options.prices.byte)
     this.#budget = options.budget
     this.#polls = options.polls ?? false
     this.#rests = options.rests ?? false
@@ -134,14 +139,15 @@ export class Worker extends Thread implements Step {
   /** The doorbell has been heard: charges what that takes, and wakes. */
   rouse(charges: readonly Charge[], rung: number): void {
     if (!this.parked) return
-    for (const charge of charges) this.#pay(charge)
+    for (const charge of charges) this.pay(charge)
     this.#told = true
     this.#rung = rung
     this.#woken = this.#simulation.events.now
     this.wake()
   }
 
-  #pay({ activity, nanoseconds, times = 1 }: Charge, amount = 1): void {
+  /** Charges the worker something that happens so many times. */
+  pay({ activity, nanoseconds, times = 1 }: Charge, amount = 1): void {
     this.charge(activity, times * amount, nanoseconds * times * amount)
   }
 
@@ -168,7 +174,7 @@ export class Worker extends Thread implements Step {
   *#rest(): Program {
     if (this.#polls) return yield* this.#poll()
     for (;;) {
-      if (this.processor.waiting === 0) for (const charge of this.#prices.sleep ?? []) this.#pay(charge)
+      if (this.processor.waiting === 0) for (const charge of this.#prices.sleep ?? []) this.pay(charge)
       yield this.spend()
       if (this.#hasWork) return
       if (this.#queue.length > 0) this.doorbell.ring()
@@ -216,9 +222,9 @@ export class Worker extends Thread implements Step {
       aggregates++
     }
     aggregates = Math.max(aggregates, Math.ceil(bytes / AGGREGATE_BYTES))
-    for (const charge of prices.batch ?? []) this.#pay(charge)
-    for (const charge of prices.item ?? []) this.#pay(charge, batch.length)
-    for (const charge of prices.aggregate ?? []) this.#pay(charge, aggregates)
+    for (const charge of prices.batch ?? []) this.pay(charge)
+    for (const charge of prices.item ?? []) this.pay(charge, batch.length)
+    for (const charge of prices.aggregate ?? []) this.pay(charge, aggregates)
     for (const { activity, nanoseconds } of prices.byte ?? [])
       this.charge(activity, batch.length, nanoseconds * bytes)
   }
@@ -245,13 +251,11 @@ export class Worker extends Thread implements Step {
 
   /** What an item costs alone, waking apart. */
   #own(bytes: number): number {
-    const { item, aggregate, byte } = this.#prices
-    let sum = 0
-    for (const { nanoseconds, times = 1 } of item ?? []) sum += nanoseconds * times
-    for (const { nanoseconds, times = 1 } of aggregate ?? []) sum += nanoseconds * times
-    for (const { nanoseconds } of byte ?? []) sum += nanoseconds * bytes
-    return sum
+    return this.#ownFixed + this.#ownPerByte * bytes
   }
 }
+
+const costOf = (charges: readonly Charge[] = []): number =>
+  charges.reduce((sum, { nanoseconds, times = 1 }) => sum + nanoseconds * times, 0)
 
 const clamp = (value: number, low: number, high: number): number => Math.min(Math.max(value, low), high)

@@ -51,6 +51,7 @@ export function sketch({ metrics, latency = {}, bottleneck }: Sketch): Result {
     bottleneck: bottleneck === undefined ? null : way(bottleneck),
     next: null,
     counts: {},
+    duration: 1000,
     events: 0,
     traceHash: JSON.stringify(metrics),
     notes: [],

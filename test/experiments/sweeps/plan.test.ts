@@ -94,6 +94,17 @@ describe('a range', () => {
     ])
   })
 
+  it.each([
+    [[1, 2, 4, 8, 16, 32], true],
+    [[64, 1024, 65_536], true],
+    [[1, 10, 20, 30], false],
+    [[1, 5, 10, 20, 30, 40, 50, 60], false],
+    [[0, 1000, 100_000], false],
+    [[1, 2, 3], false],
+  ])('of %j is plotted on a logarithmic axis: %s', (values, multiplies) => {
+    expect(plan({ axes: [{ field: '/warmUp', values }] }).axes[0]!.multiplies).toBe(multiplies)
+  })
+
   it('is named after the last part of its field', () => {
     expect(plan({ axes: [{ field: '/workload/bytes', values: [64] }] }).points[0]!.at).toEqual({
       bytes: '64',

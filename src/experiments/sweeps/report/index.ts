@@ -82,6 +82,7 @@ function details({ at, result }: SweepPoint): string {
           'p',
           `<b>${text(bottleneck.resource)}</b> is in the way: ${text(bottleneck.why)}.${next === null ? '' : ` Next comes <b>${text(next.resource)}</b>: ${text(next.why)}.`}`,
         )
+  const used = resources.filter(({ arrivals }) => arrivals > 0)
   const metrics = Object.entries(result.metrics) as [MetricName, number][]
   const rows = [
     way,
@@ -93,7 +94,7 @@ function details({ at, result }: SweepPoint): string {
     timeTable('Processor time of an operation', processorBreakdown),
     plainTable(
       ['resource', 'used', 'waiting or served', 'wait', 'service', 'alone allows'],
-      resources.map(({ name, units, utilisation, occupancy, wait, service, limit }) => [
+      used.map(({ name, units, utilisation, occupancy, wait, service, limit }) => [
         units === 1 ? name : `${name} (${units})`,
         `${(utilisation * 100).toFixed(1)} %`,
         occupancy.toPrecision(3),

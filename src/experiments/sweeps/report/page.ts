@@ -32,7 +32,7 @@ th { background: var(--shade); font-weight: 600 }
 .number { text-align: right }
 details { margin: .4rem 0; border: 1px solid var(--rule); border-radius: 8px; padding: .45rem .8rem }
 summary { cursor: pointer }
-details table { margin: .6rem 0 }
+details .scroll { margin: .8rem 0 }
 pre { overflow-x: auto; background: var(--shade); padding: .8rem; border-radius: 8px; font-size: .82rem; line-height: 1.4 }
 footer { margin-top: 3rem; color: var(--quiet); font-size: .85rem }
 code { font-size: .9em }

@@ -1,32 +1,8 @@
 /** What a packet costs on which processor under each I/O model: the steps that the functional models take, with their prices. */
 import type { Costs } from '../../../timing/index.ts'
 import type { Scenario } from '../../scenario.ts'
+import { BACKEND, type Charge, GUEST, HOST, type Situation } from './charge.ts'
 import { mappingCharges } from './mapping-charges.ts'
-import type { Packets } from './packets.ts'
-
-export interface Charge {
-  readonly resource: string
-  readonly cause: string
-  /** Nanoseconds of a packet. */
-  readonly nanoseconds: number
-  /** VM exits of a packet, and whether they are I/O port or register accesses. */
-  readonly exits?: number
-  readonly register?: true
-  /** Interrupts injected for a packet. */
-  readonly injections?: number
-}
-
-export const GUEST = 'virtual processor'
-export const HOST = 'host processor'
-export const BACKEND = 'back end'
-
-export interface Situation {
-  readonly scenario: Scenario
-  readonly costs: Costs
-  readonly packets: Packets
-  /** Packets that one interrupt announces. */
-  readonly together: number
-}
 
 type Charges = (situation: Situation) => readonly Charge[]
 
@@ -43,7 +19,7 @@ const at =
 const stack = (resource: string, { costs, packets, together }: Situation): Charge[] => {
   const charge = at(resource, costs.clockGHz)
   return [
-    charge('driver', costs.driverPerPacket + costs.stackPerPacket),
+    charge('driver', (costs.driverPerPacket + costs.stackPerPacket) / packets.perDescriptor),
     charge('transport', costs.stackPerSegment / packets.perSegment(together)),
     charge('copy to or from the application', costs.copyPerByte * packets.payload),
     charge('calls of the application', costs.socketPerMessage * packets.messages),
@@ -52,7 +28,9 @@ const stack = (resource: string, { costs, packets, together }: Situation): Charg
 
 const native: Charges = situation => [
   ...stack(HOST, situation),
-  at(HOST, situation.costs.clockGHz)('interrupts', situation.costs.interruptDelivery / situation.together),
+  at(HOST, situation.costs.clockGHz)('interrupts', situation.costs.interruptDelivery / situation.together, {
+    interrupt: true,
+  }),
 ]
 
 /** An interrupt of an assigned device: two exits, unless hardware delivers it and takes its completion. */
@@ -61,14 +39,20 @@ const assigned: Charges = situation => {
   const charge = at(GUEST, costs.clockGHz)
   const completion = costs.completionExits * (costs.exitRoundTrip + costs.endOfInterrupt)
   const interrupt = scenario.exitless
-    ? [charge('interrupts without exits', costs.postedInterrupt / together)]
+    ? [charge('interrupts without exits', costs.postedInterrupt / together, { interrupt: true })]
     : [
-        charge('exits of interrupts', interruptExit(costs) / together, { exits: 1 / together }),
-        charge('end of interrupt', completion / together, { exits: costs.completionExits / together }),
+        charge('exits of interrupts', interruptExit(costs) / together, {
+          exits: 1 / together,
+          interrupt: true,
+        }),
+        charge('end of interrupt', completion / together, {
+          exits: costs.completionExits / together,
+          interrupt: true,
+        }),
       ]
   return [
     ...stack(GUEST, situation),
-    charge('interrupts', costs.interruptDelivery / together, { injections: 1 / together }),
+    charge('interrupts', costs.interruptDelivery / together, { injections: 1 / together, interrupt: true }),
     ...interrupt,
   ]
 }
@@ -89,11 +73,15 @@ const paravirtualGuest: Charges = situation => {
       exits: doorbell,
       register: true,
     }),
-    charge('interrupts', costs.interruptDelivery / together, { injections: 1 / together }),
+    charge('interrupts', costs.interruptDelivery / together, { injections: 1 / together, interrupt: true }),
     charge('exits of interrupts', (costs.exitRoundTrip + costs.hypercallHandler) / together, {
       exits: 1 / together,
+      interrupt: true,
     }),
-    charge('end of interrupt', completion / together, { exits: costs.completionExits / together }),
+    charge('end of interrupt', completion / together, {
+      exits: costs.completionExits / together,
+      interrupt: true,
+    }),
   ]
 }
 
@@ -142,8 +130,11 @@ const emulated: Charges = situation => {
   return [
     ...stack(GUEST, situation),
     charge('registers', (accesses * access) / together, { exits: accesses / together, register: true }),
-    charge('interrupts', costs.interruptDelivery / together, { injections: 1 / together }),
-    charge('end of interrupt', completion / together, { exits: costs.completionExits / together }),
+    charge('interrupts', costs.interruptDelivery / together, { injections: 1 / together, interrupt: true }),
+    charge('end of interrupt', completion / together, {
+      exits: costs.completionExits / together,
+      interrupt: true,
+    }),
     model('model of the adapter', costs.emulatedPerPacket),
     model('copy', costs.copyPerByte * packets.payload),
   ]
@@ -165,16 +156,13 @@ const both =
   situation =>
     all.flatMap(each => each(situation))
 
-const HOSTED = /workstation|hosted|virtualbox|parallels/
-const ONE_PIECE = /vmware|\besxi?\b|vsphere|\bxen\b|hyper-v/
-
-function modelOf({ model, words }: Scenario): Charges {
-  const onePiece = ONE_PIECE.test(words)
+function modelOf({ model, structure }: Scenario): Charges {
+  const onePiece = structure === 'onePiece'
   switch (model) {
     case 'native':
       return native
     case 'emulated':
-      return HOSTED.test(words) ? hosted : both(onePiece ? sortedAndCopied : sorted, emulated)
+      return structure === 'hosted' ? hosted : both(onePiece ? sortedAndCopied : sorted, emulated)
     case 'paravirtual':
       return onePiece ? both(sortedAndCopied, paravirtualGuest) : both(sorted, backend, paravirtualGuest)
     case 'vmdq':

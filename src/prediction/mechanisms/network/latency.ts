@@ -2,7 +2,7 @@
 import type { Costs } from '../../../timing/index.ts'
 import { type Modelled, type Part, part, summed, valued } from '../../prediction.ts'
 import type { Scenario } from '../../scenario.ts'
-import { BACKEND, GUEST, HOST } from './charges.ts'
+import { BACKEND, GUEST, HOST } from './charge.ts'
 
 const nanoseconds = (costs: Costs, cycles: number): number => cycles / costs.clockGHz
 /** Without messages for interrupts a driver reads the cause and acknowledges it, in a device model in user space. */
@@ -14,10 +14,13 @@ function endpoint(resource: string, costs: Costs): Part[] {
   const packet = costs.driverPerPacket + costs.stackPerPacket + costs.stackPerSegment + costs.socketPerMessage
   return [
     part(resource, 'stack, in and out', nanoseconds(costs, 2 * packet)),
+    part('device', 'waits for more packets', costs.interruptDelay),
     part(resource, 'interrupt', nanoseconds(costs, costs.interruptDelivery)),
     part(resource, 'application wakes', costs.wakeUp + nanoseconds(costs, costs.contextSwitch)),
   ]
 }
+
+const OTHER_END = 'processor of the other end'
 
 const exit = (costs: Costs): number => costs.exitRoundTrip + costs.kernelHandler
 
@@ -84,9 +87,9 @@ function virtualParts(scenario: Scenario, costs: Costs): Part[] {
 export function roundTrip(scenario: Scenario, costs: Costs): Modelled {
   return summed('ns', [
     part('wire', 'frames', (2 * FRAME_BYTES * 8) / scenario.lineGbps),
-    part('wire', 'cables, switch, other adapter', 2 * costs.wireLatency),
-    part('device', 'pipeline', 2 * costs.devicePipeline),
-    part('other end', 'answers', costs.partnerTurnaround),
+    part('wire', 'cables and switch', 2 * costs.wireLatency),
+    part('device', 'pipelines of both ends', 4 * costs.devicePipeline),
+    ...endpoint(OTHER_END, costs),
     ...endpoint(scenario.model === 'native' ? HOST : GUEST, costs),
     ...virtualParts(scenario, costs),
   ])

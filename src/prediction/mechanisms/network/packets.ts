@@ -8,8 +8,6 @@ const TCP_BYTES = 20 + 32
 const UDP_BYTES = 20 + 8
 /** What segmentation and receive offload hand over at once, at most. */
 const LARGEST_SEGMENT = 65_536
-/** Before, stacks saw every received packet. */
-const RECEIVE_OFFLOAD_SINCE = 2010
 const POLL_BUDGET = 64
 
 export interface Packets {
@@ -18,20 +16,23 @@ export interface Packets {
   readonly wire: number
   /** Packets that the transport sees as one segment, if so many arrive together. */
   readonly perSegment: (together: number) => number
+  /** Packets that a driver hands over at once: the adapter cuts large segments itself. */
+  readonly perDescriptor: number
   /** Calls of the application for a packet. */
   readonly messages: number
 }
 
-export function packetsOf({ mtu, messageBytes, lineGbps, receiving, words, record }: Scenario): Packets {
-  const udp = /\budp\b/.test(words)
-  const most = mtu - (udp ? UDP_BYTES : TCP_BYTES)
-  const payload = udp && messageBytes !== undefined ? Math.min(most, messageBytes) : most
+export function packetsOf(scenario: Scenario): Packets {
+  const { mtu, messageBytes, lineGbps, receiving, datagrams, receiveOffload } = scenario
+  const most = mtu - (datagrams ? UDP_BYTES : TCP_BYTES)
+  const payload = datagrams && messageBytes !== undefined ? Math.min(most, messageBytes) : most
   const headers = mtu - most
-  const offload = !udp && (!receiving || (record.year ?? RECEIVE_OFFLOAD_SINCE) >= RECEIVE_OFFLOAD_SINCE)
+  const offload = receiving ? receiveOffload : !datagrams
   const largest = offload ? Math.max(1, Math.floor(LARGEST_SEGMENT / payload)) : 1
   return {
     payload,
     wire: ((payload + headers + FRAME_BYTES) * 8) / lineGbps,
+    perDescriptor: receiving ? 1 : largest,
     perSegment: together => Math.min(largest, receiving ? Math.max(1, together) : largest),
     messages: messageBytes === undefined ? payload / LARGEST_SEGMENT : payload / messageBytes,
   }

@@ -4,7 +4,8 @@ import { type Modelled, type Part, paced, part, summed, valued } from '../../pre
 import type { Scenario } from '../../scenario.ts'
 import { readUse, writeUse } from '../link.ts'
 import { remapping } from '../remapping.ts'
-import { BACKEND, type Charge, chargesOf, GUEST, HOST, unitsOf } from './charges.ts'
+import { BACKEND, type Charge, GUEST, HOST } from './charge.ts'
+import { chargesOf, unitsOf } from './charges.ts'
 import { type Packets, packetsOf, packetsTogether } from './packets.ts'
 
 /** A descriptor read and one written back go with a packet. */
@@ -90,16 +91,14 @@ export const hostProcessorShare = (scenario: Scenario, costs: Costs): Modelled =
 
 /** The line is full already: another machine brings no packets, but interrupts of its own, with their exits. */
 export function additionalProcessorShare(scenario: Scenario, costs: Costs): Modelled {
-  const { charges, pace, packets } = streamOf(scenario, costs)
-  const machines = Math.max(1, scenario.vms)
-  const together = packetsTogether(pace.value * machines, costs.interruptInterval)
-  const interrupts = 1e9 / (pace.value * machines) / together
-  const parts = charges
-    .filter(({ cause }) => /interrupt/.test(cause))
-    .map(({ resource, cause, nanoseconds }) =>
-      part(resource, cause, (nanoseconds * together * interrupts * 100) / 1e9),
-    )
-  return packets.payload > 0 ? summed('%', parts) : summed('%', [])
+  const { charges, pace } = streamOf(scenario, costs)
+  const ownPackets = pace.value * Math.max(1, scenario.vms)
+  return summed(
+    '%',
+    charges
+      .filter(({ interrupt }) => interrupt)
+      .map(({ resource, cause, nanoseconds }) => part(resource, cause, (100 * nanoseconds) / ownPackets)),
+  )
 }
 
 const perSecond = (scenario: Scenario, costs: Costs, of: (charge: Charge) => number): Modelled => {
