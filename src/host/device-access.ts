@@ -61,7 +61,7 @@ export class DeviceAccess {
     pages: number,
     access: { readonly read: boolean; readonly write: boolean } = BOTH_WAYS,
   ): Software<DmaBuffer> {
-    return yield* this.#dma.allocate(this.#fn, pages, access)
+    return yield* this.#dma.allocate(this.#fn, pages, access, true)
   }
 
   *free(buffer: DmaBuffer): Software {

@@ -124,6 +124,9 @@ describe.each(CASES)('$device.model', ({ device, port, registers, assigned }) =>
     const to = Uint8Array.from(mac.split(':'), part => Number.parseInt(part, 16))
     machine.call('traceFrame', { platform: P, function: port, to: mac })
     machine.call('traceFrame', { platform: P, vm: HOSTILE, to: HONEST_MAC, sender: mac })
+    const heard = (): number =>
+      machine.call('networkDevices', { platform: P, vm: HONEST })[0]!.counters['received']!
+    const before = heard()
     machine.watch()
     const { platform } = machine
     const wire = platform.hardware.network.portOf(platform.functionAt(port))
@@ -150,7 +153,7 @@ describe.each(CASES)('$device.model', ({ device, port, registers, assigned }) =>
         )
       }
     })
-    machine.judge()
+    machine.judge(heard() > before)
     // The other guest goes on: a frame comes in, and one leaves.
     const inward = machine.call('traceFrame', { platform: P, function: PF, to: HONEST_MAC })
     expect(inward.received).toEqual([{ vm: HONEST, slot: 1, intact: true }])
