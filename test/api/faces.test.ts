@@ -215,6 +215,8 @@ const LIFE: readonly (readonly [OperationId, Record<string, unknown>])[] = [
   ['traceFrame', { ...PLATFORM, to: NIC_MAC }],
   ['capturedFrames', { ...PLATFORM, function: 'pf' }],
   ['replayFrames', { ...PLATFORM, function: 'pf', pcap: '00' }],
+  ['setEswitch', { ...PLATFORM, function: 'pf', mode: 'switchdev' }],
+  ['setRepresentor', { ...PLATFORM, switch: 'vs0', port: 'vs0-uplink', vlan: 3 }],
   ['setLine', { ...PLATFORM, function: 'pf', line: 'timed' }],
   [
     'offerTraffic',
@@ -341,6 +343,8 @@ describe('every operation', () => {
       'invalidArgument',
       'invalidArgument',
       'malformedInput',
+      'unsupported',
+      'invalidArgument',
       'invalidArgument',
       'invalidArgument',
       'invalidArgument',

@@ -117,7 +117,7 @@ describe.each(CASES)('$disk.model', ({ disk, registers, entry, assigned }) => {
     const tally: HostileTally = { registers: 0, requests: 0, blocked: 0, events: 0 }
     fc.assert(
       fc.property(actsOn(registers, entry), acts => attack(acts, tally)),
-      { numRuns: RUNS, endOnFailure: true, examples: [[ASTRAY]] },
+      { numRuns: RUNS, endOnFailure: true, examples: [[ASTRAY]], seed: Number(process.env['SEED'] ?? 2) },
     )
     expect(tally.registers).toBeGreaterThan(RUNS * 4)
     if (assigned) {
