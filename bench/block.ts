@@ -11,6 +11,7 @@ import { NvmeDriver } from '../src/host/index.ts'
 import { AhciController, NvmeBackend, VirtioBlock } from '../src/hypervisor/storage/index.ts'
 import { VirtioDevice } from '../src/hypervisor/virtio/index.ts'
 import { SimulatedPlatform } from '../src/system/index.ts'
+import { heapOf } from './heap.ts'
 import { loadTopology } from './machines.ts'
 import { measure, report } from './measure.ts'
 
@@ -159,9 +160,5 @@ for (const [name, run] of [
   ['512 bytes', one],
   ['4 KiB', four],
 ] as const) {
-  globalThis.gc?.()
-  const before = process.memoryUsage().heapUsed
-  run(100_000)
-  const grown = process.memoryUsage().heapUsed - before
-  console.log(`${name}: ${(grown / 100_000).toFixed(2)} bytes a command`)
+  console.log(`${name}: ${heapOf(run, 20_000).allocated.toFixed(2)} bytes a command`)
 }

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import '../bin/inlining.js'
 
 const available = readdirSync(import.meta.dirname)
-  .filter(name => name.endsWith('.ts') && !['run.ts', 'measure.ts', 'machines.ts'].includes(name))
+  .filter(name => name.endsWith('.ts') && !['run.ts', 'measure.ts', 'machines.ts', 'heap.ts'].includes(name))
   .map(name => name.slice(0, -3))
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter(name => !available.includes(name))

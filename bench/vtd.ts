@@ -5,6 +5,7 @@
 import { type Contestant, measure, report } from './measure.ts'
 import { eightDevices } from './vtd/devices.ts'
 import { heapPerRequest } from './vtd/heap.ts'
+import { randomLoads } from './vtd/random-loads.ts'
 import { referenceWalker } from './vtd/reference.ts'
 import { hits } from './vtd/scale.ts'
 import { translations } from './vtd/translations.ts'
@@ -23,6 +24,7 @@ const times = measure([
   ...translations(),
   wholeDma('64-byte DMA, hit', 1),
   wholeDma('64-byte DMA, hit, eight kinds of device', 8),
+  randomLoads(),
 ])
 report(times)
 

@@ -1,6 +1,4 @@
 /** Network controllers with rings in many pools, and frames through them: what is measured. */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { copyBytes } from '../../src/core/index.ts'
 import { DEVICE_MODELS, definitionsFromDataSheet, loadDataSheet } from '../../src/devices/index.ts'
 import type { NicModel } from '../../src/devices/nic/common/nic-model.ts'
@@ -8,6 +6,7 @@ import { Engine } from '../../src/engine/index.ts'
 import { PhysicalMemory } from '../../src/memory/index.ts'
 import { Frame, LinkPartner, NetworkPort, Wire } from '../../src/net/index.ts'
 import { Fabric, HostBridge, type MemoryRequest, type PcieFunction, TARGET } from '../../src/pcie/index.ts'
+import { heapOf } from '../heap.ts'
 import type { Contestant } from '../measure.ts'
 
 const ALL = 0xffff_ffff
@@ -201,17 +200,6 @@ function contestants(layout: Layout, most: number): Contestant[] {
 export const allWays = (): Contestant[] =>
   LAYOUTS.flatMap((layout, i) => contestants(layout, i === 0 ? 7 : 63))
 
-/** Bytes that each frame leaves on the heap, garbage included, by its way. */
-export function heapPerFrame(ways: readonly Contestant[], frames: number): Map<string, number> {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  return new Map(
-    ways.map(({ name, run }) => {
-      run(frames)
-      collect()
-      const before = process.memoryUsage().heapUsed
-      run(frames)
-      return [name, Math.max(0, process.memoryUsage().heapUsed - before) / frames]
-    }),
-  )
-}
+/** Bytes that each frame allocates, by its way. */
+export const heapPerFrame = (ways: readonly Contestant[], frames: number): Map<string, number> =>
+  new Map(ways.map(({ name, run }) => [name, heapOf(run, frames, 1).allocated]))

@@ -5,7 +5,7 @@
 import { ALL_LANES, assert, NorthbridgeError, PAGE_SIZE } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
-import type { DriverCode, DriverCore } from './driver-core.ts'
+import type { Binding, DriverCode, DriverCore } from './driver-core.ts'
 import type { HostRun, KernelDma, LentMemory } from './kernel-dma.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 import type { DmaBuffer, HostFunction } from './types.ts'
@@ -18,7 +18,7 @@ export class DeviceAccess {
   readonly #drivers: DriverCore
   /** Physical address by BAR index; 0 for one that is not there. */
   readonly #bases = new Float64Array(6)
-  readonly #binding: number
+  readonly #binding: Binding | undefined
 
   /** Throws `functionInUse` unless a driver of this kernel has the function. */
   constructor(machine: MachinePort, fn: HostPciFunction, dma: KernelDma, drivers: DriverCore) {
@@ -61,7 +61,7 @@ export class DeviceAccess {
     pages: number,
     access: { readonly read: boolean; readonly write: boolean } = BOTH_WAYS,
   ): Software<DmaBuffer> {
-    return yield* this.#dma.allocate(this.#fn, pages, access)
+    return yield* this.#dma.allocate(this.#fn, pages, access, true)
   }
 
   *free(buffer: DmaBuffer): Software {

@@ -1,5 +1,5 @@
 /** Binding drivers to functions: what a driver's probe and remove do to the hardware and to the group's ownership. */
-import { NorthbridgeError, opened } from '../core/index.ts'
+import { NorthbridgeError } from '../core/index.ts'
 import type { Software, Trace } from '../engine/index.ts'
 import { COMMAND_STATUS, HEADER } from '../pcie/formats/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
@@ -50,16 +50,8 @@ export interface DriverCode {
 
 type SavedArmed = readonly [address: string, interrupts: SavedFunctionInterrupts]
 
-export type SavedDrivers = {
-  readonly version: 1
-  readonly armed: readonly SavedArmed[]
-  readonly bindings: number
-  /** Of functions with a driver, which of all bindings it is. */
-  readonly binding: readonly (readonly [address: string, binding: number])[]
-}
-
-type ByAddress = readonly [address: string, ...rest: unknown[]]
-const byAddress = ([a]: ByAddress, [b]: ByAddress): number => (a < b ? -1 : 1)
+/** A driver at work for a function, told from the next one by being another object. */
+export type Binding = object
 
 export class DriverCore {
   readonly #options: DriverCoreOptions
@@ -67,9 +59,8 @@ export class DriverCore {
   readonly #armed = new Map<HostPciFunction, FunctionInterrupts>()
   /** The code of drivers that have any. */
   readonly #code = new Map<HostPciFunction, DriverCode>()
-  /** Counts bindings, so that a driver's code that outlives its binding is told from the next. */
-  #bindings = 0
-  readonly #binding = new Map<HostPciFunction, number>()
+  /** So that a driver's code that outlives its binding is told from the next. */
+  readonly #binding = new Map<HostPciFunction, Binding>()
 
   constructor(options: DriverCoreOptions) {
     this.#options = options
@@ -108,7 +99,7 @@ export class DriverCore {
     }
     fn.driver = driver.name
     fn.owner = { kind: 'driver', name: driver.name }
-    this.#binding.set(fn, ++this.#bindings)
+    this.#binding.set(fn, {})
     if (fn.virtualization !== undefined) {
       fn.vfLimit = Math.min(fn.virtualization.totalVfs, driver.sriov?.limit ?? fn.virtualization.totalVfs)
     }
@@ -163,9 +154,9 @@ export class DriverCore {
     yield* this.#code.get(fn)?.virtualFunctionsChanged?.(fn.virtuals.length) ?? nothing()
   }
 
-  /** Which of all bindings of this boot the function's present one is; 0 without a driver. */
-  bindingOf(fn: HostPciFunction): number {
-    return this.#binding.get(fn) ?? 0
+  /** The function's present binding; undefined without a driver. */
+  bindingOf(fn: HostPciFunction): Binding | undefined {
+    return this.#binding.get(fn)
   }
 
   /** Code serves a function until its driver is unbound. `undefined`: nobody does any more. */
@@ -208,28 +199,21 @@ export class DriverCore {
     return new FunctionInterrupts(machine, interrupts, fn, unit?.interrupts)
   }
 
-  save(): SavedDrivers {
-    return {
-      version: 1,
-      armed: [...this.#armed]
-        .map(([fn, interrupts]): SavedArmed => [fn.address, interrupts.save()])
-        .sort(byAddress),
-      bindings: this.#bindings,
-      binding: [...this.#binding].map(([fn, number]) => [fn.address, number] as const).sort(byAddress),
-    }
+  save(): readonly SavedArmed[] {
+    return [...this.#armed]
+      .map(([fn, interrupts]): SavedArmed => [fn.address, interrupts.save()])
+      .sort(([a], [b]) => (a < b ? -1 : 1))
   }
 
-  /** Code of drivers says again whom it serves when it is restored. */
-  load(saved: SavedDrivers, find: (address: string) => HostPciFunction): void {
-    const { armed, bindings, binding } = opened<SavedDrivers>(saved, 'the driver core', 1)
-    for (const [address, state] of armed) {
-      const fn = find(address)
+  /** Code of drivers says again whom it serves when it is restored. @param functions all of the machine */
+  load(saved: readonly SavedArmed[], functions: ReadonlyMap<string, HostPciFunction>): void {
+    for (const fn of functions.values()) if (fn.driver !== null) this.#binding.set(fn, {})
+    for (const [address, state] of saved) {
+      const fn = functions.get(address)!
       const interrupts = this.interruptsOf(fn)!
       interrupts.load(state, this.#handlerOf(fn, driverNamed(fn.driver)!))
       this.#armed.set(fn, interrupts)
     }
-    this.#bindings = bindings
-    for (const [address, number] of binding) this.#binding.set(find(address), number)
   }
 
   #handlerOf(fn: HostPciFunction, { portsOnly }: DriverRow): (index: number) => unknown {

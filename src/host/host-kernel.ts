@@ -1,5 +1,5 @@
 /** The host kernel: PCI core, IOMMU driver, driver binding, SR-IOV control and VFIO, brought up in Linux's order. */
-import { NorthbridgeError, opened, type Saved } from '../core/index.ts'
+import { hex, NorthbridgeError, opened, type Saved } from '../core/index.ts'
 import { pause, type Software, sleep } from '../engine/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { DeviceAccess } from './device-access.ts'
@@ -280,12 +280,20 @@ export class HostKernel {
     pages: number,
     access: { readonly read: boolean; readonly write: boolean },
   ): Software<DmaBuffer> {
-    return yield* this.#parts.dma.allocate(this.#find(address), pages, access)
+    return yield* this.#parts.dma.allocate(this.#find(address), pages, access, false)
   }
 
-  /** Takes a buffer back, by the address at which the function reaches it. Throws `notFound`. */
+  /** Takes a buffer back, by the address at which the function reaches it. Throws `notFound`, `functionInUse`. */
   *freeBuffer(address: string, ioAddress: number): Software {
-    yield* this.#parts.dma.free(this.#find(address), ioAddress)
+    const fn = this.#find(address)
+    if (this.buffers(address).find(buffer => buffer.address === ioAddress)?.inUse) {
+      throw new NorthbridgeError(
+        'functionInUse',
+        `driver ${fn.driver} works with the buffer at ${hex(ioAddress)}`,
+        { function: fn.address },
+      )
+    }
+    yield* this.#parts.dma.free(fn, ioAddress)
   }
 
   /** What the kernel's driver of a function has of it. Throws `notFound`; `functionInUse` if it has no driver. */

@@ -80,7 +80,7 @@ export class KernelDma {
    * Zeroed, contiguous memory that a function may reach. Throws `functionInUse` unless a driver of this kernel that does
    * DMA has the function: others do not hold its group, whose domain may become user space's; `outOfMemory`, `outOfResources`; nothing has changed then.
    */
-  *allocate(fn: HostPciFunction, pages: number, access: Rights): Software<DmaBuffer> {
+  *allocate(fn: HostPciFunction, pages: number, access: Rights, inUse: boolean): Software<DmaBuffer> {
     const { memory, iommu } = this.#options
     this.#check(fn, access)
     const hostPage = memory.allocator.allocate(pages)
@@ -92,7 +92,7 @@ export class KernelDma {
       throw error
     }
     memory.machine.zeroPages(hostPage, pages)
-    const buffer: DmaBuffer = { address: page * PAGE_SIZE, hostPage, pages, ...access }
+    const buffer: DmaBuffer = { address: page * PAGE_SIZE, hostPage, pages, ...access, inUse }
     this.#buffers.set(
       fn,
       [...this.buffers(fn), buffer].sort((a, b) => a.address - b.address),

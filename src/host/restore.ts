@@ -40,7 +40,7 @@ export function loadParts(parts: KernelParts, saved: SavedHost): void {
   iommu.load(saved.iommu, find)
   interrupts.load(saved.interrupts)
   for (const unit of iommu.units) resumeUnitInterrupts(unit, interrupts, options.engine.trace)
-  parts.drivers.load(saved.drivers, find)
+  parts.drivers.load(saved.drivers, functions)
   parts.hotplug.load(saved.hotplug)
   parts.errors.load(saved.errors)
   parts.dma.load(saved.dma, find)

@@ -1,6 +1,6 @@
 /** The whole state of a host kernel, as plain data: functions by address, domains and groups by number. */
 import type { Saved } from '../core/index.ts'
-import type { SavedDrivers } from './driver-core.ts'
+import type { DriverCore } from './driver-core.ts'
 import type { SavedErrors } from './error-service.ts'
 import type { SavedHotplug } from './hotplug.ts'
 import type { SavedInterrupts } from './interrupts.ts'
@@ -20,7 +20,7 @@ export type SavedHost = {
   readonly accessControl: boolean
   readonly iommu: SavedIommu
   readonly interrupts: SavedInterrupts
-  readonly drivers: SavedDrivers
+  readonly drivers: ReturnType<DriverCore['save']>
   readonly hotplug: SavedHotplug
   readonly errors: SavedErrors
   readonly dma: SavedKernelDma

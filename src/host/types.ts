@@ -162,6 +162,8 @@ export interface DmaBuffer {
   /** What the function may do. */
   readonly read: boolean
   readonly write: boolean
+  /** The code of its driver works with it, and gives it back itself. */
+  readonly inUse: boolean
 }
 
 /** A device memory region that may be mapped into a guest. */

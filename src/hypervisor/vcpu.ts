@@ -85,7 +85,7 @@ export class Vcpu implements VcpuPort {
   *runCode<Result>(code: (software: GuestSoftware) => Software<Result>): Software<GuestRun<Result>> {
     assert(!this.#running, 'one stream at a time runs on a virtual processor')
     this.#begin()
-    const ended = yield* outcomeOf(code(this.software))
+    const ended = yield* outcomeOf(() => code(this.software))
     yield* this.#idle()
     if ('refusal' in ended) throw ended.refusal
     return { result: ended.result, exits: this.#guest.exits ?? [] }
@@ -269,10 +269,10 @@ export class Vcpu implements VcpuPort {
 
 /** What code of a guest's kernel ends with: one of its drivers may give up. */
 function* outcomeOf<Result>(
-  code: Software<Result>,
+  code: () => Software<Result>,
 ): Software<{ readonly result: Result } | { readonly refusal: NorthbridgeError }> {
   try {
-    return { result: yield* code }
+    return { result: yield* code() }
   } catch (error) {
     // A host that has stopped runs no guest.
     if (!(error instanceof NorthbridgeError) || error.code === 'hostHalted') throw error

@@ -84,7 +84,7 @@ export const freeBuffer = operation({
   words: 'buffers free',
   input: inPlatform({ function: Identifier, address: Hex }),
   output: Type.Null(),
-  errors: ['notFound', 'poweredOff', 'invalidArgument'],
+  errors: ['notFound', 'poweredOff', 'invalidArgument', 'functionInUse'],
   *run(context, input) {
     const platform = poweredPlatform(context, input.platform)
     const { address } = functionOf(platform, input.function)

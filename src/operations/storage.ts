@@ -101,6 +101,7 @@ export const openDisk = operation({
     'Gives a virtual machine a disk under a model of input and output and has the guest’s driver start it',
   rest: { method: 'POST', path, status: 201, location: path },
   words: 'block open',
+  atomic: true,
   input: inPlatform({
     vm: Identifier,
     model: Model,
@@ -153,6 +154,7 @@ export const closeDisk = operation({
   summary: 'Takes the disk of a virtual machine away; what is on a namespace stays there',
   rest: { method: 'DELETE', path, status: 204 },
   words: 'block close',
+  atomic: true,
   input: inPlatform({ vm: Identifier }),
   output: Type.Null(),
   errors: ['notFound', 'poweredOff'],

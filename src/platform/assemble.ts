@@ -10,7 +10,7 @@ import { ECAM_SIZE, HPET_BASE, IO_APIC_BASE, IO_APIC_REQUESTER_ID, segmentsOf } 
 import type { Board } from './board.ts'
 import { ConfigurationPorts, EnhancedConfigurationAccess } from './configuration-access.ts'
 import { DeviceModels } from './device-models.ts'
-import type { PlacedNode } from './function-paths.ts'
+import { boardPathOf, type PlacedNode, pathText } from './function-paths.ts'
 import { IO_APIC_ID } from './make-board.ts'
 import { FUNCTIONS_PER_PAUSE, type PlatformPlan } from './plan.ts'
 import { PlatformPorts } from './ports.ts'
@@ -146,5 +146,13 @@ function* plug(
       if (unit !== undefined) rootComplex.wire(fn, unit)
     }
     if (++count % FUNCTIONS_PER_PAUSE === 0) yield* pause()
+  }
+  for (const { segment, functions: ends } of topology.wires ?? []) {
+    const [first, second] = ends.map(path => {
+      const isThere = ({ placed }: (typeof functions)[number]): boolean =>
+        placed.hostBridge.segment === segment && pathText(boardPathOf(placed)) === path.toLowerCase()
+      return plugged.get(functions.find(isThere)!.placed)!
+    })
+    models.connect(first!, second)
   }
 }

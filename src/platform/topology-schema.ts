@@ -259,6 +259,11 @@ const reservedMemorySchema = z.strictObject({
   functions: functionPaths.describe('Functions whose traffic to this memory must always pass'),
 })
 
+const wireSchema = z.strictObject({
+  segment: segment.default(0),
+  functions: functionPaths.length(2).describe('The two network ports'),
+})
+
 export const topologySchema = z.strictObject({
   $schema: z.string().max(512).optional().describe('For editors'),
   name,
@@ -292,6 +297,13 @@ export const topologySchema = z.strictObject({
   iommu: iommuSchema,
   reservedMemory: z.array(reservedMemorySchema).max(64).default([]).describe('RMRRs'),
   hpet: z.boolean().optional().describe('Whether the board has a high precision event timer, at 0xfed00000'),
+  wires: z
+    .array(wireSchema)
+    .max(64)
+    .optional()
+    .describe(
+      'Network ports that are connected to each other; all others are connected to the outside world',
+    ),
   hostBridges: z.array(hostBridgeSchema).min(1).max(TOPOLOGY_LIMITS.hostBridges),
   firmware: z
     .strictObject({

@@ -1,5 +1,6 @@
 /** The rules of the tree of functions below the host bridges of a topology. */
 import { jsonPointer } from '../core/index.ts'
+import { DEVICE_MODELS } from '../devices/index.ts'
 import { pause, type Software } from '../engine/index.ts'
 import { EXTENDED_CAPABILITY } from '../pcie/formats/index.ts'
 import type { FunctionDefinition } from '../pcie/index.ts'
@@ -18,6 +19,7 @@ export function* treeIssues(topology: Topology, catalogue: FunctionCatalogue, re
   const paths = new Set<string>()
   /** Bridges of root buses. */
   const ports = new Set<string>()
+  const networkPorts = new Set<string>()
   let functions = 0
   for (const [i, hostBridge] of topology.hostBridges.entries()) {
     const last = lastBusOf(topology, hostBridge)
@@ -42,6 +44,7 @@ export function* treeIssues(topology: Topology, catalogue: FunctionCatalogue, re
       definitions.set(placed, definition)
       if (isBridging(definition)) buses++
       if (isBridging(definition) && placed.parent === undefined) ports.add(path)
+      if (hasNetworkPort(definition)) networkPorts.add(path)
       checkFunction(placed, definition, at, report)
       checkPlace(placed, definition, definitions, catalogue, at, report)
       checkBusNumbers(placed, last, at, report)
@@ -56,7 +59,7 @@ export function* treeIssues(topology: Topology, catalogue: FunctionCatalogue, re
       report(`/hostBridges/${i}/devices`, `need ${buses} bus numbers, and the host bridge has ${given}`)
     }
   }
-  const { iommu, reservedMemory } = topology
+  const { iommu, reservedMemory, wires = [] } = topology
   const named = (
     place: readonly string[],
     entries: readonly { readonly segment: number; readonly functions?: readonly string[] | undefined }[],
@@ -72,6 +75,15 @@ export function* treeIssues(topology: Topology, catalogue: FunctionCatalogue, re
     }
   }
   named(['reservedMemory'], reservedMemory)
+  named(['wires'], wires, [key => networkPorts.has(key), 'has no network port that is modelled'])
+  const taken = new Set<string>()
+  for (const [i, { segment, functions: ends }] of wires.entries()) {
+    for (const [j, path] of ends.entries()) {
+      const key = `${segment}/${path.toLowerCase()}`
+      if (taken.has(key)) report(`/wires/${i}/functions/${j}`, `is at the end of a wire already: "${path}"`)
+      taken.add(key)
+    }
+  }
   if (iommu.kind !== 'intel-vtd') return
   named(['iommu', 'atsPorts'], iommu.atsPorts, [key => ports.has(key), 'is no port of a root bus'])
   const onRootBus = (key: string): boolean => !ports.has(key) && key.split('/').length === 2
@@ -116,6 +128,9 @@ function checkPlace(
     report(at, 'below an upstream port there are downstream ports, and they are nowhere else')
   }
 }
+
+const hasNetworkPort = ({ registerModel }: FunctionDefinition): boolean =>
+  registerModel !== undefined && DEVICE_MODELS[registerModel]?.portSpeed !== undefined
 
 const nameOf = (definition: FunctionDefinition | undefined): string =>
   definition?.kind.replace(/[A-Z]/, letter => ` ${letter.toLowerCase()}`) ?? ''

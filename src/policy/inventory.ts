@@ -47,8 +47,7 @@ function refusalsOf(
   functions: readonly HostFunction[],
 ): ReadonlyMap<string, NorthbridgeError> {
   const refusals = new Map<string, NorthbridgeError>()
-  for (const { address, kind } of functions) {
-    if (ROLES[kind] === 'bridge') continue
+  for (const { address } of functions) {
     const refusal = host.vfio.whyNot(address, '')
     if (refusal !== undefined && !isAboutMachines(refusal)) refusals.set(address, refusal)
   }

@@ -9,26 +9,30 @@ import {
   type Saved,
 } from '../core/index.ts'
 import type { DmaOptions } from '../devices/index.ts'
-import { Engine, type Software, until, within } from '../engine/index.ts'
-import { describeReport, runFirmware } from '../firmware/index.ts'
-import { guestHypervisor, guestKernel } from '../guest/index.ts'
-import { HostKernel } from '../host/index.ts'
-import { Hypervisor, Networking, TEAM_EVENT } from '../hypervisor/index.ts'
+import { Engine, type Software, within } from '../engine/index.ts'
+import type { HostKernel } from '../host/index.ts'
+import { type Hypervisor, type Networking, TEAM_EVENT } from '../hypervisor/index.ts'
 import type { PcieFunction } from '../pcie/index.ts'
 import { Platform, type Topology } from '../platform/index.ts'
 import type { Word64 } from '../vmx/formats/operations.ts'
 import { VMCS, type VmcsFieldName } from '../vmx/formats/vmcs.ts'
-import { bootVfs } from './boot-vfs.ts'
+import { followDma } from './dma-journey.ts'
 import { FaultInjector, type FaultRecord } from './fault-injection/fault-injector.ts'
 import type { Fault } from './fault-injection/fault-schema.ts'
-import { hostOptions } from './host-options.ts'
 import { followInterrupt } from './interrupt-journey.ts'
 import { Wires } from './network/wires.ts'
 import { passTime } from './passing-time.ts'
+import {
+  bootSoftware,
+  type PlatformSoftware,
+  restoreSoftware,
+  type SoftwareGround,
+  saveSoftware,
+} from './platform-software.ts'
 import { type DmaReport, dmaPart, type InterruptJourney, type InterruptReport } from './reports.ts'
 import { DmaSanitizer, type WatchedPlatform } from './sanitizer/dma-sanitizer.ts'
 import { areEqual, checkVersions, type PlatformState, seal, unseal, unusable } from './saved-platform.ts'
-import { type DiskHost, VmDisks } from './storage/index.ts'
+import type { VmDisks } from './storage/index.ts'
 
 export interface SimulatedPlatformOptions {
   readonly id: string
@@ -39,13 +43,7 @@ export interface SimulatedPlatformOptions {
   readonly files?: string | undefined
 }
 
-/** A function whose page request is answered but whose page is missing still gives up some time. */
-const MOST_PAGE_REQUEST_TRIES = 16
-
 export type PowerAction = 'on' | 'off' | 'reset'
-
-/** What virtual machines can run. */
-const PROGRAMS = { kernel: guestKernel, hypervisor: guestHypervisor } as const
 
 export class SimulatedPlatform {
   readonly id: string
@@ -61,10 +59,7 @@ export class SimulatedPlatform {
   /** Stimulus: what breaks. */
   readonly faults: FaultInjector
   readonly #files: string | undefined
-  #host: HostKernel | undefined
-  #hypervisor: Hypervisor | undefined
-  #networking: Networking | undefined
-  #disks: VmDisks | undefined
+  #software: PlatformSoftware | undefined
   #sanitizer: DmaSanitizer | undefined
 
   private constructor(
@@ -84,7 +79,7 @@ export class SimulatedPlatform {
     this.wires = new Wires(engine, fn => hardware.network.portOf(fn))
     this.faults = new FaultInjector(hardware, engine)
     engine.handle(TEAM_EVENT, team => {
-      if (this.responds) this.#networking?.timeIsUp(team)
+      if (this.responds) this.#software?.networking.timeIsUp(team)
       if (this.powered) this.wires.timeIsUp(team)
     })
   }
@@ -103,37 +98,34 @@ export class SimulatedPlatform {
 
   /** The kernel of this boot. Throws `poweredOff`, `hostHalted`. */
   get host(): HostKernel {
-    if (this.#host === undefined || !this.responds) throw this.#noSoftware()
-    return this.#host
+    return this.#running.host
   }
 
   /** Whether its software runs. */
   get responds(): boolean {
-    return this.#host !== undefined && this.#host.halted === undefined
+    return this.#software !== undefined && this.#software.host.halted === undefined
   }
 
   /** The hypervisor of this boot. Throws `poweredOff`, `hostHalted`. */
   get hypervisor(): Hypervisor {
-    if (this.#hypervisor === undefined || !this.responds) throw this.#noSoftware()
-    return this.#hypervisor
+    return this.#running.hypervisor
   }
 
   /** Virtual switches and network devices of this boot. Throws `poweredOff`. */
   get networking(): Networking {
-    if (this.#networking === undefined || !this.responds) throw this.#noSoftware()
-    return this.#networking
+    return this.#running.networking
   }
 
   /** Disks of virtual machines of this boot. Throws `poweredOff`. */
   get disks(): VmDisks {
-    if (this.#disks === undefined || !this.responds) throw this.#noSoftware()
-    return this.#disks
+    return this.#running.disks
   }
 
-  #noSoftware(): NorthbridgeError {
-    const reason = this.#host?.halted
-    if (reason === undefined) return this.#poweredOff()
-    return new NorthbridgeError('hostHalted', `the host kernel of ${this.name} has stopped: ${reason}`, {
+  get #running(): PlatformSoftware {
+    if (this.#software === undefined) throw this.#poweredOff()
+    const reason = this.#software.host.halted
+    if (reason === undefined) return this.#software
+    throw new NorthbridgeError('hostHalted', `the host kernel of ${this.name} has stopped: ${reason}`, {
       reason,
     })
   }
@@ -147,41 +139,21 @@ export class SimulatedPlatform {
    * is, and `poweredOff` for a reset without power.
    */
   *power(action: PowerAction): Software {
-    if (action === 'on' && this.powered)
-      throw new NorthbridgeError('alreadyDone', `platform ${this.name} is on`)
-    if (action === 'off' && !this.powered)
-      throw new NorthbridgeError('alreadyDone', `platform ${this.name} is off`)
     if (action === 'reset' && !this.powered) throw this.#poweredOff()
+    if (action === (this.powered ? 'on' : 'off'))
+      throw new NorthbridgeError('alreadyDone', `platform ${this.name} is ${action}`)
     this.#sanitizer?.stop()
     this.#sanitizer = undefined
-    this.#host = undefined
-    this.#hypervisor = undefined
-    this.#networking = undefined
-    this.#disks = undefined
+    this.#software = undefined
     if (action === 'on') this.hardware.powerOn()
     else if (action === 'off') return this.hardware.powerOff()
     else this.hardware.reset()
-    yield* this.#boot()
+    this.#software = yield* bootSoftware(this.#ground)
   }
 
-  *#boot(): Software {
-    const { port } = this.hardware
-    const report = yield* runFirmware(port)
-    for (const sentence of describeReport(report)) this.engine.trace.emit('firmware', sentence)
-    const host = new HostKernel(port, {
-      ...hostOptions(this.topology, this.hardware, this.engine),
-      bootVfs: bootVfs(this.hardware),
-    })
-    yield* host.boot()
-    this.#host = host
-    this.#hypervisor = new Hypervisor(port, host, this.engine, PROGRAMS)
-    this.#networking = new Networking(host, this.#hypervisor, this.engine)
-    this.#disks = new VmDisks(this.#diskHost(host, this.#hypervisor))
-  }
-
-  #diskHost(host: HostKernel, hypervisor: Hypervisor): DiskHost {
-    const functionAt = (address: string): PcieFunction => this.functionAt(address)
-    return { host, hypervisor, port: this.hardware.port, files: this.#files, functionAt }
+  get #ground(): SoftwareGround {
+    const { topology, hardware, engine } = this
+    return { topology, hardware, engine, files: this.#files, functionAt: address => this.functionAt(address) }
   }
 
   /**
@@ -199,20 +171,8 @@ export class SimulatedPlatform {
   ): Software<DmaReport> {
     const fn = this.functionAt(address)
     const dmaEngine = this.hardware.engineOf(fn)
-    let parts = dmaEngine.dma(write, page, offset, data, options)
-    let reports = parts.map(part => ({ ...part }))
-    yield* this.#settle()
-    // A function that waits for a completion which does not come gives up after a while, and reports that.
-    if (fn.hasFaults && fn.faults.willTimeOut) {
-      yield* until(() => !fn.faults.willTimeOut)
-      yield* this.#settle()
-    }
-    for (let tries = 0; dmaEngine.waiting && tries < MOST_PAGE_REQUEST_TRIES; tries++) {
-      parts = dmaEngine.retry()
-      reports = parts.map(part => ({ ...part }))
-      yield* this.#settle()
-    }
-    return { parts: reports }
+    const parts = dmaEngine.dma(write, page, offset, data, options)
+    return yield* followDma(fn, dmaEngine, parts, () => this.#settle())
   }
 
   /** Stimulus: the function signals a vector; then software takes the interrupt. Throws `notFound`, `poweredOff`. */
@@ -237,9 +197,8 @@ export class SimulatedPlatform {
     guest: 'running' | 'blocked' | 'preempted',
   ): Software<InterruptJourney> {
     const dmaEngine = this.hardware.engineOf(this.functionAt(address))
-    const { hypervisor } = this
-    const { trace } = this.engine
-    return yield* followInterrupt({ dmaEngine, hypervisor, trace, address, vector, guest })
+    const { hypervisor, engine } = this
+    return yield* followInterrupt({ dmaEngine, hypervisor, trace: engine.trace, address, vector, guest })
   }
 
   /** Every field of a virtual processor's VMCS by name. Throws `notFound`, `poweredOff`. */
@@ -260,10 +219,8 @@ export class SimulatedPlatform {
       ...value,
     )
     if (broken !== undefined) {
-      throw new NorthbridgeError(
-        'invalidArgument',
-        `${name}: VM entry would fail: ${broken.states} (${broken.id})`,
-      )
+      const why = `${name}: VM entry would fail: ${broken.states} (${broken.id})`
+      throw new NorthbridgeError('invalidArgument', why)
     }
     this.hypervisor.writeVmcs(vm, number, VMCS[name], value)
   }
@@ -410,25 +367,9 @@ export class SimulatedPlatform {
     this.random.load(state.random)
     this.hardware.load(state.hardware)
     this.faults.load(state.faults)
-    const { port } = this.hardware
-    this.#host =
-      state.host === undefined
-        ? undefined
-        : HostKernel.restore(port, hostOptions(this.topology, this.hardware, this.engine), state.host)
-    this.#hypervisor =
-      this.#host === undefined || state.hypervisor === undefined
-        ? undefined
-        : Hypervisor.restore(port, this.#host, this.engine, PROGRAMS, state.hypervisor)
-    this.#networking =
-      this.#hypervisor === undefined || state.networking === undefined
-        ? undefined
-        : Networking.restore(this.#host!, this.#hypervisor, this.engine, state.networking)
-    this.#disks =
-      this.#hypervisor === undefined || state.disks === undefined
-        ? undefined
-        : VmDisks.restore(this.#diskHost(this.#host!, this.#hypervisor), state.disks)
-    if (this.#host !== undefined && state.sanitizer !== undefined)
-      this.#sanitizer = new DmaSanitizer(this.#watched(this.#host), state.sanitizer)
+    this.#software = restoreSoftware(this.#ground, state)
+    if (this.#software !== undefined && state.sanitizer !== undefined)
+      this.#sanitizer = new DmaSanitizer(this.#watched(this.#software.host), state.sanitizer)
     // Last: nothing of the above is told or takes time.
     this.engine.load(state.engine)
     this.wires.load(state.wires, this.hardware.network.ports, this.engine.now)
@@ -444,10 +385,7 @@ export class SimulatedPlatform {
       faults: this.faults.save(),
       hardware: this.hardware.save(),
       wires: this.wires.save(),
-      host: this.#host?.save(),
-      hypervisor: this.#hypervisor?.save(),
-      networking: this.#networking?.save(),
-      disks: this.#disks?.save(),
+      ...saveSoftware(this.#software),
       sanitizer: this.#sanitizer?.save(),
     }
   }

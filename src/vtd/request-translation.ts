@@ -77,6 +77,8 @@ export class RequestTranslation {
   readonly #dma: DmaRemapping
   readonly #faults: FaultRecorder
   readonly #recent = new RecentTranslations()
+  /** Whether the last request was none of those: which shortcut is tried first. */
+  #missing = false
   /** Caches whose replacement depends on use have to see every use. */
   readonly #shortcutsHideUse: boolean
   readonly #quirks: Quirks
@@ -115,15 +117,17 @@ export class RequestTranslation {
   /** See `RemappingUnit.translate`. */
   translate(request: MemoryRequest): boolean {
     request.unit = this.#index
-    if (request.addressType === UNTRANSLATED && !request.atomic) {
-      const recent = this.#recent.lookup(recentKey(request), request.pasid, request.page)
-      if (recent >= 0) {
-        request.iotlbHit = this.#recent.iotlbHitOf(recent)
-        request.physicalPage = this.#recent.frameOf(recent)
-        return true
-      }
-    }
-    return this.#translate(request)
+    return (!this.#missing && this.#answerRecent(request)) || this.#translate(request)
+  }
+
+  #answerRecent(request: MemoryRequest): boolean {
+    if (request.addressType !== UNTRANSLATED || request.atomic) return false
+    const recent = this.#recent.lookup(recentKey(request), request.pasid, request.page)
+    if (recent < 0) return false
+    this.#missing = false
+    request.iotlbHit = this.#recent.iotlbHitOf(recent)
+    request.physicalPage = this.#recent.frameOf(recent)
+    return true
   }
 
   #translate(request: MemoryRequest): boolean {
@@ -141,9 +145,12 @@ export class RequestTranslation {
 
     const dma = this.#dma
     if (simple && dma.near.translate(request)) {
+      this.#missing = true
       if (dma.near.replaced) this.#recent.forget()
       return !this.#isProtected(request.physicalPage) || refuse(request, STATUS.unsupportedRequest)
     }
+    if (this.#missing && this.#answerRecent(request)) return true
+    this.#missing = true
     const { requesterId } = request
     const reason = dma.resolve(requesterId, page, this.accessOf(request), request.addressType, request.pasid)
     const reads = dma.tableReads

@@ -54,7 +54,7 @@ describe.each(Object.entries(MODELS))('%s', (_, open) => {
         restart()
         expect(machine.transfer(driver, true, 5, 3).ok).toBe(true)
       }),
-      { numRuns: 6 },
+      { numRuns: 4 },
     )
   })
 })

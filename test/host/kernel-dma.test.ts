@@ -57,6 +57,57 @@ describe('memory of a driver', () => {
   })
 })
 
+describe('memory of others that a driver lends to its function', () => {
+  const twoRuns = ({ host }: Booted) =>
+    [3, 1].map(pages => ({ hostPage: host.memory.allocate(pages), pages }))
+
+  it.each(['intel_iommu=on iommu.strict=1', 'intel_iommu=on iommu.strict=0'])(
+    'is reached until it is taken back, and not a moment longer, with %s',
+    commandLine => {
+      const booted = boot(machine(), { commandLine })
+      const { host, run, dma } = booted
+      const memory = twoRuns(booted)
+      const device = host.device(NIC)
+      const lent = run(device.lend(memory))
+      for (const [i, { address, pages }] of lent.entries()) {
+        const last = dma(NIC, true, address / 4096 + pages - 1)
+        expect(last).toMatchObject({ ended: 'memory', page: memory[i]!.hostPage + pages - 1 })
+      }
+      run(device.takeBack(lent))
+      for (const { address } of lent) expect(reaches(booted, address)).toBe(false)
+      // It is its owner's still: nobody else gets it.
+      const free = host.memory.freePages
+      run(host.flushDeferred())
+      expect(host.memory.freePages).toBe(free)
+      expect(host.buffers(NIC)).toEqual([])
+    },
+  )
+
+  it('is out of reach when the driver leaves', () => {
+    const booted = boot(machine())
+    const { host, run } = booted
+    const [first] = run(host.device(NIC).lend(twoRuns(booted)))
+    run(host.bind(NIC, null))
+    run(host.bind(NIC, 'e1000e'))
+    expect(reaches(booted, first!.address)).toBe(false)
+  })
+
+  it('is not reached at all if some of it cannot be', () => {
+    const booted = boot(machine())
+    const { host, run } = booted
+    const [memory] = twoRuns(booted)
+    const device = host.device(NIC)
+    const lent = run(device.lend([memory!]))
+    run(device.takeBack(lent))
+    expect(() => run(device.lend([memory!, { hostPage: 0, pages: 2 ** 20 }]))).toThrow(
+      expect.objectContaining({ code: 'outOfMemory' }),
+    )
+    // Where it was, and where it would have been again.
+    expect(reaches(booted, lent[0]!.address)).toBe(false)
+    expect(run(device.lend([memory!]))).toEqual(lent)
+  })
+})
+
 describe('taking memory back', () => {
   const touched = (commandLine: string, capabilities = {}) => {
     const booted = boot(machine(capabilities), { commandLine })

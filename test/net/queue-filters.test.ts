@@ -357,6 +357,23 @@ describe('of the 82576 also', () => {
   })
 })
 
+it('who follows a frame hears that a filter steered it', () => {
+  const [rig] = machine(I82599, [0, 3])
+  I82599.tuple(rig, 0, { queue: 3, destinationPort: 80 })
+  const steps: string[] = []
+  rig.nic.observer = { note: ({ step }) => steps.push(step) }
+  rig.arrive(packet())
+  rig.arrive(packet({ destinationPort: 81 }))
+  const way = ['fromWire', 'classified', 'stored']
+  expect(steps.filter(step => step !== 'interrupt')).toEqual([
+    'fromWire',
+    'classified',
+    'steered',
+    'stored',
+    ...way,
+  ])
+})
+
 it('filters are shown', () => {
   const rig = new NicRig('intel-82599')
   I82599.etherType(rig, 0, LLDP, 5)

@@ -58,6 +58,15 @@ describe('namespaces', () => {
     ]).toEqual(['unsupported', 'invalidArgument', 'unsupported', 'notFound', 'invalidArgument', 'notFound'])
   })
 
+  it('are looked for by a guest that finds none: it has no disk then, and everything is as it was', () => {
+    northbridge.createNamespace({ ...PF, blocks: 64 })
+    northbridge.detachNamespace({ ...PF, namespace: 1, to: VF })
+    const open = () => northbridge.openDisk({ ...P, vm: 'a', model: 'virtualFunction', function: VF })
+    expect(code(open)).toBe('unsupported')
+    northbridge.attachNamespace({ ...PF, namespace: 2, to: VF })
+    expect(open()).toMatchObject({ sectors: 64 })
+  })
+
   it('are put on files of the folder that the installation names, and on no others', () => {
     northbridge.putNamespaceOnFile({ ...PF, namespace: 1, file: 'disk.img' })
     northbridge.openDisk({ ...P, vm: 'a', model: 'queuePair', function: PF.function })

@@ -9,10 +9,10 @@ import { Platform, parseTopology } from '../../src/platform/index.ts'
 
 const ALL = 0xffff_ffff
 
-function build(name: string): Platform {
+function build(name: string, more: object = {}): Platform {
   const engine = new Engine()
   const document = JSON.parse(readFileSync(`topologies/${name}.json`, 'utf8'))
-  const platform = engine.run(Platform.build(parseTopology(document), engine))
+  const platform = engine.run(Platform.build(parseTopology({ ...document, ...more }), engine))
   platform.powerOn()
   return platform
 }
@@ -52,6 +52,29 @@ describe('device models', () => {
 })
 
 describe('the wires of a machine', () => {
+  const PORTS = ['00:01.0/00.0', '00:01.0/00.1']
+
+  it('go where the topology says', () => {
+    const platform = build('one-socket-82576', { wires: [{ functions: PORTS }] })
+    const [first, second] = platform.network.ports
+    expect(first!.port.wire!.ends).toEqual([first!.port, second!.port])
+    expect([first!.port.carrier, first!.partner.port.carrier]).toEqual([true, false])
+    const other = build('one-socket-82576')
+    other.load(platform.save())
+    expect(other.save()).toEqual(platform.save())
+  })
+
+  it.each([
+    [['00:01.0/00.0', '00:01.0'], 'has no network port that is modelled'],
+    [['00:01.0/00.0', '00:07.0'], 'names no function: "00:07.0"'],
+    [['00:01.0/00.0', '00:01.0/00.0'], 'is at the end of a wire already: "00:01.0/00.0"'],
+  ])('have two network ports of the machine at their ends: %s', (functions, message) => {
+    const issue = { path: '/wires/0/functions/1', message }
+    expect(() => build('one-socket-82576', { wires: [{ functions }] })).toThrowError(
+      expect.objectContaining({ details: expect.objectContaining({ issues: [issue] }) }),
+    )
+  })
+
   it('lead outside, until two ports are connected to each other; and that is state', () => {
     const platform = build('one-socket-82576')
     const [first, second] = platform.network.ports

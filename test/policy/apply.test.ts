@@ -151,6 +151,33 @@ describe('applying a policy', () => {
     expect(hashes(northbridge)).toEqual(before)
   })
 
+  it('plans by the kernel alone what the kernel then does, for every function of a machine', () => {
+    const northbridge = world('one')
+    const platform = 'one'
+    const linux = { system: 'linux-vfio' as const, files: [] }
+    const refused: string[] = []
+    const kernelAllows = (address: string): boolean => {
+      try {
+        northbridge.attach({ platform, vm: 'a', function: address })
+        return true
+      } catch (error) {
+        if (!(error instanceof NorthbridgeError)) throw error
+        refused.push(address)
+        return false
+      }
+    }
+    const functions = northbridge.functions({ platform })
+    for (const { address } of functions) {
+      const requests = [{ vm: 'a', needs: [{ resource: address, count: 1 }] }]
+      const { placed } = northbridge.planPolicy({ platforms: ['one'], policy: linux, requests })
+      northbridge.createVm({ platform, name: 'a', ...CREATE })
+      expect([address, placed.length === 1]).toEqual([address, kernelAllows(address)])
+      northbridge.deleteVm({ platform, vm: 'a' })
+    }
+    expect(refused.length).toBeLessThan(functions.length)
+    expect(refused).toContain('0000:00:01.0')
+  })
+
   it('leaves the state, the time and the log as they were where only the doing shows that memory runs out', () => {
     let undone = 0
     for (let spare = 0; spare < 64; spare += 8) {

@@ -168,6 +168,19 @@ describe('a block that a guest reads', () => {
     expect(story(journey).filter(step => step === 'a exit virtio-blk').length).toBe(1)
   })
 
+  it('a queue pair of the host’s controller: one exit for the notification, and the controller writes into the guest', () => {
+    const journey = trace('queuePair', SSD, { count: 8 })
+    expect(journey).toMatchObject({ ...same, outcome: 'completed', exits: 3, copies: 0 })
+    expect(story(journey).filter(step => step.startsWith('a exit'))).toEqual([
+      'a exit virtio-blk',
+      'a exit virtualApic',
+      'a exit halt',
+    ])
+    const { detail } = journey.steps.find(({ step }) => step === 'command')!
+    // Queue 1 is the host's own.
+    expect(detail['queue']).not.toBe(1)
+  })
+
   it('SR-IOV: the guest rings a doorbell of the virtual function, no exit, no copy', () => {
     const journey = trace('virtualFunction', SECONDARY, { count: 8 })
     expect(journey).toMatchObject({ ...same, exits: 3, copies: 0, registerReads: 0, registerWrites: 2 })

@@ -6,6 +6,8 @@ import { afterAll, describe, expect, it } from 'vitest'
 import type { NvmeSubsystem } from '../../src/devices/nvme/index.ts'
 import type { BlockDriver, GuestKernel } from '../../src/guest/index.ts'
 import { NvmeDriver } from '../../src/host/index.ts'
+import { MemoryBackend, VirtioBlock, VirtioDevice } from '../../src/hypervisor/index.ts'
+import { STATUS } from '../../src/pcie/index.ts'
 import { DISK_MODELS, type DiskModel, FileStore } from '../../src/system/index.ts'
 import { DiskWorld, OTHER, PF, sector, VF } from './disk-world.ts'
 
@@ -58,6 +60,33 @@ describe('what is refused', () => {
     const before = world.platform.stateHash()
     expect(() => world.open(model, address)).toThrowError(expect.objectContaining({ code }))
     expect(world.platform.stateHash()).toBe(before)
+  })
+
+  it('a guest whose program has no drivers goes on without a disk', () => {
+    const world = DiskWorld.create()
+    const { hypervisor, disks } = world.platform
+    const nested = { vcpus: 1, memoryMiB: 4, nested: true, program: 'hypervisor' } as const
+    world.run(hypervisor.createVm({ name: 'l1', ...nested }))
+    for (const model of ['emulation', 'queuePair'] as const) {
+      const open = disks.open({ vm: 'l1', model, function: PF })
+      expect(() => world.run(open)).toThrowError(expect.objectContaining({ code: 'unsupported' }))
+      expect(hypervisor.vm('l1').emulated).toEqual([])
+      expect(hypervisor.vcpu('l1', 0).state).toBe('halted')
+    }
+  })
+
+  it('a full bus gives back what was to be behind the disk', () => {
+    const world = DiskWorld.create('guest')
+    const { hypervisor, disks, host, hardware } = world.platform
+    for (let slot = 1; slot < 32; slot++) {
+      const backend = new MemoryBackend(hardware.port, host.memory, 8)
+      world.run(hypervisor.plug('guest', new VirtioDevice(new VirtioBlock(backend))))
+    }
+    world.run(disks.namespaces.create({ function: PF, blocks: 8, blockSize: 512, shared: true }))
+    const buffers = host.buffers(PF)
+    const open = disks.open({ vm: 'guest', model: 'queuePair', function: PF })
+    expect(() => world.run(open)).toThrowError(expect.objectContaining({ code: 'outOfResources' }))
+    expect(host.buffers(PF)).toEqual(buffers)
   })
 
   it('a second disk, transfers beyond the buffer, and parts of sectors', () => {
@@ -122,7 +151,7 @@ describe('a disk on a queue pair of its own', () => {
   }
   const reaches = (world: DiskWorld, address: number): boolean => {
     const { parts } = world.run(world.platform.dma(PF, false, address / 4096, 0, new Uint8Array(8)))
-    return parts.every(({ status }) => status === 'successful')
+    return parts.every(({ status }) => status === STATUS.successful)
   }
 
   it.each(['closed', 'unbound', 'deleted'])(

@@ -28,6 +28,7 @@ export type SavedRings = {
   /** Addresses of rings and buffers, receiving first. */
   readonly rings: readonly [number, number, number, number]
   readonly next: readonly [rx: number, tx: number, clean: number]
+  readonly inside: boolean
 }
 
 export class AdvancedRings {
@@ -42,6 +43,8 @@ export class AdvancedRings {
   #rxNext = 0
   #txNext = 0
   #txClean = 0
+  /** The last descriptor did not end its frame. */
+  #inside = false
 
   constructor(access: GuestAccess, entries: number, inbox: FrameInbox) {
     this.#access = access
@@ -72,7 +75,6 @@ export class AdvancedRings {
     yield* this.#access.write64(at, this.#rxBuffers + index * BUFFER_SIZE, 0)
     yield* this.#access.write64(at + STATUS_AT, 0, 0)
   }
-
 
   /** Puts a frame into the transmit ring. Returns the new tail; -1 if the ring is full. */
   *put(frame: Uint8Array): Software<number> {
@@ -138,12 +140,15 @@ export class AdvancedRings {
       let status = this.#access.peek32(at + STATUS_AT)
       if (status < 0) status = yield* this.#access.read32(at + STATUS_AT)
       if ((status & RX_STATUS.DD) === 0) break
-      if (status & RX_STATUS.EOP) {
+      const whole = (status & RX_STATUS.EOP) !== 0
+      // A frame of several buffers is not for a driver with the standard frame size: all of it is passed over.
+      if (whole && !this.#inside) {
         let word = this.#access.peek32(at + LENGTH_AT)
         if (word < 0) word = yield* this.#access.read32(at + LENGTH_AT)
         if (keep) yield* this.#take(this.#rxNext, status, word, vlans)
         else this.#inbox.arrived(word & RX_LENGTH.PKT_LEN, undefined)
       }
+      this.#inside = !whole
       const buffer = this.#rxBuffers + this.#rxNext * BUFFER_SIZE
       if (!this.#access.poke64(at, buffer, 0)) yield* this.#access.write64(at, buffer, 0)
       if (!this.#access.poke64(at + STATUS_AT, 0, 0)) yield* this.#access.write64(at + STATUS_AT, 0, 0)
@@ -154,7 +159,7 @@ export class AdvancedRings {
 
   /** @param word length and tag of its descriptor */
   *#take(index: number, status: number, word: number, vlans: ReadonlySet<number>): Software {
-    const length = word & RX_LENGTH.PKT_LEN
+    const length = Math.min(word & RX_LENGTH.PKT_LEN, BUFFER_SIZE)
     const bytes = yield* this.#access.readBytes(this.#rxBuffers + index * BUFFER_SIZE, length)
     const tag = word >>> 16
     if ((status & RX_STATUS.VP) === 0 || !vlans.has(tag & 0xfff)) return this.#inbox.arrived(length, bytes)
@@ -169,10 +174,12 @@ export class AdvancedRings {
       entries: this.entries,
       rings: [this.rxRing, this.#rxBuffers, this.txRing, this.#txBuffers],
       next: [this.#rxNext, this.#txNext, this.#txClean],
+      inside: this.#inside,
     }
   }
 
-  load({ rings, next }: SavedRings): void {
+  load({ rings, next, inside }: SavedRings): void {
+    this.#inside = inside
     ;[this.rxRing, this.#rxBuffers, this.txRing, this.#txBuffers] = rings
     ;[this.#rxNext, this.#txNext, this.#txClean] = next
   }

@@ -52,6 +52,8 @@ class E1000Driver implements NetworkDriver {
   #rxNext = 0
   #txNext = 0
   #txClean = 0
+  /** The last descriptor did not end its frame. */
+  #inside = false
 
   constructor({ device, access }: DriverContext, { ringEntries = DEFAULT_ENTRIES }: DriverOptions) {
     this.#access = access
@@ -184,15 +186,17 @@ class E1000Driver implements NetworkDriver {
       const at = this.#rxRing + index * DESCRIPTOR
       const status = yield* this.#access.read8(at + E1000_RX.status)
       if ((status & E1000_RX.DD) === 0) break
-      const length = yield* this.#access.read16(at + E1000_DESCRIPTOR.length)
+      const length = Math.min(yield* this.#access.read16(at + E1000_DESCRIPTOR.length), BUFFER)
       const buffer = this.#rxBuffers + index * BUFFER
-      // A frame of several buffers is not for a driver with the standard frame size.
-      if (status & E1000_RX.EOP) {
+      const whole = (status & E1000_RX.EOP) !== 0
+      // A frame of several buffers is not for a driver with the standard frame size: all of it is passed over.
+      if (whole && !this.#inside) {
         this.#inbox.arrived(
           length,
           this.keepsFrames ? yield* this.#access.readBytes(buffer, length) : undefined,
         )
       }
+      this.#inside = !whole
       yield* this.#post(index)
       this.#rxNext = (index + 1) % this.#entries
     }
@@ -226,6 +230,7 @@ class E1000Driver implements NetworkDriver {
       keepsFrames: this.keepsFrames,
       rings: [this.#rxRing, this.#rxBuffers, this.#txRing, this.#txBuffers],
       next: [this.#rxNext, this.#txNext, this.#txClean],
+      inside: this.#inside,
       inbox: this.#inbox.save(),
     }
   }
@@ -237,6 +242,7 @@ class E1000Driver implements NetworkDriver {
     driver.keepsFrames = state.keepsFrames
     ;[driver.#rxRing, driver.#rxBuffers, driver.#txRing, driver.#txBuffers] = state.rings
     ;[driver.#rxNext, driver.#txNext, driver.#txClean] = state.next
+    driver.#inside = state.inside
     driver.#inbox.load(state.inbox)
     return driver
   }

@@ -67,6 +67,8 @@ export const igbvf: DriverEntry = {
   ids: [
     [0x8086, 0x10ca],
     [0x8086, 0x152d],
+    // A virtual function of the synthetic e-switch is one of an 82576, but for its ids.
+    [0x1b36, 0xe501],
   ],
   *start(context, options) {
     const driver = new IgbvfDriver(context, options)

@@ -54,6 +54,7 @@ class IxgbevfDriver extends VfDriver {
   *start(context: DriverContext, { mac }: DriverOptions): Software {
     yield* this.resetFunction(mac)
     yield* this.#negotiate()
+    if (this.#api >= API_VERSION['1.1']) yield* this.#checkQueues()
     if (this.#api >= API_VERSION['1.2']) {
       yield* this.request([VF_MESSAGE.updateXcast, XCAST_MODE.multicast])
     }
@@ -73,6 +74,13 @@ class IxgbevfDriver extends VfDriver {
       this.#api = version
       return
     }
+  }
+
+  /** The answer tells of transmit queues, receive queues, hidden tags, the default queue. */
+  *#checkQueues(): Software {
+    const answer = yield* this.mailbox.ask([VF_MESSAGE.getQueues], 5)
+    const [, transmit = 0, receive = 0] = answer ?? []
+    if (transmit < 1 || receive < 1) throw this.unsupported('it is given no queues')
   }
 
   *#routeInterrupts(): Software {

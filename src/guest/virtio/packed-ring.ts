@@ -73,13 +73,14 @@ export class PackedRing implements DriverRing {
       const flags = kind | more | (this.#wrap === 1 ? PACKED_FLAG.available : PACKED_FLAG.used)
       yield* this.#access.write64(at, segment.address % 2 ** 32, Math.floor(segment.address / 2 ** 32))
       yield* this.#access.write32(at + PACKED.length, segment.length)
-      yield* this.#access.write16(at + PACKED.id, id)
+      if (!this.#access.poke16(at + PACKED.id, id)) yield* this.#access.write16(at + PACKED.id, id)
       // The device may begin when it sees the first descriptor: its flags are written last.
       if (i === 0) firstFlags = flags
       else yield* this.#access.write16(at + PACKED.flags, flags)
       this.#advance()
     }
-    yield* this.#access.write16(this.descriptors + first * PACKED.size + PACKED.flags, firstFlags)
+    const head = this.descriptors + first * PACKED.size + PACKED.flags
+    if (!this.#access.poke16(head, firstFlags)) yield* this.#access.write16(head, firstFlags)
     this.#chainLength[id] = needed
     this.free -= needed
     this.#added += needed
@@ -119,12 +120,15 @@ export class PackedRing implements DriverRing {
   *reap(): Software<UsedBuffer | undefined> {
     if (this.broken) return undefined
     const at = this.descriptors + this.#used * PACKED.size
-    const flags = yield* this.#access.read16(at + PACKED.flags)
+    let flags = this.#access.peek16(at + PACKED.flags)
+    if (flags < 0) flags = yield* this.#access.read16(at + PACKED.flags)
     const available = (flags & PACKED_FLAG.available) !== 0
     const used = (flags & PACKED_FLAG.used) !== 0
     if (available !== used || used !== (this.#usedWrap === 1)) return undefined
-    const written = yield* this.#access.read32(at + PACKED.length)
-    const id = yield* this.#access.read16(at + PACKED.id)
+    let written = this.#access.peek32(at + PACKED.length)
+    if (written < 0) written = yield* this.#access.read32(at + PACKED.length)
+    let id = this.#access.peek16(at + PACKED.id)
+    if (id < 0) id = yield* this.#access.read16(at + PACKED.id)
     const count = this.#chainLength[id] ?? 0
     if (count === 0) {
       this.broken = true

@@ -134,11 +134,14 @@ export class SplitRing implements DriverRing {
 
   *reap(): Software<UsedBuffer | undefined> {
     if (this.broken) return undefined
-    const index = yield* this.#access.read16(this.device + USED.index)
+    let index = this.#access.peek16(this.device + USED.index)
+    if (index < 0) index = yield* this.#access.read16(this.device + USED.index)
     if (index === this.#used) return undefined
     const at = this.device + USED.ring + USED.entry * (this.#used % this.size)
-    const id = yield* this.#access.read32(at)
-    const written = yield* this.#access.read32(at + 4)
+    let id = this.#access.peek32(at)
+    if (id < 0) id = yield* this.#access.read32(at)
+    let written = this.#access.peek32(at + 4)
+    if (written < 0) written = yield* this.#access.read32(at + 4)
     this.#used = (this.#used + 1) & 0xffff
     const count = this.#chainLength[id] ?? 0
     if (count === 0) {

@@ -274,8 +274,7 @@ export class Iommu {
 
   /** Whether any unit has a queue for page requests. */
   get takesPageRequests(): boolean {
-    for (const { pageRequests } of this.units) if (pageRequests !== undefined) return true
-    return false
+    return this.units.some(({ pageRequests }) => pageRequests !== undefined)
   }
 
   /** Answers what devices have asked for. Returns the number of answers. */

@@ -3,6 +3,13 @@ import type { Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import type { Frame } from '../../net/formats/index.ts'
 
+export interface AdapterOptions {
+  /** Descriptors of each ring, a multiple of 8. Default 64. */
+  readonly ringEntries?: number
+  /** `InterruptThrottleRate` as an interval; default 0: every cause interrupts at once. */
+  readonly interruptIntervalMicroseconds?: number
+}
+
 export interface AdapterCounters {
   readonly sent: number
   readonly received: number

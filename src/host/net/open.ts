@@ -2,7 +2,7 @@
 import { NorthbridgeError, type Saved } from '../../core/index.ts'
 import type { Engine, Software } from '../../engine/index.ts'
 import type { DeviceAccess } from '../device-access.ts'
-import type { NetworkAdapter } from './adapter.ts'
+import type { AdapterOptions, NetworkAdapter } from './adapter.ts'
 import { IgbPort } from './igb/port.ts'
 import { IxgbePort } from './ixgbe/port.ts'
 import { PooledAdapter } from './pooled/adapter.ts'
@@ -19,8 +19,12 @@ const PORTS: Readonly<Record<string, new (registers: NicRegisters) => PooledPort
  * Brings an adapter up by the driver that is bound to it. Throws `unsupported` where this kernel's driver moves no
  * frames, and what opening it throws.
  */
-export function* openAdapter(access: DeviceAccess, engine: Engine): Software<NetworkAdapter> {
-  return yield* PooledAdapter.open(portOf(access, engine), access, engine.trace)
+export function* openAdapter(
+  access: DeviceAccess,
+  engine: Engine,
+  options?: AdapterOptions,
+): Software<NetworkAdapter> {
+  return yield* PooledAdapter.open(portOf(access, engine), access, engine.trace, options)
 }
 
 /** The adapter as it was when it was saved, open, of a function that is in the state of that moment. */

@@ -6,6 +6,7 @@ import type { UplinkTeam } from './uplink-team.ts'
 
 export class AdapterUplink implements Uplink {
   readonly adapter: NetworkAdapter
+  #vlans: ReadonlySet<number> = new Set()
 
   constructor(adapter: NetworkAdapter, team: UplinkTeam) {
     this.adapter = adapter
@@ -17,6 +18,19 @@ export class AdapterUplink implements Uplink {
   /** Addresses of virtual machines are none of the adapter's own: it has to hear everything. */
   connect(): void {
     this.adapter.setPromiscuous(true)
+  }
+
+  /** VLANs of which groups and broadcasts are wanted: nobody's unicast is heard anyway. Returns those that cannot be. */
+  hear(vlans: ReadonlySet<number>): readonly number[] {
+    for (const vlan of this.#vlans) if (!vlans.has(vlan)) this.adapter.hearVlan(vlan, false)
+    const missed = [...vlans].filter(vlan => !this.#vlans.has(vlan) && !this.adapter.hearVlan(vlan, true))
+    this.#vlans = vlans
+    return missed
+  }
+
+  /** After a restore: it hears them. */
+  loadVlans(vlans: ReadonlySet<number>): void {
+    this.#vlans = vlans
   }
 
   get name(): string {
@@ -43,6 +57,7 @@ export class AdapterUplink implements Uplink {
     this.adapter.receiver = undefined
     this.adapter.linkChanged = undefined
     this.adapter.transmitted = undefined
+    this.hear(new Set())
     this.adapter.setPromiscuous(false)
   }
 }

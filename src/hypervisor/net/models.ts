@@ -1,5 +1,5 @@
 /** How a network device of each model comes to its virtual machine, and leaves it. */
-import { assert, NorthbridgeError } from '../../core/index.ts'
+import { NorthbridgeError } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import type { AdapterPool, HostKernel, NetworkAdapter } from '../../host/index.ts'
 import { macHigh, macLow } from '../../net/formats/index.ts'
@@ -11,9 +11,10 @@ import type { DropCause, DropTally } from './drop-tally.ts'
 import { E1000Device } from './e1000/e1000.ts'
 import type { FrameExit, FrameJournal } from './network-device.ts'
 import { DEFAULT_VLAN } from './port-vlan.ts'
-import type { SavedPort, SwitchClient, SwitchPort } from './switch-port.ts'
+import type { SwitchClient, SwitchPort } from './switch-port.ts'
+import { savedPort } from './switching.ts'
 import { VirtioNet } from './virtio-net.ts'
-import type { VirtualSwitch } from './virtual-switch.ts'
+import type { SavedSwitch, VirtualSwitch } from './virtual-switch.ts'
 
 export interface DeviceContext {
   readonly hypervisor: Hypervisor
@@ -101,15 +102,14 @@ export function* plugSwitched(
   }
 }
 
-/** @param ports of the switch, as they were when it was saved */
+/** @param from the switch as it was when it was saved */
 export function replugSwitched(
   { hypervisor, journal }: Plugging,
   saved: SavedNetworkDevice,
   network: VirtualSwitch,
-  ports: readonly SavedPort[],
+  from: SavedSwitch,
 ): NetworkDevice {
-  const state = ports.find(({ options }) => options.name === portName(saved))
-  assert(state !== undefined, 'a device has the port that it had')
+  const state = savedPort(from, portName(saved))
   const open = (client: SwitchClient): SwitchPort => network.restorePort(state, client)
   const { device, port, tally } = makeSwitched(saved, network, journal, open)
   hypervisor.replug(saved.vm, saved.slot, device)

@@ -2,12 +2,17 @@
  * Networking of virtual machines: switches with their uplinks, and network devices in five models. What model a device
  * is decides who moves its frames: the hypervisor, the hypervisor behind a sorting adapter, or the adapter alone.
  */
-import { assert, NorthbridgeError, opened, type Saved } from '../../core/index.ts'
+import { NorthbridgeError, opened, type Saved } from '../../core/index.ts'
 import type { Engine, Software } from '../../engine/index.ts'
-import { type HostKernel, type NetworkAdapter, openAdapter, restoreAdapter } from '../../host/index.ts'
+import {
+  type AdapterOptions,
+  type HostKernel,
+  type NetworkAdapter,
+  openAdapter,
+  restoreAdapter,
+} from '../../host/index.ts'
 import { formatMac, macHigh, macLow } from '../../net/formats/index.ts'
 import type { Hypervisor } from '../hypervisor.ts'
-import { AdapterUplink } from './adapter-uplink.ts'
 import type { NetworkDeviceDefinition, SwitchDefinition } from './definition.ts'
 import {
   attachVirtualFunction,
@@ -23,20 +28,8 @@ import {
   savedDevice,
 } from './models.ts'
 import { FrameJournal } from './network-device.ts'
-import type { PortVlan } from './port-vlan.ts'
-import { type SavedTeam, type TeamOptions, UplinkTeam } from './uplink-team.ts'
-import { type SavedSwitch, VirtualSwitch } from './virtual-switch.ts'
-
-interface Switching {
-  readonly network: VirtualSwitch
-  readonly team: UplinkTeam
-  readonly uplinks: AdapterUplink[]
-}
-
-interface SavedSwitching {
-  readonly network: SavedSwitch
-  readonly team: SavedTeam
-}
+import { type SavedSwitching, Switching } from './switching.ts'
+import type { VirtualSwitch } from './virtual-switch.ts'
 
 interface SavedNetworking {
   readonly adapters: readonly { readonly address: string; readonly state: Saved }[]
@@ -44,8 +37,6 @@ interface SavedNetworking {
   readonly devices: readonly SavedNetworkDevice[]
   readonly copies: readonly [times: number, bytes: number]
 }
-
-const UPLINK_VLAN: PortVlan = { mode: 'trunk', native: 1 }
 
 export class Networking {
   readonly journal = new FrameJournal()
@@ -68,12 +59,18 @@ export class Networking {
     return [...this.#adapters.values()]
   }
 
-  /** The adapter of a function, opened by its driver if it was not yet. Throws `notFound`, `functionInUse`, `unsupported`. */
-  *adapter(address: string): Software<NetworkAdapter> {
+  /**
+   * The adapter of a function, opened by its driver if it was not yet. Throws `notFound`, `functionInUse`, `unsupported`;
+   * `invalidArgument` if it is open and shall be opened otherwise.
+   */
+  *adapter(address: string, options?: AdapterOptions): Software<NetworkAdapter> {
     const full = this.#host.find(address).address
     const open = this.#adapters.get(full)
+    if (open !== undefined && options !== undefined) {
+      throw new NorthbridgeError('invalidArgument', `${full} is open already: its rings stay as they are`)
+    }
     if (open !== undefined) return open
-    const adapter = yield* openAdapter(this.#host.device(full), this.#engine)
+    const adapter = yield* openAdapter(this.#host.device(full), this.#engine, options)
     this.#keep(adapter)
     return adapter
   }
@@ -86,15 +83,10 @@ export class Networking {
   /** Its driver was taken off it: a switch goes on without it. */
   #adapterLeft(adapter: NetworkAdapter): void {
     this.#adapters.delete(adapter.address)
-    for (const { team, uplinks } of this.#switches.values()) {
-      const uplink = uplinks.find(one => one.adapter === adapter)
-      if (uplink === undefined) continue
-      uplinks.splice(uplinks.indexOf(uplink), 1)
-      team.remove(uplink)
-    }
+    for (const switching of this.#switches.values()) switching.adapterLeft(adapter)
   }
 
-  get switches(): readonly { readonly network: VirtualSwitch; readonly team: UplinkTeam }[] {
+  get switches(): readonly Switching[] {
     return [...this.#switches.values()]
   }
 
@@ -106,7 +98,8 @@ export class Networking {
   }
 
   /** Throws `nameTaken`, `functionInUse`, and what {@link adapter} throws; then nothing has changed. */
-  *createSwitch({ name, uplinks, team, uplinkVlan }: SwitchDefinition): Software<VirtualSwitch> {
+  *createSwitch(definition: SwitchDefinition): Software<VirtualSwitch> {
+    const { name, uplinks } = definition
     if (this.#switches.has(name)) throw new NorthbridgeError('nameTaken', `there is a virtual switch ${name}`)
     const adapters: NetworkAdapter[] = []
     for (const address of uplinks) {
@@ -114,68 +107,33 @@ export class Networking {
       this.#checkFree(adapter)
       adapters.push(adapter)
     }
-    const network = new VirtualSwitch({ name, clock: this.#engine })
-    const options: TeamOptions = { name: `${name}-uplink`, mode: 'activeBackup', ...team }
-    const uplinkTeam = new UplinkTeam(options, network, this.#engine)
-    const vlan = uplinkVlan ?? UPLINK_VLAN
-    uplinkTeam.port = network.addPort({ name: options.name, kind: 'uplink', vlan }, uplinkTeam)
-    const members = adapters.map(adapter => new AdapterUplink(adapter, uplinkTeam))
-    for (const member of members) {
-      member.connect()
-      uplinkTeam.add(member)
-    }
-    this.#follow(network)
-    this.#switches.set(name, { network, team: uplinkTeam, uplinks: members })
-    return network
+    const switching = Switching.create(definition, adapters, this.#engine, this.journal)
+    this.#switches.set(name, switching)
+    return switching.network
   }
 
   #checkFree(adapter: NetworkAdapter): void {
-    for (const { network, uplinks } of this.#switches.values()) {
-      if (uplinks.some(uplink => uplink.adapter === adapter)) {
-        throw new NorthbridgeError(
-          'functionInUse',
-          `${adapter.address} is an uplink of switch ${network.name}`,
-        )
-      }
-    }
-  }
-
-  /** Steps of the switch for who follows a frame. */
-  #follow(network: VirtualSwitch): void {
-    const { journal } = this
-    network.observer = {
-      learned(port, vlan, moved) {
-        if (journal.following) {
-          journal.note(network.name, 'learned', { port: port.options.name, vlan, moved })
-        }
-      },
-      forwarded(from, to, vlan, flooded) {
-        if (journal.following) {
-          const detail = { from: from.options.name, to: to.options.name, vlan, flooded }
-          journal.note(network.name, 'forwarded', detail)
-        }
-      },
-      dropped(port, cause, way) {
-        if (journal.following) journal.note(network.name, 'dropped', { port: port.options.name, cause, way })
-      },
-    }
+    const user = this.switches.find(switching => switching.uses(adapter))
+    if (user === undefined) return
+    throw new NorthbridgeError(
+      'functionInUse',
+      `${adapter.address} is an uplink of switch ${user.network.name}`,
+    )
   }
 
   /** Time that a team asked for is over. */
-  timeIsUp(team: string): void {
-    for (const switching of this.#switches.values()) {
-      if (switching.team.options.name === team) switching.team.timeIsUp()
-    }
+  timeIsUp(name: string): void {
+    for (const { team } of this.#switches.values()) if (team.options.name === name) team.timeIsUp()
   }
 
   /** Throws `functionInUse` while a virtual machine has a port. */
   deleteSwitch(name: string): void {
-    const { network, uplinks } = this.switch(name)
+    const switching = this.switch(name)
     const user = this.#devices.find(device => device.switch === name)
     if (user !== undefined) {
-      throw new NorthbridgeError('functionInUse', `${user.vm} is connected to switch ${network.name}`)
+      throw new NorthbridgeError('functionInUse', `${user.vm} is connected to switch ${name}`)
     }
-    for (const uplink of uplinks) uplink.disconnect()
+    switching.disconnect()
     this.#switches.delete(name)
   }
 
@@ -200,6 +158,7 @@ export class Networking {
     this.#hypervisor.vm(definition.vm)
     const device = yield* this.#make(definition)
     this.#devices = [...this.#devices, device]
+    this.#switchOf(device)?.portsChanged()
     const { vm, model, slot } = device
     const mac = formatMac(macLow(device.mac, 0), macHigh(device.mac, 0))
     this.#engine.trace.emit('network', `${vm}: a network device in slot ${slot}, ${model}, ${mac}`, {
@@ -212,15 +171,21 @@ export class Networking {
     return device
   }
 
+  get #context(): DeviceContext {
+    return { hypervisor: this.#hypervisor, host: this.#host, journal: this.journal }
+  }
+
   *#make(definition: NetworkDeviceDefinition): Software<NetworkDevice> {
-    const context: DeviceContext = { hypervisor: this.#hypervisor, host: this.#host, journal: this.journal }
+    const context = this.#context
     switch (definition.model) {
       case 'emulated':
       case 'paravirtual':
-        return yield* plugSwitched(context, definition, this.#switchOf(definition))
+        return yield* plugSwitched(context, definition, this.#wantedSwitch(definition))
       case 'vmdq':
+        checkUnlimited(definition)
         return yield* plugSorted(context, definition, yield* this.adapter(functionOf(definition)))
       case 'sriov': {
+        checkUnlimited(definition)
         const fn = this.#host.find(functionOf(definition))
         if (fn.physicalFunction === undefined) {
           throw new NorthbridgeError('invalidArgument', `${fn.address} is no virtual function`)
@@ -228,6 +193,7 @@ export class Networking {
         return yield* attachVirtualFunction(context, definition, yield* this.adapter(fn.physicalFunction))
       }
       case 'direct': {
+        checkUnlimited(definition)
         const { address } = this.#host.find(functionOf(definition))
         const open = this.#adapters.get(address)
         if (open !== undefined) {
@@ -240,7 +206,7 @@ export class Networking {
     }
   }
 
-  #switchOf({ switch: name }: NetworkDeviceDefinition): VirtualSwitch {
+  #wantedSwitch({ switch: name }: NetworkDeviceDefinition): VirtualSwitch {
     if (name === undefined) {
       throw new NorthbridgeError('invalidArgument', 'a device of this model is connected to a switch', {
         issues: [{ path: '/switch', message: 'is required for this model' }],
@@ -259,6 +225,12 @@ export class Networking {
     if (device === undefined) return
     this.#devices = this.#devices.filter(other => other !== device)
     yield* device.release()
+    this.#switchOf(device)?.portsChanged()
+  }
+
+  /** The switch that a device is connected to, if it is to one. */
+  #switchOf({ switch: name }: Pick<NetworkDevice, 'switch'>): Switching | undefined {
+    return name === undefined ? undefined : this.#switches.get(name)
   }
 
   /**
@@ -271,32 +243,23 @@ export class Networking {
     for (const { address, state } of adapters) {
       networking.#keep(restoreAdapter(host.device(address), engine, state))
     }
-    for (const one of switches) networking.#restoreSwitch(one)
+    for (const one of switches) {
+      const switching = Switching.restore(one, networking.#adapters, engine, networking.journal)
+      networking.#switches.set(one.network.name, switching)
+    }
     networking.#devices = devices.map(device => networking.#restoreDevice(device, switches))
+    for (const switching of networking.#switches.values()) switching.restored()
     ;[networking.journal.copies, networking.journal.copiedBytes] = copies
     return networking
   }
 
-  #restoreSwitch(saved: SavedSwitching): void {
-    const network = VirtualSwitch.restore(saved.network, this.#engine)
-    const { options, uplinks: names } = saved.team
-    const team = new UplinkTeam(options, network, this.#engine)
-    const port = saved.network.ports.find(({ options: { name } }) => name === options.name)
-    assert(port !== undefined, 'a team has the port that it had')
-    team.port = network.restorePort(port, team)
-    const uplinks = names.map(name => new AdapterUplink(this.#adapters.get(name)!, team))
-    team.load(saved.team, uplinks)
-    this.#follow(network)
-    this.#switches.set(network.name, { network, team, uplinks })
-  }
-
   #restoreDevice(saved: SavedNetworkDevice, switches: readonly SavedSwitching[]): NetworkDevice {
-    const context: DeviceContext = { hypervisor: this.#hypervisor, host: this.#host, journal: this.journal }
+    const context = this.#context
     switch (saved.model) {
       case 'emulated':
       case 'paravirtual': {
         const { network } = switches.find(({ network: { name } }) => name === saved.switch)!
-        return replugSwitched(context, saved, this.switch(network.name).network, network.ports)
+        return replugSwitched(context, saved, this.switch(network.name).network, network)
       }
       case 'vmdq':
         return replugSorted(context, saved, this.#adapters.get(saved.function!))
@@ -310,11 +273,20 @@ export class Networking {
     return {
       version: 1,
       adapters: this.adapters.map(adapter => ({ address: adapter.address, state: adapter.save() })),
-      switches: this.switches.map(({ network, team }) => ({ network: network.save(), team: team.save() })),
+      switches: this.switches.map(switching => switching.save()),
       devices: this.#devices.map(savedDevice),
       copies: [this.journal.copies, this.journal.copiedBytes],
     } satisfies SavedNetworking & { version: 1 } as unknown as Saved
   }
+}
+
+/** Throws `invalidArgument`. */
+function checkUnlimited({ model, limit, share }: NetworkDeviceDefinition): void {
+  const path = limit !== undefined ? '/limit' : share !== undefined ? '/share' : undefined
+  if (path === undefined) return
+  throw new NorthbridgeError('invalidArgument', `frames of model ${model} do not pass a port of the switch`, {
+    issues: [{ path, message: 'belongs to models that a switch serves' }],
+  })
 }
 
 function functionOf({ function: address }: NetworkDeviceDefinition): string {

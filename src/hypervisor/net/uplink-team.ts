@@ -133,6 +133,7 @@ export class UplinkTeam implements SwitchClient {
     this.#uplinks.splice(this.#uplinks.indexOf(uplink), 1)
     this.#lacp?.remove(uplink)
     this.carrierChanged()
+    if (this.#former === uplink) this.#former = undefined
     const queue = this.#queues.get(uplink)!
     this.#queues.delete(uplink)
     queue.takeAll((frame, from) => void this.deliver(frame, from))

@@ -26,10 +26,12 @@ export class Chain {
   writableBytes = 0
   readonly #addresses: Float64Array
   readonly #lengths: Float64Array
+  readonly #pieces: Pieces
 
   constructor(most: number) {
     this.#addresses = new Float64Array(most)
     this.#lengths = new Float64Array(most)
+    this.#pieces = new Pieces(most)
   }
 
   begin(id: number): void {
@@ -59,15 +61,29 @@ export class Chain {
 
   /** Copies bytes `from` to `from + length` of the readable part. False: they are not there, or no memory. */
   read(port: DevicePort, from: number, target: Uint8Array, start: number, length: number): boolean {
-    return this.#copy(port, false, 0, this.readable, from, target, start, length)
+    const { addresses, lengths } = this.#pieces
+    if (!this.locate(false, from, length, this.#pieces)) return false
+    let at = start
+    for (let i = 0; i < this.#pieces.count; i++) {
+      if (!port.read(addresses[i]!, target, at, lengths[i]!)) return false
+      at += lengths[i]!
+    }
+    return true
   }
 
   /** The same into the writable part. */
   write(port: DevicePort, from: number, source: Uint8Array, start: number, length: number): boolean {
-    return this.#copy(port, true, this.readable, this.segments, from, source, start, length)
+    const { addresses, lengths } = this.#pieces
+    if (!this.locate(true, from, length, this.#pieces)) return false
+    let at = start
+    for (let i = 0; i < this.#pieces.count; i++) {
+      if (!port.write(addresses[i]!, source, at, lengths[i]!)) return false
+      at += lengths[i]!
+    }
+    return true
   }
 
-  /** Where bytes `from` to `from + length` of the readable part lie, or of the writable one. False: they are not all there. */
+  /** Where bytes `from` to `from + length` of the writable part lie, or of the readable one. False: they are not all there. */
   locate(writable: boolean, from: number, length: number, into: Pieces): boolean {
     const end = writable ? this.segments : this.readable
     let skip = from
@@ -86,35 +102,5 @@ export class Chain {
       skip = 0
     }
     return left === 0
-  }
-
-  #copy(
-    port: DevicePort,
-    write: boolean,
-    first: number,
-    end: number,
-    from: number,
-    data: Uint8Array,
-    start: number,
-    length: number,
-  ): boolean {
-    let skip = from
-    let done = 0
-    for (let i = first; i < end && done < length; i++) {
-      const size = this.#lengths[i]!
-      if (skip >= size) {
-        skip -= size
-        continue
-      }
-      const part = Math.min(size - skip, length - done)
-      const address = this.#addresses[i]! + skip
-      const copied = write
-        ? port.write(address, data, start + done, part)
-        : port.read(address, data, start + done, part)
-      if (!copied) return false
-      done += part
-      skip = 0
-    }
-    return done === length
   }
 }

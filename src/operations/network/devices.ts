@@ -97,6 +97,7 @@ export const addNetworkDevice = operation({
   summary: 'Gives a virtual machine a network device by one of five I/O models; its guest brings it up',
   rest: { method: 'POST', path, status: 201, location: `${path}/{slot}` },
   words: 'network-devices add',
+  atomic: true,
   input: inPlatform({
     vm: Identifier,
     model: Words(...NETWORK_MODELS),
@@ -171,6 +172,7 @@ export const removeNetworkDevice = operation({
   summary: 'Takes a network device away from a virtual machine',
   rest: { method: 'DELETE', path: `${path}/{slot}`, status: 204 },
   words: 'network-devices remove',
+  atomic: true,
   input: inPlatform({ vm: Identifier, slot: Count(31) }),
   output: Type.Null(),
   errors: ['notFound', 'poweredOff'],

@@ -146,13 +146,41 @@ export const openNic = operation({
   summary: 'Has the host’s driver bring a network adapter up',
   rest: { method: 'POST', path: `${path}/{function}/open` },
   words: 'nics open',
-  input: inPlatform({ function: Identifier }),
+  input: inPlatform({
+    function: Identifier,
+    ringEntries: Type.Optional(
+      Type.Integer({
+        minimum: 8,
+        maximum: 1024,
+        multipleOf: 8,
+        title: 'descriptors of each ring, 8 to 1024, a multiple of 8',
+      }),
+    ),
+    interruptInterval: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 1000, title: 'microseconds between two interrupts of a queue' }),
+    ),
+  }),
   output: Fields({ function: Type.String(), driver: Type.String(), mac: Mac }),
-  errors: ['notFound', 'poweredOff', 'functionInUse', 'unsupported', 'outOfMemory', 'outOfResources'],
-  *run(context, { platform, function: text }) {
+  errors: [
+    'notFound',
+    'poweredOff',
+    'functionInUse',
+    'unsupported',
+    'invalidArgument',
+    'outOfMemory',
+    'outOfResources',
+  ],
+  *run(context, { platform, function: text, ringEntries, interruptInterval }) {
     const running = poweredPlatform(context, platform)
     const { address } = functionOf(running, text)
-    const adapter = yield* within(running.engine, running.networking.adapter(address))
+    const options =
+      ringEntries === undefined && interruptInterval === undefined
+        ? undefined
+        : {
+            ...(ringEntries !== undefined && { ringEntries }),
+            ...(interruptInterval !== undefined && { interruptIntervalMicroseconds: interruptInterval }),
+          }
+    const adapter = yield* within(running.engine, running.networking.adapter(address, options))
     return { function: adapter.address, driver: adapter.driver, mac: macText(adapter.mac) }
   },
   tell: ({ function: address, driver, mac }) => `${driver} has opened ${address}: ${mac}.`,

@@ -86,6 +86,8 @@ export const createOutsideSwitch = operation({
     yield* within(running.engine, running.hypervisor.settle())
     return outsideView(running, made)
   },
+  tell: ({ name, links, aggregation }) =>
+    `Switch "${name}" is outside, with ${links.length} cables${aggregation === 'none' ? '' : ` as one link (${aggregation})`}.`,
 })
 
 export const outsideSwitch = operation({

@@ -49,6 +49,7 @@ export const createSwitch = operation({
   summary: 'Makes a virtual switch; adapters that are given become its uplinks, as one team',
   rest: { method: 'POST', path, status: 201, location: `${path}/{name}` },
   words: 'switches create',
+  atomic: true,
   input: inPlatform({
     name: Name,
     uplinks: Type.Optional(Type.Array(FunctionAddress, { maxItems: 8 })),

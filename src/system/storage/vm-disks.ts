@@ -79,6 +79,7 @@ export class VmDisks {
   /** By virtual machine. */
   readonly #open = new Map<string, Open>()
   readonly #controllers: HostControllers
+  /** What disks on controllers are made of. */
   readonly namespaces: NvmeNamespaces
 
   constructor(host: DiskHost) {
@@ -113,11 +114,12 @@ export class VmDisks {
     const { hypervisor } = this.#host
     const backend = yield* openBackend(this.#host, this.#controllers, options)
     const { device, counters } = makeDevice(model, backend)
-    const slot = yield* hypervisor.plug(vm, device)
+    let slot: number | undefined
     try {
+      slot = yield* hypervisor.plug(vm, device)
       return { view: yield* this.#start(vm, model, address, slot), slot, backend, counters }
     } catch (error) {
-      yield* hypervisor.unplug(vm, slot)
+      if (slot !== undefined) yield* hypervisor.unplug(vm, slot)
       yield* backend.close()
       throw error
     }

@@ -72,6 +72,16 @@ describe.each(Object.entries(GUESTS))('%s', (name, make) => {
   })
 })
 
+it('a frame that takes several buffers is passed over, and the next one is not', () => {
+  const guest = GUESTS['igb']!()
+  /** SRRCTL of queue 0: buffers of 1 KiB, advanced descriptors. */
+  const SRRCTL = 0xc00c
+  guest.run(kernel => kernel.access.write32(kernel.devices[0]!.bars[0]!.base + SRRCTL, 0x0200_0001))
+  const { driver } = guest
+  for (const length of [1500, 64]) guest.deliver(Frame.of(frameOf(driver.mac, OTHER, length).toBytes()))
+  expect(driver.takeFrames().map(({ length }) => length)).toEqual([64])
+})
+
 describe('ixgbevf', () => {
   interface IxgbevfDriver extends NetworkDriver {
     readonly api: number

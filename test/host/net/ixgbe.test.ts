@@ -1,7 +1,7 @@
 /** ixgbe's mailbox: what virtual functions of an 82599 ask for, and get. Answers as Linux's ixgbe gives them. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { NicModel } from '../../../src/devices/index.ts'
-import type { DeviceAccess, NetworkAdapter } from '../../../src/host/index.ts'
+import { type DeviceAccess, type NetworkAdapter, openAdapter } from '../../../src/host/index.ts'
 import { AdapterRig, frameOf, OTHER, PF } from './adapter-rig.ts'
 
 /** Registers of a virtual function, as ixgbevf's header has them. */
@@ -76,6 +76,33 @@ function reached(to: Uint8Array): boolean {
   const after = (rig.platform.functionAt(PF).modelMade as NicModel).inspect()
   return (after.drops['queueDisabled'] ?? 0) + after.pools[VF]!.received > before
 }
+
+describe('the module', () => {
+  const CORECTL = 0x1_4f00
+  const SW_FW_SYNC = 0x1_0160
+  const own = () => rig.platform.host.device(PF)
+
+  it('is identified and set up as the card says before the port is reset', () => {
+    rig.run(adapter.close())
+    const access = own()
+    const written: string[] = []
+    const write = access.writeRegister.bind(access)
+    access.writeRegister = (bar, offset, value, lanes) => {
+      if (offset === CORECTL) written.push(`CORECTL ${value}`)
+      if (offset === 0 && value & (1 << 26)) written.push('CTRL.RST')
+      write(bar, offset, value, lanes)
+    }
+    rig.run(openAdapter(access, rig.platform.engine))
+    expect(written).toEqual(['CORECTL 1', 'CTRL.RST'])
+    expect(access.readRegister(0, SW_FW_SYNC)).toBe(0)
+  })
+
+  it('of which somebody else holds the bus is not looked at', () => {
+    rig.run(adapter.close())
+    own().writeRegister(0, SW_FW_SYNC, 1 << 1)
+    expect(() => rig.open()).toThrow('held by somebody else')
+  })
+})
 
 describe('reset', () => {
   it('is answered by exactly RESET and ACK, the address that the administrator chose, and the hash type', () => {
@@ -212,6 +239,21 @@ describe('addresses', () => {
     expect([OWN_MAC, a, b, c].map(reached)).toEqual([true, false, false, true])
     expect(granted(SET_MACVLAN)).toBe(true)
     expect([OWN_MAC, a, b, c].map(reached)).toEqual([true, false, false, false])
+  })
+
+  it('are 127 besides the host’s: who comes then gets none, and one that has one may change it', () => {
+    ask(RESET)
+    const macOf = (i: number): Uint8Array => Uint8Array.of(2, 0, 0, 0, 4, i)
+    let entries = 0
+    while (granted(SET_MACVLAN | (2 << INFO), ...words(macOf(entries)))) entries++
+    expect(entries).toBe(127)
+    expect(() => adapter.configureVirtualFunction(0, { mac: VF_MAC, vlan: 9 })).toThrow(
+      'no receive address left',
+    )
+    expect(adapter.virtualFunctions[0]).toMatchObject({ vlan: 0, vlans: [] })
+    expect(() => rig.run(adapter.openPool(OWN_MAC))).toThrow('no receive address left')
+    adapter.configureVirtualFunction(VF, { mac: VF_MAC })
+    expect(reached(VF_MAC)).toBe(true)
   })
 
   it('of groups are hashed, and hearing all of them is for the trusted', () => {

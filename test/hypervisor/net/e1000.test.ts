@@ -322,6 +322,7 @@ describe('The transmit ring', () => {
       { length: 13, command: 1 },
     ])
     expect(made.sent.map(({ length }) => length)).toEqual([60])
+    expect(made.device.drops.byCause).toEqual({ tooShort: 1 })
   })
 
   it('sends nothing while the transmitter is off or the tail lies beyond the ring', () => {
@@ -333,17 +334,20 @@ describe('The transmit ring', () => {
     expect(made.sent).toEqual([])
   })
 
-  it('skips a buffer outside of guest memory', () => {
+  it('drops a frame of which a buffer lies outside of guest memory, and counts it', () => {
     const made = card()
     made.write(R.TDBAL, TX)
     made.write(R.TDLEN, 128)
     made.write(R.TCTL, EN)
-    made.view.setUint32(TX, MEMORY, true)
-    made.view.setUint16(TX + 8, 60, true)
-    made.memory[TX + 11] = 1 | 8
-    made.write(R.TDT, 1)
+    for (const [i, [address, command]] of [[BUFFERS, 0] as const, [MEMORY, 1 | 8] as const].entries()) {
+      made.view.setUint32(TX + i * 16, address, true)
+      made.view.setUint16(TX + i * 16 + 8, 60, true)
+      made.memory[TX + i * 16 + 11] = command
+    }
+    made.write(R.TDT, 2)
     expect(made.sent).toEqual([])
-    expect(made.memory[TX + 12]).toBe(1)
+    expect(made.device.drops.byCause).toEqual({ sendFault: 1 })
+    expect(made.memory[TX + 28]).toBe(1)
   })
 })
 

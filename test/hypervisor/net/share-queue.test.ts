@@ -67,7 +67,9 @@ describe('frames that wait for an uplink', () => {
             const before = { sent: line.sent.length, waiting: line.queue.waiting }
             line.drain(what.room)
             expect(line.sent.length - before.sent).toBe(Math.min(what.room, before.waiting))
-          } else if (line.queue.put(frameOf(what.from, put[what.from]!, what.length), what.from, what.share)) {
+          } else if (
+            line.queue.put(frameOf(what.from, put[what.from]!, what.length), what.from, what.share)
+          ) {
             put[what.from]!++
           }
         }
@@ -90,19 +92,23 @@ describe('frames that wait for an uplink', () => {
 
   it('are the same after save and load, and leave in the same order', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(3), lengths, share), { maxLength: 60 }), fc.nat(40), (puts, some) => {
-        const [line, again] = [new Line(), new Line()]
-        for (const [i, [from, length, shares]] of puts.entries()) {
-          line.queue.put(frameOf(from, i, length), from, shares)
-        }
-        line.drain(some)
-        again.queue.load(structuredClone(line.queue.save()))
-        expect(again.queue.save()).toEqual(line.queue.save())
-        line.sent.length = 0
-        line.drain(1000)
-        again.drain(1000)
-        expect(again.sent).toEqual(line.sent)
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(3), lengths, share), { maxLength: 60 }),
+        fc.nat(40),
+        (puts, some) => {
+          const [line, again] = [new Line(), new Line()]
+          for (const [i, [from, length, shares]] of puts.entries()) {
+            line.queue.put(frameOf(from, i, length), from, shares)
+          }
+          line.drain(some)
+          again.queue.load(structuredClone(line.queue.save()))
+          expect(again.queue.save()).toEqual(line.queue.save())
+          line.sent.length = 0
+          line.drain(1000)
+          again.drain(1000)
+          expect(again.sent).toEqual(line.sent)
+        },
+      ),
     )
   })
 })

@@ -1,6 +1,7 @@
 /** One frame under each of the five I/O models, there and back, through real registers, rings and tables. */
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { NicInspection } from '../../../src/devices/nic/common/nic-model.ts'
 import { createNorthbridge, type InputOf, type Northbridge } from '../../../src/index.ts'
 
 const PF = '0000:01:00.0'
@@ -178,6 +179,20 @@ describe.each([
       expect(northbridge.traceFrame({ ...P, function: PF, to: MAC }).received).toEqual([])
       expect(northbridge.traceFrame({ ...P, function: PF, to: MAC, vlan: 7 }).received.length).toBe(1)
     })
+  })
+
+  it('opens an adapter with rings and an interval between interrupts as it is told to, once', () => {
+    const northbridge = machine()
+    const options = { ringEntries: 16, interruptInterval: 50 }
+    northbridge.openNic({ ...P, function: PF, ...options })
+    const { registers } = northbridge.nic({ ...P, function: PF })
+    const { receive, transmit, vectors } = registers as unknown as NicInspection
+    const enabled = [...receive, ...transmit].filter(ring => ring.enabled)
+    expect(enabled.map(({ descriptors }) => descriptors)).toEqual([16, 16])
+    expect(vectors.filter(({ intervalNs }) => intervalNs === 50_000).length).toBeGreaterThan(1)
+    northbridge.openNic({ ...P, function: PF })
+    expect(() => northbridge.openNic({ ...P, function: PF, ...options })).toThrow('is open already')
+    expect(() => northbridge.openNic({ ...P, function: PF, ringEntries: 12 })).toThrow()
   })
 
   describe('the cable', () => {

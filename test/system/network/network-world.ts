@@ -17,12 +17,14 @@ import { SimulatedPlatform } from '../../../src/system/index.ts'
 export const PORTS = ['0000:01:00.0', '0000:01:00.1'] as const
 export const [PF, OTHER] = PORTS
 
-export const shippedTopology = (name: string): Topology =>
-  parseTopology(
-    JSON.parse(readFileSync(join(import.meta.dirname, `../../../topologies/${name}.json`), 'utf8')),
-  )
+export const CHIPS = ['82576', '82599'] as const
+export type Chip = (typeof CHIPS)[number]
 
-const TOPOLOGY = shippedTopology('one-socket-82576')
+/** The same server with two ports of either chip. */
+export function serverWith(chip: Chip): Topology {
+  const text = readFileSync(join(import.meta.dirname, '../../../topologies/one-socket-82576.json'), 'utf8')
+  return parseTopology(JSON.parse(text.replaceAll('82576', chip)))
+}
 
 type Given<Id extends OperationId> = Omit<InputOf<Id>, 'platform'>
 
@@ -36,11 +38,11 @@ export class NetworkWorld {
     this.#context.platforms.set('p', { id: 'p', running: platform })
   }
 
-  static create(topology = TOPOLOGY): NetworkWorld {
+  static create(topology = serverWith('82576')): NetworkWorld {
     return new NetworkWorld(drive(SimulatedPlatform.create(topology, { id: 'p', name: 'p' }), () => false))
   }
 
-  static restore(saved: Saved, topology = TOPOLOGY): NetworkWorld {
+  static restore(saved: Saved, topology = serverWith('82576')): NetworkWorld {
     const made = SimulatedPlatform.restore(topology, { id: 'p', name: 'p' }, saved)
     return new NetworkWorld(drive(made, () => false))
   }

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { bytesToHex } from '../../../src/core/index.ts'
 import { Frame, nameOf } from '../../../src/net/index.ts'
-import { NetworkWorld, OTHER, PF, PORTS } from './network-world.ts'
+import { CHIPS, type Chip, NetworkWorld, OTHER, PF, PORTS, serverWith } from './network-world.ts'
 
 const MACS = { a: '02:00:00:00:00:01', b: '02:00:00:00:00:02' } as const
 const OUTSIDE = '02:00:00:00:00:99'
@@ -20,8 +20,9 @@ const frameOf = (from: string, to: string, number: number): Uint8Array =>
 function build(
   mode: 'activeBackup' | 'lacp',
   aggregation: 'none' | 'lacp',
+  chip: Chip = '82576',
 ): { readonly world: NetworkWorld; readonly outward: Set<string> } {
-  const world = NetworkWorld.create()
+  const world = NetworkWorld.create(serverWith(chip))
   world.do('createOutsideSwitch', { name: 'rack', functions: [...PORTS], aggregation })
   world.do('createSwitch', { name: 'vs0', uplinks: [...PORTS], mode, hash: 'layer2' })
   for (const [i, vm] of VMS.entries()) {
@@ -115,9 +116,45 @@ describe('failover of an active-backup team', () => {
   })
 })
 
+describe('an adapter under a switch', () => {
+  it('leaves the team when its driver is taken off it: the next uplink takes over', () => {
+    const { world } = build('activeBackup', 'none')
+    world.run(world.platform.host.bind(PF, null))
+    const { uplinks, team } = world.do('switch', { switch: 'vs0' })
+    expect([uplinks.map(link => link.function), team.active]).toEqual([[OTHER], OTHER])
+    const { received } = world.do('traceFrame', { outside: 'rack', to: MACS.a })
+    expect(received).toEqual([{ vm: 'a', slot: 1, intact: true }])
+  })
+
+  it('is set up again by its driver after it was reset', () => {
+    const { world } = build('activeBackup', 'none')
+    cable(world, OTHER, false)
+    world.run(world.platform.host.reset(PF))
+    const { received } = world.do('traceFrame', { outside: 'rack', to: MACS.a })
+    expect(received).toEqual([{ vm: 'a', slot: 1, intact: true }])
+    expect(world.do('traceFrame', { vm: 'a', to: OUTSIDE, sender: MACS.a }).sent).toBe(true)
+    expect(learnedPort(world, MACS.a)).toBeDefined()
+  })
+
+  it.each(CHIPS)('hears broadcasts of the VLANs of devices, and of no others: an Intel %s', chip => {
+    const world = NetworkWorld.create(serverWith(chip))
+    world.do('createSwitch', { name: 'vs0', uplinks: [PF] })
+    for (const [i, vm] of VMS.entries()) {
+      world.createVm(vm)
+      const device = { vm, model: 'paravirtual', mac: MACS[vm], switch: 'vs0', vlan: 20 + i } as const
+      world.do('addNetworkDevice', device)
+    }
+    const heard = (vlan: number) =>
+      world.do('traceFrame', { function: PF, to: 'ff:ff:ff:ff:ff:ff', vlan }).received.map(({ vm }) => vm)
+    expect([20, 21, 22].map(heard)).toEqual([['a'], ['b'], []])
+    world.do('removeNetworkDevice', { vm: 'b', slot: 1 })
+    expect([20, 21].map(heard)).toEqual([['a'], []])
+  })
+})
+
 describe('a team that speaks LACP', () => {
-  it('works as one link with a switch that does too, and goes on with the cable that is left', () => {
-    const { world, outward } = build('lacp', 'lacp')
+  it.each(CHIPS)('works as one link with a switch that does too: two ports of an Intel %s', chip => {
+    const { world, outward } = build('lacp', 'lacp', chip)
     const usable = () => world.do('switch', { switch: 'vs0' }).uplinks.map(link => link.usable)
     expect(usable()).toEqual([true, true])
     expect(world.do('outsideSwitch', { switch: 'rack' }).team!.lacp.map(({ mux }) => mux)).toEqual([

@@ -62,6 +62,8 @@ export type NicEvent =
       readonly loopback: boolean
     }
   | { readonly step: 'delayed'; readonly queue: number; readonly pool: number; readonly by: Delay }
+  /** By EtherType, SYN or five-tuple, instead of by hash. */
+  | { readonly step: 'steered'; readonly pool: number; readonly queue: number }
   | { readonly step: 'waits'; readonly queue: number }
   | {
       readonly step: 'stored'

@@ -201,6 +201,7 @@ export class ReceivePath {
     }
     const filtered = queueFilters.queueOf(pool, this.#etherType, frame.bytes, headers)
     const queue = filtered < 0 ? chip.receiveQueue(pool, entry, headers) : filtered
+    if (filtered >= 0) this.observer?.note({ step: 'steered', pool, queue })
     const ring = rings[queue]!
     const fn = chip.functionOfReceiveQueue(queue)
     if (!ring.enabled || fn === undefined) {

@@ -24,6 +24,7 @@ import type { Software } from '../../../engine/index.ts'
 import { macHigh, macLow } from '../../../net/formats/index.ts'
 import { broken, checkNvm, stationAddress } from '../pooled/identity.ts'
 import type { NicRegisters } from '../pooled/registers.ts'
+import { setUpModule } from './module.ts'
 
 const DRIVER = 'ixgbe'
 const ALL = 0xffff_ffff
@@ -63,10 +64,11 @@ export function* resetPort(registers: NicRegisters): Software {
   registers.write(EICR, ALL)
 }
 
-/** Reset, identity, a link that is set up; returns the address. Throws `unsupported` if the card is not what it should be. */
+/** Identity, module, reset, a link that is set up; returns the address. Throws `unsupported` if the card is not what it should be. */
 export function* probe(registers: NicRegisters): Software<Uint8Array> {
-  yield* resetPort(registers)
   yield* checkNvm(DRIVER, registers, EERD)
+  yield* setUpModule(registers)
+  yield* resetPort(registers)
   const mac = stationAddress(DRIVER, registers, RAL, RAH)
   initialize(registers, mac)
   return mac

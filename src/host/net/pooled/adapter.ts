@@ -8,6 +8,7 @@ import type { Frame } from '../../../net/formats/index.ts'
 import type { DeviceAccess } from '../../device-access.ts'
 import type {
   AdapterCounters,
+  AdapterOptions,
   AdapterPool,
   NetworkAdapter,
   VirtualFunctionSettings,
@@ -19,13 +20,6 @@ import { ReceiveAddresses, type SavedReceiveAddresses } from './receive-addresse
 import type { SavedVirtualFunction } from './virtual-function.ts'
 import { VirtualFunctions } from './virtual-functions.ts'
 import { type SavedVlanFilters, VlanFilters } from './vlan-filters.ts'
-
-export interface AdapterOptions {
-  /** Descriptors of each ring, a multiple of 8. Default 64. */
-  readonly ringEntries?: number
-  /** `InterruptThrottleRate` as an interval; default 0: every cause interrupts at once. */
-  readonly interruptIntervalMicroseconds?: number
-}
 
 type SavedAdapter = {
   readonly version: 1
@@ -302,7 +296,7 @@ export class PooledAdapter implements NetworkAdapter {
   *openPool(mac: Uint8Array, vlan = 0): Software<AdapterPool> {
     const pool = this.#freePool()
     if (pool < 0) throw this.#without('pool')
-    if (this.#addresses.full) throw this.#without('receive address')
+    if (!this.#addresses.takes(pool)) throw this.#without('receive address')
     if (!this.#vlans.takes(vlan)) throw this.#without('VLAN filter')
     const pair = yield* QueuePair.make(this.#access, this.#port, pool, this.#options.ringEntries)
     pair.filter = { mac, vlan }

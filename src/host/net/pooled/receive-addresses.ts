@@ -13,8 +13,12 @@ export class ReceiveAddresses {
     this.#port = port
   }
 
-  get full(): boolean {
-    return this.#taken.size === this.#port.addressEntries.length
+  /** Whether there is an entry for a pool's only address. */
+  takes(pool: number): boolean {
+    return (
+      this.#taken.size < this.#port.addressEntries.length ||
+      [...this.#taken.values()].some(one => one.pool === pool)
+    )
   }
 
   setOwn(mac: Uint8Array, pool: number): void {

@@ -85,6 +85,9 @@ export class VirtualFunctions implements MailboxOwner {
       throw new NorthbridgeError('invalidArgument', 'the address of a virtual function is an individual one')
     }
     if (maximumRate !== undefined) this.#checkRate(maximumRate)
+    if (mac !== undefined && !this.#addresses.takes(vf)) {
+      throw new NorthbridgeError('outOfResources', `${this.#address} has no receive address left`)
+    }
     if (vlan !== undefined && vlan !== fn.settings.vlan) this.#setPortVlan(vf, vlan)
     fn.settings = { ...fn.settings, ...settings }
     if (mac !== undefined) this.setMac(vf, mac)
