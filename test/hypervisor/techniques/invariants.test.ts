@@ -157,7 +157,9 @@ describe('the VMI ROM', () => {
 })
 
 describe('the cost tables', () => {
-  const names = readdirSync('costs').map(file => file.replace('.json', ''))
+  const names = readdirSync('costs')
+    .filter(file => file.endsWith('.json'))
+    .map(file => file.replace('.json', ''))
 
   it('give a source for every number', () => {
     for (const name of names) {
