@@ -3,6 +3,7 @@ import type { BarDefinition } from '../pcie/index.ts'
 import type { DeviceModelEntry } from './device-model.ts'
 import { I82576_REGISTERS } from './formats/nic/i82576-registers.ts'
 import { I82599_REGISTERS } from './formats/nic/i82599-registers.ts'
+import { SYNTHETIC_ESWITCH_REGISTERS } from './formats/nic/synthetic-eswitch-registers.ts'
 import { Intel82576 } from './nic/82576/i82576.ts'
 import { Intel82599 } from './nic/82599/i82599.ts'
 import { NVME_MODEL } from './nvme/index.ts'
@@ -23,6 +24,13 @@ export const DEVICE_MODELS: Readonly<Record<string, DeviceModelEntry>> = {
     ids: intel(0x10fb, 0x154d, 0x1557),
     portSpeed: 10_000,
     make: (fn, environment) => new Intel82599(fn, environment),
+  },
+  // Invented: an 82576 whose host can switch what its virtual functions send.
+  'synthetic-eswitch': {
+    registerBytes: SYNTHETIC_ESWITCH_REGISTERS.size,
+    portSpeed: 1000,
+    make: (fn, environment) =>
+      new Intel82576(fn, environment, { name: 'synthetic e-switch', registers: SYNTHETIC_ESWITCH_REGISTERS }),
   },
   nvme: NVME_MODEL,
 }

@@ -52,7 +52,15 @@ export const DRIVERS: readonly DriverRow[] = [
     // One pool of the eight is the PF's.
     sriov: { limit: 7, needsMsix: true },
   },
-  { name: 'igbvf', ids: intel(0x10ca, 0x1520), kernelDma: true, vectors: 3 },
+  {
+    // Of a card that is invented, as this driver is.
+    name: 'synthetic_eswitch',
+    ids: [[0x1b36, 0xe500]],
+    kernelDma: true,
+    vectors: 9,
+    sriov: { limit: 7, needsMsix: true },
+  },
+  { name: 'igbvf', ids: [...intel(0x10ca, 0x1520), [0x1b36, 0xe501]], kernelDma: true, vectors: 3 },
   {
     name: 'ixgbe',
     ids: intel(0x10fb, 0x10f7, 0x10f8, 0x10fc, 0x151c, 0x1528, 0x154d, 0x1557, 0x1558, 0x1563),

@@ -53,6 +53,16 @@ export class Classifier {
     else if (!this.#accept(headers)) this.verdict = VERDICT.address
   }
 
+  /** To one pool, whatever the filters say. */
+  direct(pool: number): void {
+    const { pools } = this
+    pools.clear()
+    this.exact = false
+    this.localUnicast = true
+    this.verdict = this.#tables.enabled.has(pool) ? VERDICT.none : VERDICT.poolDisabled
+    if (this.verdict === VERDICT.none) pools.add(pool)
+  }
+
   /** Without pools: whether the controller takes the frame. */
   #accept({ destinationLow, destinationHigh }: FrameHeaders): boolean {
     const tables = this.#tables

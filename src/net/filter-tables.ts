@@ -97,6 +97,8 @@ export class FilterTables {
   matchMac = true
   /** Pool for single addresses that nobody claims; -1 for none. */
   defaultPool = -1
+  /** Pool that switches by software: it gets every frame, whoever wants it; -1 for none. */
+  manager = -1
   /** Of all pools: which accept broadcast, group and single addresses by hash, all group addresses, untagged frames. */
   readonly broadcast = new PoolSet()
   readonly multicastHash = new PoolSet()

@@ -3,6 +3,9 @@ import type { Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import type { Frame } from '../../net/formats/index.ts'
 
+/** Who switches for virtual functions: the adapter, or the host's software. */
+export type EswitchMode = 'legacy' | 'switchdev'
+
 export interface AdapterOptions {
   /** Descriptors of each ring, a multiple of 8. Default 64. */
   readonly ringEntries?: number
@@ -84,6 +87,17 @@ export interface NetworkAdapter {
   readonly virtualFunctions: readonly VirtualFunctionState[]
   /** Throws `notFound`, `invalidArgument`. */
   configureVirtualFunction(index: number, settings: Partial<VirtualFunctionSettings>): void
+  readonly eswitch: EswitchMode
+  /** Throws `unsupported`, `functionInUse`; then nothing has changed. */
+  setEswitch(mode: EswitchMode): void
+  /** Virtual functions that the host switches for: all in switchdev mode, else none. */
+  readonly represented: number
+  /** Called when there are more or less of them. */
+  representedChanged: (() => void) | undefined
+  /** Called, in the interrupt handler, with each frame that one of them has sent. */
+  functionReceiver: ((vf: number, frame: Frame) => void) | undefined
+  /** Has one of them receive a frame. */
+  sendTo(vf: number, frame: Frame): boolean
   /** Stops the adapter: no frame and no interrupt comes from it any more. */
   close(): Software
   save(): Saved

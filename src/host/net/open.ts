@@ -8,11 +8,13 @@ import { IxgbePort } from './ixgbe/port.ts'
 import { PooledAdapter } from './pooled/adapter.ts'
 import type { PooledPort } from './pooled/port.ts'
 import { NicRegisters } from './pooled/registers.ts'
+import { SyntheticEswitchPort } from './synthetic-eswitch/port.ts'
 
 /** By the name under which the kernel binds them. */
 const PORTS: Readonly<Record<string, new (registers: NicRegisters) => PooledPort>> = {
   igb: IgbPort,
   ixgbe: IxgbePort,
+  synthetic_eswitch: SyntheticEswitchPort,
 }
 
 /**

@@ -2,6 +2,7 @@
 import { PAGE_SIZE } from '../../core/index.ts'
 import {
   DESCRIPTOR_SIZE,
+  RX_INFO,
   RX_LENGTH,
   RX_STATUS,
   TX_COMMAND,
@@ -29,6 +30,9 @@ type SavedRing = {
 
 export type SavedReceiveRing = SavedRing & { readonly next: number; readonly partial: Uint8Array }
 export type SavedTransmitRing = SavedRing & { readonly next: number; readonly clean: number }
+
+/** @param source `ESWITCH_PORT`; nothing from an adapter that switches by itself */
+export type FrameTaker = (frame: Frame, source: number) => void
 
 abstract class Ring {
   readonly entries: number
@@ -131,7 +135,7 @@ export class ReceiveRing extends Ring {
    *
    * @param tagged whether tags that the adapter took off go back into their frames
    */
-  poll(each: (frame: Frame) => void, tagged: boolean): number {
+  poll(each: FrameTaker, tagged: boolean): number {
     const first = this.#next
     for (let taken = 0; taken < this.entries; taken++) {
       const status = this.readWord(this.#next, 2)
@@ -143,7 +147,7 @@ export class ReceiveRing extends Ring {
     return this.#next === first ? -1 : (this.#next + this.entries - 1) % this.entries
   }
 
-  #take(index: number, status: number, each: (frame: Frame) => void, tagged: boolean): void {
+  #take(index: number, status: number, each: FrameTaker, tagged: boolean): void {
     const frame = this.#frame
     const lengths = this.readWord(index, 3)
     const room = Math.min(fieldOf(lengths, RX_LENGTH.PKT_LEN), frame.bytes.length - frame.length)
@@ -152,7 +156,7 @@ export class ReceiveRing extends Ring {
     if ((status & RX_STATUS.EOP) === 0) return
     frame.damaged = false
     if (tagged && (status & RX_STATUS.VP) !== 0) insertTag(frame, fieldOf(lengths, RX_LENGTH.VLAN))
-    each(frame)
+    each(frame, fieldOf(this.readWord(index, 0), RX_INFO.SOURCE))
     frame.length = 0
   }
 
@@ -182,8 +186,12 @@ export class TransmitRing extends Ring {
     this.#clean = 0
   }
 
-  /** Puts a frame into the ring. Returns the new tail; -1 if the ring is full or the frame too long for a buffer. */
-  put(frame: Frame): number {
+  /**
+   * Puts a frame into the ring. Returns the new tail; -1 if the ring is full or the frame too long for a buffer.
+   *
+   * @param destination `ESWITCH_PORT`
+   */
+  put(frame: Frame, destination: number): number {
     this.reclaim()
     const index = this.#next
     if ((index + 1) % this.entries === this.#clean || frame.length > BUFFER_SIZE) return -1
@@ -195,7 +203,7 @@ export class TransmitRing extends Ring {
       address % TWO_32,
       Math.floor(address / TWO_32),
       command | inField(TX_DATA.DTYP, TX_TYPE.data) | frame.length,
-      inField(TX_DATA.PAYLEN, frame.length),
+      inField(TX_DATA.PAYLEN, frame.length) | inField(TX_DATA.DESTINATION, destination),
     )
     this.#next = (index + 1) % this.entries
     return this.#next

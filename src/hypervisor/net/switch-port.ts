@@ -13,8 +13,11 @@ export interface SwitchClient {
 export interface PortOptions {
   /** Unique in the switch. */
   readonly name: string
-  /** An uplink leads out of the host; frames of one uplink never leave by another. */
-  readonly kind: 'vm' | 'uplink'
+  /**
+   * An uplink leads out of the host; frames of one uplink never leave by another. Behind a representor is a virtual
+   * function.
+   */
+  readonly kind: 'vm' | 'uplink' | 'representor'
   /** Default: access to VLAN 1. */
   readonly vlan?: PortVlan
   /**
@@ -30,6 +33,9 @@ export interface PortOptions {
   /** The one address from which the client may send ("forged transmits" are refused), as low and high part. */
   readonly onlyFrom?: readonly [low: number, high: number]
 }
+
+/** What an administrator may change of a port that is there. */
+export interface PortRules extends Pick<PortOptions, 'vlan' | 'ingressLimit' | 'egressLimit' | 'share'> {}
 
 export interface PortCounters {
   readonly framesIn: number
@@ -53,22 +59,46 @@ export type SavedPort = {
 
 export class SwitchPort {
   readonly number: number
-  readonly options: PortOptions
   readonly client: SwitchClient
-  readonly vlan: VlanRule
-  readonly ingress: TokenBucket | undefined
-  readonly egress: TokenBucket | undefined
+  #options: PortOptions
+  #vlan!: VlanRule
+  #ingress: TokenBucket | undefined
+  #egress: TokenBucket | undefined
   readonly #passed = new Float64Array(4)
   readonly #droppedIn = new DropTally()
   readonly #droppedOut = new DropTally()
 
   constructor(number: number, options: PortOptions, client: SwitchClient, now: number) {
     this.number = number
-    this.options = options
     this.client = client
-    this.vlan = new VlanRule(options.vlan ?? { mode: 'access', vlan: DEFAULT_VLAN })
-    this.ingress = options.ingressLimit && new TokenBucket(options.ingressLimit, now)
-    this.egress = options.egressLimit && new TokenBucket(options.egressLimit, now)
+    this.#options = options
+    this.configure(options, now)
+  }
+
+  /** Other rules instead of all that there were. Throws `invalidArgument` for a VLAN that there is not. */
+  configure(rules: PortRules, now: number): void {
+    const { name, kind, address, onlyFrom } = this.#options
+    const { vlan = { mode: 'access', vlan: DEFAULT_VLAN }, ingressLimit, egressLimit } = rules
+    this.#vlan = new VlanRule(vlan)
+    this.#options = { name, kind, ...(address && { address }), ...(onlyFrom && { onlyFrom }), ...rules }
+    this.#ingress = ingressLimit && new TokenBucket(ingressLimit, now)
+    this.#egress = egressLimit && new TokenBucket(egressLimit, now)
+  }
+
+  get options(): PortOptions {
+    return this.#options
+  }
+
+  get vlan(): VlanRule {
+    return this.#vlan
+  }
+
+  get ingress(): TokenBucket | undefined {
+    return this.#ingress
+  }
+
+  get egress(): TokenBucket | undefined {
+    return this.#egress
   }
 
   cameIn(bytes: number): void {

@@ -6,11 +6,17 @@ import { AdapterUplink } from './adapter-uplink.ts'
 import type { SwitchDefinition } from './definition.ts'
 import type { FrameJournal } from './network-device.ts'
 import type { PortVlan } from './port-vlan.ts'
+import { Representors, type SavedRepresentors } from './representors.ts'
 import type { SavedPort } from './switch-port.ts'
 import { type SavedTeam, type TeamOptions, UplinkTeam } from './uplink-team.ts'
 import { type SavedSwitch, VirtualSwitch } from './virtual-switch.ts'
 
-export type SavedSwitching = { readonly network: SavedSwitch; readonly team: SavedTeam }
+export type SavedSwitching = {
+  readonly network: SavedSwitch
+  readonly team: SavedTeam
+  /** By uplink. */
+  readonly representors: readonly SavedRepresentors[]
+}
 
 const UPLINK_VLAN: PortVlan = { mode: 'trunk', native: 1 }
 
@@ -18,12 +24,16 @@ export class Switching {
   readonly network: VirtualSwitch
   readonly team: UplinkTeam
   readonly #engine: Engine
+  readonly #journal: FrameJournal
   #uplinks: readonly AdapterUplink[] = []
+  /** Of each uplink. */
+  #representors: readonly Representors[] = []
 
   private constructor(network: VirtualSwitch, team: UplinkTeam, engine: Engine, journal: FrameJournal) {
     this.network = network
     this.team = team
     this.#engine = engine
+    this.#journal = journal
     follow(network, journal)
   }
 
@@ -44,6 +54,8 @@ export class Switching {
       uplink.connect()
       uplinks.add(uplink)
     }
+    switching.#represent(adapters)
+    for (const one of switching.#representors) switching.#refresh(one)
     return switching
   }
 
@@ -61,7 +73,31 @@ export class Switching {
     const switching = new Switching(network, team, engine, journal)
     switching.#uplinks = uplinks.map(name => new AdapterUplink(adapters.get(name)!, team))
     team.load(saved.team, switching.#uplinks)
+    switching.#represent(switching.#uplinks.map(({ adapter }) => adapter))
+    for (const { adapter, ports } of saved.representors) {
+      const representors = switching.#representors.find(one => one.adapter.address === adapter)
+      assert(representors !== undefined, 'who has representors is an uplink')
+      representors.restore(ports, (name, client) =>
+        network.restorePort(savedPort(saved.network, name), client),
+      )
+    }
     return switching
+  }
+
+  #represent(adapters: readonly NetworkAdapter[]): void {
+    this.#representors = adapters.map(adapter => {
+      const representors = new Representors(adapter, this.network, this.#journal)
+      adapter.representedChanged = () => this.#refresh(representors)
+      return representors
+    })
+  }
+
+  /** Ports of the first uplink are named by the switch, those of others by the switch and the adapter. */
+  #refresh(representors: Representors): void {
+    const { name } = this.network
+    const first = this.#representors.indexOf(representors) === 0
+    representors.refresh(first ? name : `${name}-${representors.adapter.address}`)
+    this.portsChanged()
   }
 
   /** Restored, with all of its ports: uplinks know what they hear. */
@@ -78,6 +114,8 @@ export class Switching {
     const uplink = this.#uplinks.find(one => one.adapter === adapter)
     if (uplink === undefined) return
     this.#uplinks = this.#uplinks.filter(other => other !== uplink)
+    for (const one of this.#representors) if (one.adapter === adapter) one.disconnect()
+    this.#representors = this.#representors.filter(one => one.adapter !== adapter)
     this.team.remove(uplink)
   }
 
@@ -96,18 +134,23 @@ export class Switching {
   get #vlans(): ReadonlySet<number> {
     const uplink = this.network.port(this.team.options.name).vlan
     const vlans = this.network.ports.flatMap(({ options: { kind }, vlan }) =>
-      kind === 'vm' && vlan.options.mode === 'access' ? [vlan.options.vlan] : [],
+      kind !== 'uplink' && vlan.options.mode === 'access' ? [vlan.options.vlan] : [],
     )
     return new Set(vlans.filter(vlan => uplink.carries(vlan) && uplink.tags(vlan)))
   }
 
   /** Gives its adapters back. */
   disconnect(): void {
+    for (const one of this.#representors) one.disconnect()
     for (const uplink of this.#uplinks) uplink.disconnect()
   }
 
   save(): SavedSwitching {
-    return { network: this.network.save(), team: this.team.save() }
+    return {
+      network: this.network.save(),
+      team: this.team.save(),
+      representors: this.#representors.map(one => one.save()),
+    }
   }
 }
 

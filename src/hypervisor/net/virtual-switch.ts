@@ -21,7 +21,13 @@ import type { DropCause } from './drop-tally.ts'
 import { MacTable, type SavedMacTable } from './mac-table.ts'
 import { VLAN_VERDICT } from './port-vlan.ts'
 import { DEFAULT_SHARE } from './share-queue.ts'
-import { type PortOptions, type SavedPort, type SwitchClient, SwitchPort } from './switch-port.ts'
+import {
+  type PortOptions,
+  type PortRules,
+  type SavedPort,
+  type SwitchClient,
+  SwitchPort,
+} from './switch-port.ts'
 
 export interface SwitchOptions {
   readonly name: string
@@ -127,15 +133,19 @@ export class VirtualSwitch {
     this.#mirrors.push(mirror)
   }
 
+  /** Other rules for a port; what was learned behind it is forgotten. Throws `invalidArgument`. */
+  configure(port: SwitchPort, rules: PortRules): void {
+    port.configure(rules, this.#clock.now)
+    this.addresses.forget(port.number)
+  }
+
   get mirrors(): readonly Mirror[] {
     return this.#mirrors
   }
 
   /** Addresses learned behind ports of virtual machines, by VLAN: what another switch must hear after a failover. */
   localAddresses(): readonly { readonly low: number; readonly high: number; readonly vlan: number }[] {
-    const learned = this.addresses
-      .entries(this.#clock.now)
-      .filter(({ port }) => this.#ports[port]?.options.kind === 'vm')
+    const learned = this.addresses.entries(this.#clock.now).filter(({ port }) => this.#isInside(port))
     const given = this.ports.flatMap(({ options: { address, kind }, vlan }) =>
       address !== undefined && kind === 'vm' && vlan.options.mode === 'access'
         ? [{ low: address[0], high: address[1], vlan: vlan.options.vlan }]
@@ -148,10 +158,16 @@ export class VirtualSwitch {
     return [...learned, ...silent]
   }
 
+  /** Whether behind a port is a virtual machine. */
+  #isInside(number: number): boolean {
+    const port = this.#ports[number]
+    return port !== undefined && port.options.kind !== 'uplink'
+  }
+
   /** Whether an address was learned behind a virtual machine's port. */
   isLocal(low: number, high: number, vlan: number): boolean {
     const port = this.#portOf(low, high, vlan, this.#clock.now)
-    return port >= 0 && this.#ports[port]?.options.kind === 'vm'
+    return port >= 0 && this.#isInside(port)
   }
 
   /** The share of a port, by its number, of an uplink that is busy. */

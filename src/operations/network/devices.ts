@@ -3,13 +3,13 @@ import { type Static, Type } from '@sinclair/typebox'
 import type { Software } from '../../engine/index.ts'
 import { within } from '../../engine/index.ts'
 import { GuestKernel, isNetworkDriver, type NetworkDriver } from '../../guest/index.ts'
-import { MOST_SHARES, NETWORK_MODELS, type NetworkDevice } from '../../hypervisor/index.ts'
+import { NETWORK_MODELS, type NetworkDevice } from '../../hypervisor/index.ts'
 import type { SimulatedPlatform } from '../../system/index.ts'
 import { functionOf } from '../functions.ts'
 import { now, operation } from '../operation.ts'
 import { poweredPlatform } from '../platforms.ts'
 import { Count, Fields, FunctionAddress, Identifier, inPlatform, Name, Words } from '../schemas.ts'
-import { Counts, Limit, Mac, macText, notFound, stationMac, Vlan } from './schemas.ts'
+import { Counts, Limit, Mac, macText, notFound, Share, stationMac, Vlan } from './schemas.ts'
 
 const DeviceView = Fields(
   {
@@ -106,9 +106,7 @@ export const addNetworkDevice = operation({
     function: Type.Optional(FunctionAddress),
     vlan: Type.Optional(Vlan),
     limit: Type.Optional(Limit),
-    share: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: MOST_SHARES, title: 'of an uplink that is busy; default 50' }),
-    ),
+    share: Type.Optional(Share),
     ringEntries: Type.Optional(
       Type.Integer({
         minimum: 8,

@@ -1,6 +1,6 @@
 export { addNetworkDevice, networkDevices, removeNetworkDevice } from './devices.ts'
 export { capturedFrames, captureFrames, replayFrames, traceFrame } from './frames.ts'
-export { nic, nics, openNic, setCable, setLine, setVf } from './nics.ts'
+export { nic, nics, openNic, setCable, setEswitch, setLine, setVf } from './nics.ts'
 export { createOutsideSwitch, deleteOutsideSwitch, outsideSwitch, outsideSwitches } from './outside.ts'
-export { createSwitch, deleteSwitch, mirrorPort, oneSwitch, switches } from './switches.ts'
+export { createSwitch, deleteSwitch, mirrorPort, oneSwitch, setRepresentor, switches } from './switches.ts'
 export { offerTraffic } from './traffic.ts'

@@ -12,6 +12,8 @@ import { poweredPlatform } from '../platforms.ts'
 import { Count, Facts, Fields, Identifier, inPlatform, Nullable, Words } from '../schemas.ts'
 import { Counts, Mac, macText, stationMac } from './schemas.ts'
 
+const EswitchMode = Words('legacy', 'switchdev')
+
 const NicView = Fields(
   {
     function: Type.String(),
@@ -49,6 +51,7 @@ const VfView = Fields({
 const NicDetail = Fields(
   {
     ...NicView.properties,
+    eswitch: Nullable(EswitchMode),
     mac: Nullable(Mac),
     counters: Nullable(Counts),
     virtualFunctions: Type.Array(VfView),
@@ -128,6 +131,7 @@ export const nic = operation({
       const adapter = running.networking.adapters.find(({ address }) => address === view.function)
       return {
         ...view,
+        eswitch: adapter?.eswitch ?? null,
         mac: adapter === undefined ? null : macText(adapter.mac),
         counters: adapter === undefined ? null : { ...adapter.counters },
         virtualFunctions: (adapter?.virtualFunctions ?? []).map(({ mac, inUse, vlans, ...rest }, vf) => ({
@@ -214,6 +218,35 @@ export const setVf = operation({
     return { function: adapter.address, vf }
   },
   tell: ({ function: address, vf }) => `VF ${vf} of ${address} is set.`,
+})
+
+export const setEswitch = operation({
+  summary:
+    'Has an adapter switch for its virtual functions itself, or the host do so, as "devlink dev eswitch" does',
+  rest: { method: 'PUT', path: `${path}/{function}/eswitch` },
+  words: 'nics eswitch',
+  input: inPlatform({ function: Identifier, mode: EswitchMode }),
+  output: Fields({ function: Type.String(), mode: EswitchMode, represented: Count(255) }),
+  errors: [
+    'notFound',
+    'poweredOff',
+    'functionInUse',
+    'unsupported',
+    'invalidArgument',
+    'outOfMemory',
+    'outOfResources',
+  ],
+  *run(context, { platform, function: text, mode }) {
+    const running = poweredPlatform(context, platform)
+    const { address } = functionOf(running, text)
+    const adapter = yield* within(running.engine, running.networking.adapter(address))
+    adapter.setEswitch(mode)
+    return { function: adapter.address, mode, represented: adapter.represented }
+  },
+  tell: ({ function: address, mode, represented }) =>
+    mode === 'legacy'
+      ? `${address} switches for its virtual functions itself.`
+      : `The host switches for ${represented} virtual functions of ${address}.`,
 })
 
 export const setLine = operation({

@@ -1,6 +1,7 @@
 /** Building blocks of the network operations' schemas, and what becomes of their texts. */
 import { Type } from '@sinclair/typebox'
 import { NorthbridgeError } from '../../core/index.ts'
+import { MOST_SHARES } from '../../hypervisor/index.ts'
 import { formatMac, macHigh, macLow, parseMac } from '../../net/index.ts'
 import { invalid } from '../judge.ts'
 import { Count, Fields, Words } from '../schemas.ts'
@@ -18,6 +19,12 @@ export const Limit = Fields(
   },
   { $id: 'RateLimit', description: 'A token bucket' },
 )
+
+export const Share = Type.Integer({
+  minimum: 1,
+  maximum: MOST_SHARES,
+  title: 'of an uplink that is busy; default 50',
+})
 
 export const Lacp = Fields(
   {

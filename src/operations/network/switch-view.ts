@@ -13,7 +13,7 @@ import { Counts, Mac } from './schemas.ts'
 
 const PortView = Fields({
   name: Type.String(),
-  kind: Words('vm', 'uplink'),
+  kind: Words('vm', 'uplink', 'representor'),
   vlan: Type.String({ description: '"access 10", or "trunk" with its native VLAN' }),
   framesIn: Type.Number(),
   bytesIn: Type.Number(),

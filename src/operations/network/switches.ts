@@ -7,7 +7,7 @@ import { invalid } from '../judge.ts'
 import { now, operation } from '../operation.ts'
 import { poweredPlatform } from '../platforms.ts'
 import { Fields, FunctionAddress, Identifier, inPlatform, Name, Words } from '../schemas.ts'
-import { Lacp, Vlan } from './schemas.ts'
+import { Lacp, Limit, Share, Vlan } from './schemas.ts'
 import { LinkView, SWITCHING, switchingView, TeamView, teamView } from './switch-view.ts'
 
 const SwitchView = Fields(
@@ -128,6 +128,39 @@ export const mirrorPort = operation({
       network.addMirror({ ports: numbers, direction, to: network.port(port).number })
       return switchView(network, team, engine.now)
     }),
+})
+
+export const setRepresentor = operation({
+  summary: 'Sets the rules of a representor’s port; those that are not given are VLAN 1 and no limit',
+  rest: { method: 'PUT', path: `${path}/{switch}/representors/{port}` },
+  words: 'switches representor',
+  input: inPlatform({
+    switch: Identifier,
+    port: Identifier,
+    vlan: Type.Optional(Vlan),
+    limit: Type.Optional(Limit),
+    share: Type.Optional(Share),
+  }),
+  output: SwitchView,
+  errors: ['notFound', 'poweredOff', 'invalidArgument'],
+  run: (context, { platform, switch: name, port: text, vlan, limit, share }) =>
+    now(() => {
+      const { networking, engine } = poweredPlatform(context, platform)
+      const switching = networking.switch(name)
+      const { network, team } = switching
+      const port = network.port(text)
+      if (port.options.kind !== 'representor') {
+        throw invalid([{ path: '/port', message: 'must be the port of a representor' }])
+      }
+      network.configure(port, {
+        ...(vlan !== undefined && { vlan: { mode: 'access', vlan } }),
+        ...(limit !== undefined && { ingressLimit: limit, egressLimit: limit }),
+        ...(share !== undefined && { share }),
+      })
+      switching.portsChanged()
+      return switchView(network, team, engine.now)
+    }),
+  tell: (_output, { switch: name, port }) => `Port ${port} of switch "${name}" is set.`,
 })
 
 export const deleteSwitch = operation({

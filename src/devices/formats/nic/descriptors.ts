@@ -33,6 +33,8 @@ export const RX_LEGACY_ERROR = { CE: 1, L4E: 32, IPE: 64, RXE: 128 } as const
 export const RX_INFO = {
   RSS_TYPE: bits(3, 0),
   PACKET_TYPE: bits(16, 4),
+  /** Of the synthetic e-switch only, see {@link ESWITCH_PORT}; 0 from others. */
+  SOURCE: bits(20, 17),
   HDR_LEN: bits(30, 21),
   SPH: bits(31),
 } as const
@@ -57,6 +59,9 @@ export const RX_ERROR_82576 = { L4E: bits(29), IPE: bits(30), RXE: bits(31) } as
 export const RX_ERROR_82599 = { L4E: bits(30), IPE: bits(31), RXE: bits(29) } as const
 /** Dword 3. */
 export const RX_LENGTH = { PKT_LEN: bits(15, 0), VLAN: bits(31, 16) } as const
+
+/** Values of `RX_INFO.SOURCE` and `TX_DATA.DESTINATION`: nothing said, virtual functions from 0 on, the wire. */
+export const ESWITCH_PORT = { none: 0, firstFunction: 1, wire: 15 } as const
 
 /** Bits of `RX_INFO.PACKET_TYPE`. */
 export const PACKET_TYPE = {
@@ -114,6 +119,8 @@ export const TX_DATA = {
   CC: bits(7),
   IXSM: bits(8),
   TXSM: bits(9),
+  /** Of the synthetic e-switch only, see {@link ESWITCH_PORT}. */
+  DESTINATION: bits(13, 10),
   PAYLEN: bits(31, 14),
 } as const
 /** Values of `TX_DATA.DTYP`. */

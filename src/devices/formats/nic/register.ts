@@ -59,8 +59,8 @@ export interface NicRegisterFile {
   readonly registers: readonly NicRegister[]
 }
 
-/** Declares the registers of one file, in order. */
-export function registerDeclarations(): {
+/** Declares the registers of one file, in order. @param before those of another file that it has as well */
+export function registerDeclarations(before: readonly NicRegister[] = []): {
   readonly declared: NicRegister[]
   declare<const Bits extends string = never>(
     offset: number,
@@ -69,7 +69,7 @@ export function registerDeclarations(): {
     options?: NicRegisterOptions<Bits>,
   ): NicRegister<Bits>
 } {
-  const declared: NicRegister[] = []
+  const declared: NicRegister[] = [...before]
   return {
     declared,
     declare(offset, name, access, options = {}) {

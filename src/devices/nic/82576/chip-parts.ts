@@ -16,6 +16,8 @@ import type { TransmitRing } from '../common/transmit-ring.ts'
 import type { Interrupts82576 } from './interrupts.ts'
 
 export interface Parts82576 {
+  /** Of the controller. */
+  readonly name: string
   readonly function: PcieFunction
   readonly environment: DeviceEnvironment
   readonly space: RegisterSpace

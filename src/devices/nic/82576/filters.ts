@@ -22,6 +22,7 @@ import {
   VT_CTL,
 } from '../../formats/nic/i82576-registers.ts'
 import { fieldOf, type NicRegister } from '../../formats/nic/register.ts'
+import { ESWMODE } from '../../formats/nic/synthetic-eswitch-registers.ts'
 
 export const RECEIVE_ADDRESSES = 24
 /** `RCTL.MO`: by how much bytes 4 and 5 of an address are shifted for its hash. */
@@ -42,6 +43,7 @@ export const FILTER_REGISTERS: readonly NicRegister[] = [
   VMRCTL,
   VMRVLAN,
   VMRVM,
+  ESWMODE,
 ]
 
 export const isPooling = (words: Uint32Array): boolean => {
@@ -79,6 +81,9 @@ export function loadFilters(words: Uint32Array, tables: FilterTables): void {
   tables.replication = (vtControl & VT_CTL.bits.RPL_EN) !== 0
   tables.matchMac = (vtControl & VT_CTL.bits.IGN_MAC) === 0
   tables.defaultPool = vtControl & VT_CTL.bits.DIS_DEF_POOL ? -1 : fieldOf(vtControl, VT_CTL.bits.DEF_PL)
+  // 0 where there is no such register.
+  const diverts = (words[ESWMODE.offset >>> 2]! & ESWMODE.bits.SWITCHDEV) !== 0
+  tables.manager = tables.pooling && diverts ? tables.defaultPool : -1
   tables.enabled.set(words[VFRE.offset >>> 2]!, 0)
   loadPools(words, tables)
   loadMirrors(words, tables)

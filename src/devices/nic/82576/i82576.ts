@@ -28,7 +28,7 @@ import {
   VTIVAR,
   VTIVAR_MISC,
 } from '../../formats/nic/i82576-registers.ts'
-import type { NicRegister } from '../../formats/nic/register.ts'
+import type { NicRegister, NicRegisterFile } from '../../formats/nic/register.ts'
 import { Mailbox, type MailboxEvents } from '../common/mailbox.ts'
 import { NicDma } from '../common/nic-dma.ts'
 import { DropCounts, type NicInspection, type NicModel, type NicObserver } from '../common/nic-model.ts'
@@ -56,9 +56,22 @@ import { physicalDword } from './vf-window.ts'
 
 const VIRTUAL_FUNCTIONS = 8
 const RECEIVE_BUFFER = 64 * 1024
-let sharedMap: RegisterMap | undefined
+const sharedMaps = new Map<NicRegisterFile, RegisterMap>()
+
+/** A controller of the family: its name, and the registers that it has. */
+export interface Variant82576 {
+  readonly name: string
+  readonly registers: NicRegisterFile
+}
+
+function mapOf(registers: NicRegisterFile): RegisterMap {
+  const shared = sharedMaps.get(registers) ?? new RegisterMap(registers)
+  sharedMaps.set(registers, shared)
+  return shared
+}
 
 export class Intel82576 implements NicModel, MailboxEvents, Parts82576 {
+  readonly name: string
   readonly function: PcieFunction
   readonly environment: DeviceEnvironment
   readonly space: RegisterSpace
@@ -83,11 +96,15 @@ export class Intel82576 implements NicModel, MailboxEvents, Parts82576 {
   #virtualFunctions = 0
   #observer: NicObserver | undefined
 
-  constructor(fn: PcieFunction, environment: DeviceEnvironment) {
+  constructor(
+    fn: PcieFunction,
+    environment: DeviceEnvironment,
+    { name, registers }: Variant82576 = { name: '82576', registers: I82576_REGISTERS },
+  ) {
+    this.name = name
     this.function = fn
     this.environment = environment
-    sharedMap ??= new RegisterMap(I82576_REGISTERS)
-    const space = new RegisterSpace(sharedMap)
+    const space = new RegisterSpace(mapOf(registers))
     const { words } = space
     this.space = space
     this.mac = macOfPlace(environment.name, fn.definition.functionNumber ?? 0)

@@ -56,7 +56,7 @@ export function inspect(nic: Parts82576): NicInspection {
   const wide = (register: NicRegister): number => at(register) + at(register, 1) * 2 ** 32
   const dtxswc = at(DTXSWC)
   return {
-    model: '82576',
+    model: nic.name,
     name: environment.name,
     link: { up: nic.linkUp, speedMbps: nic.linkUp ? SPEED : 0 },
     mode: MODES[at(MRQC) & MRQC.bits.ENABLE] ?? 'reserved',

@@ -16,7 +16,7 @@ import {
   TAG_SIZE,
   VERDICT,
 } from '../../../net/index.ts'
-import { PACKET_TYPE, RX_LEGACY_ERROR, RX_STATUS } from '../../formats/nic/descriptors.ts'
+import { ESWITCH_PORT, PACKET_TYPE, RX_LEGACY_ERROR, RX_STATUS } from '../../formats/nic/descriptors.ts'
 import type { ReceiveChip } from './chip.ts'
 import { examine, packetChecksum } from './frame-report.ts'
 import type { NicDma } from './nic-dma.ts'
@@ -33,6 +33,8 @@ const MAC_CONTROL = 0x8808
 
 /** What is kept of a frame besides its bytes while it waits. */
 const FLAG = { loopback: 1, exact: 2, damaged: 4, replicated: 8 } as const
+/** Above the flags: the source of a frame that a pool is to switch, `ESWITCH_PORT`. */
+const SOURCE_SHIFT = 4
 
 /** Cause of a drop for each verdict of the filters. */
 export const VERDICT_DROPS: Readonly<Record<number, number>> = {
@@ -87,13 +89,17 @@ export class ReceivePath {
       return
     }
     const { classifier } = this
-    chip.filters()
-    const { queueFilters } = this.#parts
-    const pool = queueFilters.poolOf(queueFilters.etherTypeOf(this.#headers))
-    classifier.classify(this.#headers, -1, false, pool)
+    const { manager } = chip.filters()
+    if (manager >= 0) classifier.direct(manager)
+    else {
+      const { queueFilters } = this.#parts
+      const pool = queueFilters.poolOf(queueFilters.etherTypeOf(this.#headers))
+      classifier.classify(this.#headers, -1, false, pool)
+    }
     if (classifier.verdict === VERDICT.none) {
       chip.frameArrived(this.#headers, frame.length, classifier.exact)
-      this.#enter(frame, frame.damaged ? FLAG.damaged : 0)
+      const source = manager < 0 ? ESWITCH_PORT.none : ESWITCH_PORT.wire
+      this.#enter(frame, (frame.damaged ? FLAG.damaged : 0) | (source << SOURCE_SHIFT))
     } else {
       this.#noteChoice(false)
       this.#drop(VERDICT_DROPS[classifier.verdict]!, -1, -1)
@@ -115,10 +121,13 @@ export class ReceivePath {
       : -1
   }
 
-  /** A frame of a local pool, for the pools that {@link classifier} has chosen just now. */
-  fromInside(frame: Frame): void {
+  /**
+   * A frame of a local pool, for the pools that {@link classifier} has chosen just now.
+   * @param source told to the pool that switches it, `ESWITCH_PORT`
+   */
+  fromInside(frame: Frame, source: number = ESWITCH_PORT.none): void {
     this.#headers.parse(frame.bytes, frame.length, this.#parts.chip.tagType)
-    this.#enter(frame, FLAG.loopback)
+    this.#enter(frame, FLAG.loopback | (source << SOURCE_SHIFT))
   }
 
   #enter(frame: Frame, origin: number): void {
@@ -163,6 +172,7 @@ export class ReceivePath {
     const left = this.#left
     this.#etherType = this.#parts.queueFilters.etherTypeOf(headers)
     examine(frame.bytes, headers, chip, (flags & FLAG.loopback) !== 0, (flags & FLAG.exact) !== 0, report)
+    report.source = flags >>> SOURCE_SHIFT
     if (this.#etherType >= 0) report.packetType = PACKET_TYPE.ETQF | this.#etherType
     if (flags & FLAG.damaged) {
       report.errors |= chip.errorBits.RXE

@@ -4,9 +4,11 @@ import type { PcieFunction } from '../../../pcie/index.ts'
 import {
   DESCRIPTOR_SIZE,
   DESCRIPTOR_TYPE,
+  RX_INFO,
   RX_LEGACY_STATUS,
   RX_STATUS,
 } from '../../formats/nic/descriptors.ts'
+import { inField } from '../../formats/nic/register.ts'
 import type { NicDma } from './nic-dma.ts'
 
 /** Words of a ring's registers from its first one on; the two chips agree in them. */
@@ -18,6 +20,8 @@ export const RING_ENABLE = 1 << 25
 export class ReceiveReport {
   rssType = 0
   packetType = 0
+  /** `ESWITCH_PORT`. */
+  source = 0
   /** RSS hash, or IP identification and fragment checksum. */
   hash = 0
   /** Bits of `RX_STATUS` besides DD and EOP. */
@@ -164,6 +168,7 @@ export class ReceiveRing {
     fields[0] =
       report.rssType |
       (report.packetType << 4) |
+      inField(RX_INFO.SOURCE, report.source) |
       ((overflow ? layout.header : header) << 21) |
       (header > 0 ? 1 << 31 : 0)
     fields[1] = report.hash

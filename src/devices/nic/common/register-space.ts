@@ -23,7 +23,8 @@ export class RegisterMap {
     this.size = size
     this.id = new Uint16Array(dwords)
     this.index = new Uint16Array(dwords)
-    this.home = new Uint32Array(dwords)
+    // What was not declared is kept nowhere else: it reads 0.
+    this.home = Uint32Array.from({ length: dwords }, (_, at) => at)
     this.access = new Uint8Array(dwords)
     this.writable = new Uint32Array(dwords)
     this.#resets = new Uint32Array(dwords)

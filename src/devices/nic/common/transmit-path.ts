@@ -18,7 +18,7 @@ import {
   write16,
 } from '../../../net/index.ts'
 import type { PcieFunction } from '../../../pcie/index.ts'
-import { TX_COMMAND, TX_DATA, TX_LEGACY, TX_TYPE } from '../../formats/nic/descriptors.ts'
+import { ESWITCH_PORT, TX_COMMAND, TX_DATA, TX_LEGACY, TX_TYPE } from '../../formats/nic/descriptors.ts'
 import { fieldOf } from '../../formats/nic/register.ts'
 import type { TransmitChip } from './chip.ts'
 import type { NicDma } from './nic-dma.ts'
@@ -60,6 +60,8 @@ export class TransmitPath {
   /** Bytes of line that the packet at hand has occupied: its queue's time, and that of the wire. */
   #occupied = 0
   #onWire = 0
+  /** Where the pool that switches wants the packet at hand to go, `ESWITCH_PORT`. */
+  #destination: number = ESWITCH_PORT.none
   readonly #again: Uint8Array
 
   constructor(parts: TransmitParts) {
@@ -200,6 +202,7 @@ export class TransmitPath {
     const context = this.#context
     const extended = (command & TX_COMMAND.DEXT) !== 0
     let tag = -1
+    this.#destination = extended ? fieldOf(options, TX_DATA.DESTINATION) : ESWITCH_PORT.none
     if (!extended) {
       if (command & TX_COMMAND.VLE) tag = options >>> 16
     } else {
@@ -269,7 +272,11 @@ export class TransmitPath {
     }
     let toWire = true
     let local = false
-    if (chip.switches) {
+    const { manager } = this.#parts.tables
+    if (manager >= 0) {
+      toWire = pool === manager && !isFunction(this.#destination)
+      if (!toWire) local = this.#divert(pool, manager, frame, queue)
+    } else if (chip.switches) {
       const { classifier } = receive
       classifier.classify(headers, pool, chip.loopsToItself(pool))
       local = classifier.verdict === VERDICT.none
@@ -284,6 +291,18 @@ export class TransmitPath {
       if (!sent) this.#drop(DROP.noCarrier, pool, queue)
     }
     chip.frameSent(headers, frame.length, pool, toWire, local)
+  }
+
+  /** Software switches: its pool gets what others send, and says who gets what it sends. False: nobody has it. */
+  #divert(pool: number, manager: number, frame: Frame, queue: number): boolean {
+    const { receive } = this.#parts
+    const { classifier } = receive
+    const { firstFunction, none } = ESWITCH_PORT
+    classifier.direct(pool === manager ? this.#destination - firstFunction : manager)
+    const local = classifier.verdict === VERDICT.none
+    if (local) receive.fromInside(frame, pool === manager ? none : pool + firstFunction)
+    else this.#drop(VERDICT_DROPS[classifier.verdict]!, pool, queue)
+    return local
   }
 
   /** Cause of a drop if the frame claims to be from somebody else, else -1. */
@@ -305,6 +324,9 @@ export class TransmitPath {
     this.observer?.note({ step: 'dropped', cause: DROP_CAUSES[cause]!, pool, queue })
   }
 }
+
+const isFunction = (destination: number): boolean =>
+  destination !== ESWITCH_PORT.none && destination !== ESWITCH_PORT.wire
 
 /** "Legacy Transmit Descriptor", IC: the sum from CSS to the end, at CSO. False if CSO lies outside the frame. */
 function insertLegacyChecksum(frame: Frame, command: number, options: number): boolean {

@@ -85,7 +85,7 @@ const QUEUE_CONTROL =
   inField(RXDCTL.bits.WTHRESH, 4)
 
 export class IgbPort implements PooledPort {
-  readonly driver = 'igb'
+  readonly driver: string = 'igb'
   readonly pools = I82576_POOLS
   /** From the last down, as Linux's igb does for virtual functions. */
   readonly addressEntries = Array.from({ length: RECEIVE_ADDRESSES - 1 }, (_, i) => RECEIVE_ADDRESSES - 1 - i)

@@ -3,6 +3,7 @@
  * pools 0 to n − 1 are theirs, pool n is the host's, and pools above can be given to virtual machines (VMDq).
  */
 import { NorthbridgeError, opened, type Saved } from '../../../core/index.ts'
+import { ESWITCH_PORT } from '../../../devices/formats/nic/descriptors.ts'
 import type { Software, Trace } from '../../../engine/index.ts'
 import type { Frame } from '../../../net/formats/index.ts'
 import type { DeviceAccess } from '../../device-access.ts'
@@ -10,32 +11,18 @@ import type {
   AdapterCounters,
   AdapterOptions,
   AdapterPool,
+  EswitchMode,
   NetworkAdapter,
   VirtualFunctionSettings,
   VirtualFunctionState,
 } from '../adapter.ts'
+import { Eswitch } from './eswitch.ts'
 import { CAUSE, type PooledPort } from './port.ts'
-import { QueuePair, type SavedQueuePair } from './queue-pair.ts'
-import { ReceiveAddresses, type SavedReceiveAddresses } from './receive-addresses.ts'
-import type { SavedVirtualFunction } from './virtual-function.ts'
+import { QueuePair } from './queue-pair.ts'
+import { ReceiveAddresses } from './receive-addresses.ts'
+import type { SavedAdapter } from './saved-adapter.ts'
 import { VirtualFunctions } from './virtual-functions.ts'
-import { type SavedVlanFilters, VlanFilters } from './vlan-filters.ts'
-
-type SavedAdapter = {
-  readonly version: 1
-  readonly address: string
-  readonly mac: Uint8Array
-  readonly ringEntries: number | null
-  readonly interruptIntervalMicroseconds: number
-  readonly promiscuous: boolean
-  readonly heard: readonly number[]
-  readonly interrupts: number
-  readonly functions: readonly SavedVirtualFunction[]
-  readonly vlans: SavedVlanFilters
-  readonly addresses: SavedReceiveAddresses
-  /** The host's own is the first. */
-  readonly pairs: readonly SavedQueuePair[]
-}
+import { VlanFilters } from './vlan-filters.ts'
 
 export class PooledAdapter implements NetworkAdapter {
   readonly mac: Uint8Array
@@ -43,11 +30,14 @@ export class PooledAdapter implements NetworkAdapter {
   transmitted: (() => void) | undefined = undefined
   linkChanged: (() => void) | undefined = undefined
   removed: (() => void) | undefined = undefined
+  representedChanged: (() => void) | undefined = undefined
+  functionReceiver: ((vf: number, frame: Frame) => void) | undefined = undefined
   readonly #port: PooledPort
   readonly #access: DeviceAccess
   readonly #options: AdapterOptions
   readonly #vlans: VlanFilters
   readonly #functions: VirtualFunctions
+  readonly #eswitch: Eswitch
   /** By pool: queues of the host's. */
   readonly #pairs = new Map<number, QueuePair>()
   readonly #addresses: ReceiveAddresses
@@ -69,6 +59,7 @@ export class PooledAdapter implements NetworkAdapter {
     this.mac = mac
     this.#vlans = new VlanFilters(port)
     this.#addresses = new ReceiveAddresses(port)
+    this.#eswitch = new Eswitch(port, access.function.address)
     this.#functions = new VirtualFunctions(port, this.#vlans, this.#addresses, trace, access.function.address)
   }
 
@@ -104,6 +95,7 @@ export class PooledAdapter implements NetworkAdapter {
     const options = { interruptIntervalMicroseconds, ...(ringEntries !== null && { ringEntries }) }
     const adapter = new PooledAdapter(port, access, trace, options, saved.mac.slice())
     adapter.#promiscuous = saved.promiscuous
+    adapter.#eswitch.mode = saved.eswitch
     adapter.#interrupts = saved.interrupts
     adapter.#functions.load(saved.functions)
     adapter.#vlans.load(saved.vlans, saved.promiscuous ? adapter.#ownPool : -1)
@@ -116,6 +108,7 @@ export class PooledAdapter implements NetworkAdapter {
 
   #attend(): void {
     this.#own.receiver = frame => this.receiver?.(frame)
+    this.#own.functionReceiver = (vf, frame) => this.functionReceiver?.(vf, frame)
     this.#access.serve({
       interrupt: index => this.#interrupt(index),
       virtualFunctionsChanged: count => this.#virtualFunctionsChanged(count),
@@ -171,6 +164,7 @@ export class PooledAdapter implements NetworkAdapter {
       } else yield* pair.free()
     }
     yield* this.#restart()
+    this.representedChanged?.()
   }
 
   *#restart(): Software {
@@ -185,6 +179,7 @@ export class PooledAdapter implements NetworkAdapter {
     this.#vlans.clear()
     this.#addresses.clear()
     port.configure(this.#ownPool, this.#vectors, this.#options.interruptIntervalMicroseconds ?? 0)
+    this.#eswitch.apply()
     this.#addresses.setOwn(this.mac, this.#ownPool)
     // Frames with a priority only.
     this.#vlans.add(0, this.#ownPool)
@@ -283,7 +278,12 @@ export class PooledAdapter implements NetworkAdapter {
   // Sending
 
   send(frame: Frame): boolean {
-    return this.carrier && this.#own.send(frame)
+    const destination = this.#eswitch.switchdev ? ESWITCH_PORT.wire : ESWITCH_PORT.none
+    return this.carrier && this.#own.send(frame, destination)
+  }
+
+  sendTo(vf: number, frame: Frame): boolean {
+    return vf < this.represented && this.#own.send(frame, ESWITCH_PORT.firstFunction + vf)
   }
 
   get counters(): AdapterCounters {
@@ -294,6 +294,7 @@ export class PooledAdapter implements NetworkAdapter {
   // Pools of virtual machines
 
   *openPool(mac: Uint8Array, vlan = 0): Software<AdapterPool> {
+    this.#eswitch.checkSorting()
     const pool = this.#freePool()
     if (pool < 0) throw this.#without('pool')
     if (!this.#addresses.takes(pool)) throw this.#without('receive address')
@@ -349,7 +350,21 @@ export class PooledAdapter implements NetworkAdapter {
   }
 
   configureVirtualFunction(index: number, settings: Partial<VirtualFunctionSettings>): void {
+    this.#eswitch.checkSettings(settings)
     this.#functions.configure(index, settings)
+  }
+
+  get eswitch(): EswitchMode {
+    return this.#eswitch.mode
+  }
+
+  setEswitch(mode: EswitchMode): void {
+    this.#eswitch.set(mode, this.virtualFunctions, this.#pairs.size - 1)
+    this.representedChanged?.()
+  }
+
+  get represented(): number {
+    return this.#eswitch.switchdev ? this.#functions.functions.length : 0
   }
 
   save(): SavedAdapter {
@@ -361,6 +376,7 @@ export class PooledAdapter implements NetworkAdapter {
       ringEntries,
       interruptIntervalMicroseconds,
       promiscuous: this.#promiscuous,
+      eswitch: this.eswitch,
       heard: [...this.#heard].sort((a, b) => a - b),
       interrupts: this.#interrupts,
       functions: this.#functions.save(),

@@ -119,6 +119,9 @@ export interface PooledPort {
   /** Whether single addresses of nobody and all groups pass the filters in front of the pools. */
   setPromiscuous(on: boolean): void
 
+  /** Has the host's pool switch for all others ("switchdev"). Absent where the chip cannot. */
+  setSwitchdev?(on: boolean): void
+
   // Virtual functions, 32 by 32
 
   /** What a virtual function's pool needs beyond {@link enablePool} when it has announced itself. */

@@ -1,6 +1,6 @@
 /** The receive and the transmit queue of a pool that the host serves. */
 import { NorthbridgeError } from '../../../core/index.ts'
-import { DESCRIPTOR_TYPE } from '../../../devices/formats/nic/descriptors.ts'
+import { DESCRIPTOR_TYPE, ESWITCH_PORT } from '../../../devices/formats/nic/descriptors.ts'
 import { inField, type NicRegister } from '../../../devices/formats/nic/register.ts'
 import type { Software } from '../../../engine/index.ts'
 import type { Frame } from '../../../net/formats/index.ts'
@@ -33,6 +33,8 @@ export type SavedQueuePair = {
 
 export class QueuePair implements AdapterPool {
   receiver: ((frame: Frame) => void) | undefined = undefined
+  /** Hears of frames of a virtual function that the host is to switch. */
+  functionReceiver: ((vf: number, frame: Frame) => void) | undefined = undefined
   /** Of a virtual machine: what is sorted into the pool. */
   filter: { readonly mac: Uint8Array; readonly vlan: number } | undefined = undefined
   sent = 0
@@ -150,9 +152,11 @@ export class QueuePair implements AdapterPool {
     yield* this.#transmit.free()
   }
 
-  readonly #each = (frame: Frame): void => {
+  readonly #each = (frame: Frame, source: number): void => {
     this.received++
-    this.receiver?.(frame)
+    const { none, wire, firstFunction } = ESWITCH_PORT
+    if (source === none || source === wire) this.receiver?.(frame)
+    else this.functionReceiver?.(source - firstFunction, frame)
   }
 
   /** Takes out what has arrived and gives the buffers back; takes back what was sent. */
@@ -164,8 +168,9 @@ export class QueuePair implements AdapterPool {
     if (tail >= 0) this.#port.registers.write(this.#rx.RDT, tail, this.#rx.index)
   }
 
-  send(frame: Frame): boolean {
-    const tail = this.#pool === CLOSED ? -1 : this.#transmit.put(frame)
+  /** @param destination `ESWITCH_PORT` */
+  send(frame: Frame, destination: number = ESWITCH_PORT.none): boolean {
+    const tail = this.#pool === CLOSED ? -1 : this.#transmit.put(frame, destination)
     if (tail < 0) {
       this.refused++
       return false
