@@ -1,9 +1,8 @@
 /** Simulates the points of a sweep on worker threads, or here. What comes out is the same. */
 import { availableParallelism } from 'node:os'
-import { extname } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { Tinypool } from 'tinypool'
-import { NorthbridgeError } from '../core/index.ts'
+import { NorthbridgeError, packageModule } from '../core/index.ts'
 import { type PlannedPoint, runPoint, type SweepPoint, tellLabels } from '../experiments/index.ts'
 import type { PointAnswer } from './point-worker.ts'
 
@@ -40,7 +39,7 @@ const HERE: PointRunner = {
 }
 
 /** The code lies as deep below the package's top as sources and as it is packed; only the ending differs. */
-const WORKER = new URL(`../workers/point-worker${extname(import.meta.url)}`, import.meta.url)
+const WORKER = packageModule('workers/point-worker')
 
 /** Milliseconds after which a thread that has nothing to do ends. */
 const IDLE_MS = 10_000
