@@ -38,7 +38,6 @@ const HERE: PointRunner = {
   close: async () => {},
 }
 
-/** The code lies as deep below the package's top as sources and as it is packed; only the ending differs. */
 const WORKER = packageModule('workers/point-worker')
 
 /** Milliseconds after which a thread that has nothing to do ends. */
