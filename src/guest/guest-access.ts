@@ -59,9 +59,19 @@ export class GuestAccess {
     return this.#attemptRead(address, 2)?.low ?? -1
   }
 
+  /** As {@link peek32}. */
+  peek8(address: number): number {
+    return this.#attemptRead(address, 1)?.low ?? -1
+  }
+
   /** Eight bytes, at once; false if something comes in between: {@link write64} has to follow. */
   poke64(address: number, low: number, high: number): boolean {
     return this.#attemptWrite(address, 8, low >>> 0, high >>> 0)
+  }
+
+  /** As {@link poke64}. */
+  poke32(address: number, value: number): boolean {
+    return this.#attemptWrite(address, 4, value >>> 0, 0)
   }
 
   /** As {@link poke64}. */

@@ -161,7 +161,9 @@ class E1000Driver implements NetworkDriver {
   *#clean(): Software {
     while (this.#txClean !== this.#txNext) {
       const index = this.#txClean
-      const status = yield* this.#access.read8(this.#txRing + index * DESCRIPTOR + E1000_TX.status)
+      const at = this.#txRing + index * DESCRIPTOR + E1000_TX.status
+      let status = this.#access.peek8(at)
+      if (status < 0) status = yield* this.#access.read8(at)
       if ((status & E1000_TX.DD) === 0) return
       // Not one more than it is now: the handler may have been here meanwhile.
       this.#txClean = (index + 1) % this.#entries
@@ -184,9 +186,12 @@ class E1000Driver implements NetworkDriver {
     for (let taken = 0; taken < this.#entries; taken++) {
       const index = this.#rxNext
       const at = this.#rxRing + index * DESCRIPTOR
-      const status = yield* this.#access.read8(at + E1000_RX.status)
+      let status = this.#access.peek8(at + E1000_RX.status)
+      if (status < 0) status = yield* this.#access.read8(at + E1000_RX.status)
       if ((status & E1000_RX.DD) === 0) break
-      const length = Math.min(yield* this.#access.read16(at + E1000_DESCRIPTOR.length), BUFFER)
+      let length = this.#access.peek16(at + E1000_DESCRIPTOR.length)
+      if (length < 0) length = yield* this.#access.read16(at + E1000_DESCRIPTOR.length)
+      length = Math.min(length, BUFFER)
       const buffer = this.#rxBuffers + index * BUFFER
       const whole = (status & E1000_RX.EOP) !== 0
       // A frame of several buffers is not for a driver with the standard frame size: all of it is passed over.
@@ -197,7 +202,9 @@ class E1000Driver implements NetworkDriver {
         )
       }
       this.#inside = !whole
-      yield* this.#post(index)
+      if (!this.#access.poke64(at, buffer, 0)) yield* this.#access.write64(at, buffer, 0)
+      if (!this.#access.poke64(at + E1000_DESCRIPTOR.length, 0, 0))
+        yield* this.#access.write64(at + E1000_DESCRIPTOR.length, 0, 0)
       this.#rxNext = (index + 1) % this.#entries
     }
     if (this.#rxNext !== first)

@@ -4,7 +4,7 @@ import type { Software } from '../../engine/index.ts'
 import { VIRTIO_TYPE, VIRTIO_VENDOR, virtioDeviceId } from '../../hypervisor/formats/virtio.ts'
 import { NET_CONFIG, NET_FEATURE, NET_HEADER, NET_QUEUE } from '../../hypervisor/formats/virtio-net.ts'
 import type { DriverContext, DriverEntry } from '../driver.ts'
-import type { DriverRing } from '../virtio/ring.ts'
+import { type DriverRing, NOT_AT_ONCE, type UsedBuffer } from '../virtio/ring.ts'
 import { type VirtioOptions, VirtioTransport } from '../virtio/transport.ts'
 import { FrameInbox, type NetworkCounters, type NetworkDriver, type SavedInbox } from './network-driver.ts'
 
@@ -13,14 +13,14 @@ const BUFFER = 2048
 const LONGEST = BUFFER - NET_HEADER.size
 
 type SavedDriver = {
-  readonly version: 1
+  readonly version: 2
   readonly mac: Uint8Array
   readonly keepsFrames: boolean
   readonly transport: Saved
   readonly buffers: readonly [receive: number, transmit: number]
-  /** Pairs of a ring's id and the number of its buffer, in the order in which they were made available. */
-  readonly receive: readonly (readonly [number, number])[]
-  readonly transmit: readonly (readonly [number, number])[]
+  /** By id of the ring: number of the buffer and one more; 0 for an id that is free. */
+  readonly receive: Uint16Array
+  readonly transmit: Uint16Array
   readonly free: readonly number[]
   readonly lengths: Uint16Array
   readonly inbox: SavedInbox
@@ -34,13 +34,15 @@ class VirtioNetDriver implements NetworkDriver {
   readonly #context: DriverContext
   readonly #transport: VirtioTransport
   readonly #inbox = new FrameInbox()
+  /** What was taken from a ring last. */
+  readonly #used: UsedBuffer = { id: 0, written: 0 }
   readonly #rxBuffers: number
   readonly #txBuffers: number
-  /** By id of the ring: number of its buffer. */
-  readonly #rxOf = new Map<number, number>()
-  readonly #txOf = new Map<number, number>()
-  /** Buffers that hold nothing, and what the others hold. */
-  #txFree: number[]
+  /** By id of the ring: number of its buffer and one more; 0 for an id that is free. */
+  readonly #rxOf: Uint16Array
+  readonly #txOf: Uint16Array
+  /** Buffers that are free, the one that was filled last on top, and the lengths of the frames in all. */
+  readonly #txFree: number[]
   readonly #txLengths: Uint16Array
 
   private constructor(
@@ -55,7 +57,9 @@ class VirtioNetDriver implements NetworkDriver {
     this.mac = mac
     this.#rxBuffers = rx
     this.#txBuffers = tx
-    this.#txFree = Array.from({ length: this.#transmit.size }, (_, i) => i)
+    this.#rxOf = new Uint16Array(this.#receive.size)
+    this.#txOf = new Uint16Array(this.#transmit.size)
+    this.#txFree = Array.from({ length: this.#transmit.size }, (_, i) => this.#transmit.size - 1 - i)
     this.#txLengths = new Uint16Array(this.#transmit.size)
   }
 
@@ -94,13 +98,13 @@ class VirtioNetDriver implements NetworkDriver {
   }
 
   *#post(buffer: number): Software {
-    const segment = { address: this.#rxBuffers + buffer * BUFFER, length: BUFFER, write: true }
-    this.#rxOf.set(yield* this.#receive.add([segment]), buffer)
+    const address = this.#rxBuffers + buffer * BUFFER
+    this.#rxOf[yield* this.#receive.add([{ address, length: BUFFER, write: true }])] = buffer + 1
   }
 
   *send(frame: Uint8Array): Software<boolean> {
     yield* this.#reclaim()
-    const buffer = this.#txFree[0]
+    const buffer = this.#txFree.at(-1)
     if (buffer === undefined || frame.length > LONGEST) {
       this.#inbox.refused++
       return false
@@ -116,16 +120,19 @@ class VirtioNetDriver implements NetworkDriver {
   *#queue(buffer: number): Software {
     const address = this.#txBuffers + buffer * BUFFER
     const length = NET_HEADER.size + this.#txLengths[buffer]!
-    this.#txOf.set(yield* this.#transmit.add([{ address, length, write: false }]), buffer)
-    this.#txFree = this.#txFree.filter(free => free !== buffer)
+    let id = this.#transmit.addNow(address, length, false)
+    if (id === NOT_AT_ONCE) id = yield* this.#transmit.add([{ address, length, write: false }])
+    this.#txOf[id] = buffer + 1
+    this.#txFree.splice(this.#txFree.lastIndexOf(buffer), 1)
     this.#inbox.sent++
   }
 
   *resend(count: number): Software<number> {
     yield* this.#reclaim()
     let done = 0
-    for (const buffer of [...this.#txFree]) {
-      if (done === count || this.#txLengths[buffer] === 0) break
+    for (;;) {
+      const buffer = this.#txFree.at(-1)
+      if (buffer === undefined || done === count || this.#txLengths[buffer] === 0) break
       yield* this.#queue(buffer)
       done++
     }
@@ -135,13 +142,21 @@ class VirtioNetDriver implements NetworkDriver {
 
   *#reclaim(): Software {
     for (;;) {
-      const used = yield* this.#transmit.reap()
-      if (used === undefined) return
-      const buffer = this.#txOf.get(used.id)
-      this.#txOf.delete(used.id)
-      // The buffer that was filled last is taken first again.
-      if (buffer !== undefined) this.#txFree = [buffer, ...this.#txFree]
+      const ring = this.#transmit
+      const now = ring.reapNow(this.#used)
+      if (now === NOT_AT_ONCE ? !(yield* this.#reap(ring)) : now < 0) return
+      const { id } = this.#used
+      const buffer = this.#txOf[id]! - 1
+      this.#txOf[id] = 0
+      if (buffer >= 0) this.#txFree.push(buffer)
     }
+  }
+
+  /** Takes a buffer that came back into `#used`, where that is not done at once; false if there is none. */
+  *#reap(ring: DriverRing): Software<boolean> {
+    const used = yield* ring.reap()
+    if (used !== undefined) Object.assign(this.#used, used)
+    return used !== undefined
   }
 
   *interrupt(index: number): Software {
@@ -149,13 +164,19 @@ class VirtioNetDriver implements NetworkDriver {
     this.#inbox.interrupts++
     let refilled = false
     for (let taken = 0; taken < this.#receive.size; taken++) {
-      const used = yield* this.#receive.reap()
-      if (used === undefined) break
-      const buffer = this.#rxOf.get(used.id)
-      if (buffer === undefined) continue
-      this.#rxOf.delete(used.id)
-      yield* this.#take(buffer, used.written - NET_HEADER.size)
-      yield* this.#post(buffer)
+      const ring = this.#receive
+      const now = ring.reapNow(this.#used)
+      if (now === NOT_AT_ONCE ? !(yield* this.#reap(ring)) : now < 0) break
+      const { id, written } = this.#used
+      const buffer = this.#rxOf[id]! - 1
+      if (buffer < 0) continue
+      this.#rxOf[id] = 0
+      const length = written - NET_HEADER.size
+      if (this.keepsFrames) yield* this.#take(buffer, length)
+      else if (length > 0 && length <= LONGEST) this.#inbox.arrived(length, undefined)
+      const again = ring.addNow(this.#rxBuffers + buffer * BUFFER, BUFFER, true)
+      if (again === NOT_AT_ONCE) yield* this.#post(buffer)
+      else this.#rxOf[again] = buffer + 1
       refilled = true
     }
     yield* this.#receive.interrupts(true)
@@ -165,10 +186,7 @@ class VirtioNetDriver implements NetworkDriver {
   *#take(buffer: number, length: number): Software {
     if (length <= 0 || length > LONGEST) return
     const at = this.#rxBuffers + buffer * BUFFER + NET_HEADER.size
-    this.#inbox.arrived(
-      length,
-      this.keepsFrames ? yield* this.#context.access.readBytes(at, length) : undefined,
-    )
+    this.#inbox.arrived(length, yield* this.#context.access.readBytes(at, length))
   }
 
   takeFrames(): readonly Uint8Array[] {
@@ -181,13 +199,13 @@ class VirtioNetDriver implements NetworkDriver {
 
   save(): SavedDriver {
     return {
-      version: 1,
+      version: 2,
       mac: this.mac.slice(),
       keepsFrames: this.keepsFrames,
       transport: this.#transport.save(),
       buffers: [this.#rxBuffers, this.#txBuffers],
-      receive: [...this.#rxOf],
-      transmit: [...this.#txOf],
+      receive: this.#rxOf.slice(),
+      transmit: this.#txOf.slice(),
       free: [...this.#txFree],
       lengths: this.#txLengths.slice(),
       inbox: this.#inbox.save(),
@@ -195,13 +213,13 @@ class VirtioNetDriver implements NetworkDriver {
   }
 
   static restore(context: DriverContext, saved: Saved): VirtioNetDriver {
-    const state = opened<SavedDriver>(saved, 'the virtio_net driver of a guest', 1)
+    const state = opened<SavedDriver>(saved, 'the virtio_net driver of a guest', 2)
     const transport = VirtioTransport.restore(context, state.transport)
     const driver = new VirtioNetDriver(context, transport, state.mac.slice(), ...state.buffers)
     driver.keepsFrames = state.keepsFrames
-    for (const [id, buffer] of state.receive) driver.#rxOf.set(id, buffer)
-    for (const [id, buffer] of state.transmit) driver.#txOf.set(id, buffer)
-    driver.#txFree = [...state.free]
+    driver.#rxOf.set(state.receive)
+    driver.#txOf.set(state.transmit)
+    driver.#txFree.splice(0, Number.POSITIVE_INFINITY, ...state.free)
     driver.#txLengths.set(state.lengths)
     driver.#inbox.load(state.inbox)
     return driver

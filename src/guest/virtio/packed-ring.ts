@@ -3,7 +3,15 @@ import type { Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import { EVENT, EVENT_FLAG, EVENT_WRAP, PACKED, PACKED_FLAG } from '../../hypervisor/formats/virtio.ts'
 import type { GuestAccess } from '../guest-access.ts'
-import type { DriverRing, RingOptions, SavedRing, Segment, UsedBuffer } from './ring.ts'
+import {
+  type DriverRing,
+  NOT_AT_ONCE,
+  NOTHING,
+  type RingOptions,
+  type SavedRing,
+  type Segment,
+  type UsedBuffer,
+} from './ring.ts'
 
 const INDIRECT_ENTRIES = 16
 /** An event suppression structure. */
@@ -87,6 +95,26 @@ export class PackedRing implements DriverRing {
     return id
   }
 
+  addNow(address: number, length: number, write: boolean): number {
+    if (this.free === 0) return NOTHING
+    const access = this.#access
+    const id = this.#ids[this.#ids.length - 1]!
+    const at = this.descriptors + this.#next * PACKED.size
+    const turn = this.#wrap === 1 ? PACKED_FLAG.available : PACKED_FLAG.used
+    const done =
+      access.poke64(at, address % 2 ** 32, Math.floor(address / 2 ** 32)) &&
+      access.poke32(at + PACKED.length, length) &&
+      access.poke16(at + PACKED.id, id) &&
+      access.poke16(at + PACKED.flags, (write ? PACKED_FLAG.write : 0) | turn)
+    if (!done) return NOT_AT_ONCE
+    this.#ids.pop()
+    this.#advance()
+    this.#chainLength[id] = 1
+    this.free--
+    this.#added++
+    return id
+  }
+
   *#table(id: number, segments: readonly Segment[]): Software<Segment> {
     const table = this.#tables + id * INDIRECT_ENTRIES * PACKED.size
     for (const [i, { address, length, write }] of segments.entries()) {
@@ -129,10 +157,32 @@ export class PackedRing implements DriverRing {
     if (written < 0) written = yield* this.#access.read32(at + PACKED.length)
     let id = this.#access.peek16(at + PACKED.id)
     if (id < 0) id = yield* this.#access.read16(at + PACKED.id)
+    return this.#release(id) ? { id, written } : undefined
+  }
+
+  reapNow(into: UsedBuffer): number {
+    if (this.broken) return NOTHING
+    const at = this.descriptors + this.#used * PACKED.size
+    const flags = this.#access.peek16(at + PACKED.flags)
+    if (flags < 0) return NOT_AT_ONCE
+    const available = (flags & PACKED_FLAG.available) !== 0
+    const used = (flags & PACKED_FLAG.used) !== 0
+    if (available !== used || used !== (this.#usedWrap === 1)) return NOTHING
+    const written = this.#access.peek32(at + PACKED.length)
+    const id = this.#access.peek16(at + PACKED.id)
+    if (written < 0 || id < 0) return NOT_AT_ONCE
+    if (!this.#release(id)) return NOTHING
+    into.id = id
+    into.written = written
+    return id
+  }
+
+  /** False for a buffer that the device has not: such a ring is broken. */
+  #release(id: number): boolean {
     const count = this.#chainLength[id] ?? 0
     if (count === 0) {
       this.broken = true
-      return undefined
+      return false
     }
     this.#chainLength[id] = 0
     this.#ids.push(id)
@@ -142,7 +192,7 @@ export class PackedRing implements DriverRing {
       this.#used -= this.size
       this.#usedWrap ^= 1
     }
-    return { id, written }
+    return true
   }
 
   *interrupts(wanted: boolean): Software {

@@ -13,10 +13,15 @@ export interface Segment {
 
 /** A buffer that came back. */
 export interface UsedBuffer {
-  readonly id: number
+  id: number
   /** Bytes that the device says it wrote. */
-  readonly written: number
+  written: number
 }
+
+/** What {@link DriverRing.addNow} and {@link DriverRing.reapNow} could not do. */
+export const NOTHING = -1
+/** Something comes in between: {@link DriverRing.add} or {@link DriverRing.reap} has to follow. */
+export const NOT_AT_ONCE = -2
 
 export interface RingOptions {
   readonly size: number
@@ -38,12 +43,16 @@ export interface DriverRing {
   readonly free: number
   /** Makes a buffer available: readable segments first. Returns its id, or -1 if there is no room for it. */
   add(segments: readonly Segment[]): Software<number>
+  /** {@link add} of one segment without waiting and without garbage: its id, {@link NOTHING} or {@link NOT_AT_ONCE}. */
+  addNow(address: number, length: number, write: boolean): number
   /** Whether the device wants to be told of what was added since the last call. */
   needsNotification(): Software<boolean>
   /** The device has given back what it had not: nothing is taken from it any more. */
   readonly broken: boolean
   /** Takes a buffer that the device is done with. */
   reap(): Software<UsedBuffer | undefined>
+  /** {@link reap} in the same way: its id, {@link NOTHING} or {@link NOT_AT_ONCE}; `into` is filled. */
+  reapNow(into: UsedBuffer): number
   /** Asks for an interrupt with the next used buffer, or for none. */
   interrupts(wanted: boolean): Software
   save(): SavedRing

@@ -14,7 +14,15 @@ import {
   usedEvent,
 } from '../../hypervisor/formats/virtio.ts'
 import type { GuestAccess } from '../guest-access.ts'
-import type { DriverRing, RingOptions, SavedRing, Segment, UsedBuffer } from './ring.ts'
+import {
+  type DriverRing,
+  NOT_AT_ONCE,
+  NOTHING,
+  type RingOptions,
+  type SavedRing,
+  type Segment,
+  type UsedBuffer,
+} from './ring.ts'
 
 /** Descriptors of an indirect table. */
 const INDIRECT_ENTRIES = 16
@@ -88,6 +96,25 @@ export class SplitRing implements DriverRing {
     return head
   }
 
+  addNow(address: number, length: number, write: boolean): number {
+    if (this.free === 0) return NOTHING
+    const access = this.#access
+    const head = this.#firstFree
+    const at = this.descriptors + head * DESCRIPTOR.size
+    const available = (this.#available + 1) & 0xffff
+    const done =
+      access.poke64(at, address % 2 ** 32, Math.floor(address / 2 ** 32)) &&
+      access.poke64(at + DESCRIPTOR.length, length, write ? DESCRIPTOR_FLAG.write : 0) &&
+      access.poke16(this.driver + AVAILABLE.ring + 2 * (this.#available % this.size), head) &&
+      access.poke16(this.driver + AVAILABLE.index, available)
+    if (!done) return NOT_AT_ONCE
+    this.#firstFree = this.#next[head]!
+    this.#chainLength[head] = 1
+    this.free--
+    this.#available = available
+    return head
+  }
+
   *#addChain(segments: readonly Segment[]): Software {
     for (const [i, segment] of segments.entries()) {
       const at = this.#firstFree
@@ -142,23 +169,39 @@ export class SplitRing implements DriverRing {
     if (id < 0) id = yield* this.#access.read32(at)
     let written = this.#access.peek32(at + 4)
     if (written < 0) written = yield* this.#access.read32(at + 4)
-    this.#used = (this.#used + 1) & 0xffff
-    const count = this.#chainLength[id] ?? 0
-    if (count === 0) {
-      this.broken = true
-      return undefined
-    }
-    this.#release(id, count)
-    return { id, written }
+    return this.#release(id) ? { id, written } : undefined
   }
 
-  #release(head: number, count: number): void {
+  reapNow(into: UsedBuffer): number {
+    if (this.broken) return NOTHING
+    const index = this.#access.peek16(this.device + USED.index)
+    if (index < 0) return NOT_AT_ONCE
+    if (index === this.#used) return NOTHING
+    const at = this.device + USED.ring + USED.entry * (this.#used % this.size)
+    const id = this.#access.peek32(at)
+    const written = this.#access.peek32(at + 4)
+    if (id < 0 || written < 0) return NOT_AT_ONCE
+    if (!this.#release(id)) return NOTHING
+    into.id = id
+    into.written = written
+    return id
+  }
+
+  /** False for a buffer that the device has not: such a ring is broken. */
+  #release(head: number): boolean {
+    this.#used = (this.#used + 1) & 0xffff
+    const count = this.#chainLength[head] ?? 0
+    if (count === 0) {
+      this.broken = true
+      return false
+    }
     let last = head
     for (let i = 1; i < count; i++) last = this.#next[last]!
     this.#next[last] = this.#firstFree
     this.#firstFree = head
     this.#chainLength[head] = 0
     this.free += count
+    return true
   }
 
   *interrupts(wanted: boolean): Software {
