@@ -42,7 +42,7 @@ import {
   VTIVAR,
 } from '../../formats/nic/i82576-registers.ts'
 import { fieldOf, inField } from '../../formats/nic/register.ts'
-import { RING_ENABLE } from '../common/receive-ring.ts'
+import { RING_ENABLE } from '../common/descriptor-ring.ts'
 import type { Parts82576 } from './chip-parts.ts'
 import { FILTER_REGISTERS } from './filters.ts'
 import { firstVectorOf } from './interrupts.ts'

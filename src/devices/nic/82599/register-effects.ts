@@ -44,7 +44,7 @@ import {
   VFTE,
 } from '../../formats/nic/i82599-registers.ts'
 import { fieldOf, inField } from '../../formats/nic/register.ts'
-import { RING_ENABLE } from '../common/receive-ring.ts'
+import { RING_ENABLE } from '../common/descriptor-ring.ts'
 import type { Parts82599 } from './chip-parts.ts'
 import { FILTER_REGISTERS } from './filters.ts'
 import { QUEUE_FILTER_REGISTERS } from './queue-filters.ts'

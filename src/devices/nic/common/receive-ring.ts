@@ -1,5 +1,4 @@
 /** A receive queue: its ring of descriptors in memory, and how a frame gets into the buffers that they name. */
-import type { Saved } from '../../../core/index.ts'
 import type { PcieFunction } from '../../../pcie/index.ts'
 import {
   DESCRIPTOR_SIZE,
@@ -9,12 +8,8 @@ import {
   RX_STATUS,
 } from '../../formats/nic/descriptors.ts'
 import { inField } from '../../formats/nic/register.ts'
+import { DescriptorRing } from './descriptor-ring.ts'
 import type { NicDma } from './nic-dma.ts'
-
-/** Words of a ring's registers from its first one on; the two chips agree in them. */
-export const RING = { LOW: 0, HIGH: 1, LENGTH: 2, HEAD: 4, TAIL: 6, CONTROL: 10, WRITE_BACK: 14 } as const
-/** `RXDCTL.ENABLE` and `TXDCTL.ENABLE` of both chips. */
-export const RING_ENABLE = 1 << 25
 
 /** What is written back about a frame, whatever the format. */
 export class ReceiveReport {
@@ -46,58 +41,9 @@ export class BufferLayout {
 
 export const STORED = { done: 0, noDescriptor: 1, stopped: 2, writeLost: 3 } as const
 
-export class ReceiveRing {
-  readonly queue: number
-  /** A descriptor could not be read: the queue waits for being disabled and enabled. */
-  stopped = false
-  frames = 0
-  bytes = 0
+export class ReceiveRing extends DescriptorRing {
   /** Descriptors that the last frame took. */
   taken = 0
-  readonly #words: Uint32Array
-  readonly #at: number
-  readonly #descriptor: Uint8Array
-  readonly #fields: Int32Array
-
-  /** @param at word of its first register. */
-  constructor(queue: number, words: Uint32Array, at: number) {
-    this.queue = queue
-    this.#words = words
-    this.#at = at
-    this.#descriptor = new Uint8Array(DESCRIPTOR_SIZE)
-    this.#fields = new Int32Array(this.#descriptor.buffer)
-  }
-
-  get enabled(): boolean {
-    return (this.#words[this.#at + RING.CONTROL]! & RING_ENABLE) !== 0
-  }
-
-  get count(): number {
-    return this.#words[this.#at + RING.LENGTH]! >>> 4
-  }
-
-  get head(): number {
-    return this.#words[this.#at + RING.HEAD]!
-  }
-
-  get tail(): number {
-    return this.#words[this.#at + RING.TAIL]!
-  }
-
-  get baseLow(): number {
-    return this.#words[this.#at + RING.LOW]!
-  }
-
-  get baseHigh(): number {
-    return this.#words[this.#at + RING.HIGH]!
-  }
-
-  /** Descriptors that the hardware owns: from head to before tail. None if either lies beyond the ring. */
-  get available(): number {
-    const { count, head, tail } = this
-    if (head >= count || tail >= count) return 0
-    return tail >= head ? tail - head : tail + count - head
-  }
 
   /** Puts a frame into buffers and writes its descriptors back. Returns how it ended, `STORED`. */
   store(
@@ -117,14 +63,14 @@ export class ReceiveRing {
     const from = replicated ? 0 : header
     const needed = Math.max(1, Math.ceil((length - from) / layout.packetSize))
     if (needed > this.available) return STORED.noDescriptor
-    const fields = this.#fields
+    const fields = this.fields
     let lost = false
     let position = from
     for (let number = 0; number < needed; number++) {
       const displacement = this.head * DESCRIPTOR_SIZE
       const low = this.baseLow | 0
       const high = this.baseHigh | 0
-      if (!dma.read(fn, low, high, displacement, DESCRIPTOR_SIZE, this.#descriptor, 0)) {
+      if (!dma.read(fn, low, high, displacement, DESCRIPTOR_SIZE, this.descriptor, 0)) {
         this.stopped = true
         return STORED.stopped
       }
@@ -136,8 +82,8 @@ export class ReceiveRing {
       const last = number === needed - 1
       if (legacy) this.#reportLegacy(report, chunk, last)
       else this.#report(report, chunk, last, first ? header : 0, layout)
-      if (!dma.write(fn, low, high, displacement, DESCRIPTOR_SIZE, this.#descriptor, 0)) lost = true
-      this.#advance()
+      if (!dma.write(fn, low, high, displacement, DESCRIPTOR_SIZE, this.descriptor, 0)) lost = true
+      this.advance(1)
     }
     this.taken = needed
     if (lost) return STORED.writeLost
@@ -146,14 +92,9 @@ export class ReceiveRing {
     return STORED.done
   }
 
-  #advance(): void {
-    const next = this.head + 1
-    this.#words[this.#at + RING.HEAD] = next === this.count ? 0 : next
-  }
-
   #reportLegacy(report: ReceiveReport, length: number, last: boolean): void {
     const status = report.status & ~(RX_STATUS.DD | RX_STATUS.EOP) & 0xff
-    const fields = this.#fields
+    const fields = this.fields
     fields[2] = length | (report.checksum << 16)
     fields[3] =
       (last ? status | RX_LEGACY_STATUS.EOP : 0) |
@@ -162,7 +103,7 @@ export class ReceiveRing {
   }
 
   #report(report: ReceiveReport, length: number, last: boolean, header: number, layout: BufferLayout): void {
-    const fields = this.#fields
+    const fields = this.fields
     const overflow =
       header === 0 && layout.header > layout.headerSize && layout.type >= DESCRIPTOR_TYPE.headerSplit
     fields[0] =
@@ -175,22 +116,6 @@ export class ReceiveRing {
     fields[2] = RX_STATUS.DD
     if (last) fields[2] |= RX_STATUS.EOP | report.status | report.errors | (overflow ? RX_STATUS.HBO : 0)
     fields[3] = length | (last ? report.tag << 16 : 0)
-  }
-
-  /** The queue was enabled, or reset. */
-  restart(): void {
-    this.stopped = false
-  }
-
-  save(): Saved {
-    return { stopped: this.stopped, frames: this.frames, bytes: this.bytes }
-  }
-
-  load(saved: Saved): void {
-    const state = saved as { stopped: boolean; frames: number; bytes: number }
-    this.stopped = state.stopped
-    this.frames = state.frames
-    this.bytes = state.bytes
   }
 }
 
