@@ -1,4 +1,5 @@
 /** Plans a fleet: which machine goes to which host and gets which devices, in which steps, and what that disturbs. */
+import { usesKernelDma } from '../../host/vfio/rules.ts'
 import { kernelRefusalOf } from '../linux/index.ts'
 import {
   type AssignmentPolicy,
@@ -114,13 +115,11 @@ function planned(host: PolicyHost, vm: string, grants: readonly Grant[]): Planne
   }
 }
 
-/** Stub drivers hold a device for user space: nothing of the host goes when they do. */
-const STUBS = ['vfio-pci', 'pci-stub', 'pcieport']
-
 function disruptions(host: PolicyHost, address: string): Disruption[] {
   const device = deviceAt(host, address)
   if (device === undefined) return []
-  const own = device.driver != null && !STUBS.includes(device.driver)
+  // Drivers that hold a device for user space do nothing with it: nothing of the host goes when they do.
+  const own = usesKernelDma(device.driver ?? null)
   const name = device.network?.name
   return [
     ...(own
