@@ -9,7 +9,7 @@ const LINE_WORDS = 16
 /** Each load tells where the next one goes, so that none begins before the last has ended. */
 export function randomLoads(): Contestant {
   const words = new Uint32Array(BYTES / 4)
-  const order = shuffle(Float64Array.from({ length: words.length / LINE_WORDS }, (_, i) => i * LINE_WORDS))
+  const order = shuffle(Uint32Array.from({ length: words.length / LINE_WORDS }, (_, i) => i * LINE_WORDS))
   for (let i = 0; i < order.length; i++) words[order[i]!] = order[(i + 1) % order.length]!
   let at = 0
   return {

@@ -75,7 +75,7 @@ export function enableTranslation(unit: Registers, rootAddress: number): void {
 }
 
 /** A reproducible shuffle. */
-export function shuffle(items: Float64Array): Float64Array {
+export function shuffle(items: Uint32Array): Uint32Array {
   let random = 12_345
   for (let i = items.length - 1; i > 0; i--) {
     random = (Math.imul(random, 1_103_515_245) + 12_345) >>> 0
