@@ -21,6 +21,9 @@ export class AddressDecoder<Member extends FunctionNode> {
   #ends = new Float64Array(0)
   #owners: Member[] = []
   #parts: number[] = []
+  /** Nothing is claimed below, or from there on: most requests are for memory, and end the search here. */
+  #lowest = ADDRESS_LIMIT
+  #highest = 0
 
   /** @param functions those of the bus, in ascending order. @param claimsOf tells what one of them decodes. */
   constructor(functions: readonly Member[], claimsOf: (fn: Member, receive: ClaimReceiver) => void) {
@@ -44,8 +47,9 @@ export class AddressDecoder<Member extends FunctionNode> {
   /** The same in two parts: a number as wide as an address would be boxed on its way through a call. */
   claimAt(page: number, offset: number): number {
     if (this.#stale) this.#remake()
-    const bases = this.#bases
     const address = page * PAGE_SIZE + offset
+    if (address < this.#lowest || address >= this.#highest) return -1
+    const bases = this.#bases
     let low = 0
     let high = bases.length - 1
     while (low <= high) {
@@ -104,6 +108,8 @@ export class AddressDecoder<Member extends FunctionNode> {
     this.#ends = Float64Array.from(kept, claim => claim.end)
     this.#owners = kept.map(claim => claim.owner)
     this.#parts = kept.map(claim => claim.part)
+    this.#lowest = kept[0]?.base ?? ADDRESS_LIMIT
+    this.#highest = kept.at(-1)?.end ?? 0
     this.#stale = false
   }
 }
