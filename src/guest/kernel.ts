@@ -11,6 +11,7 @@ import {
   SLOT_PORT,
   SLOTS,
 } from '../hypervisor/formats/virtual-board.ts'
+import type { Operation } from '../vmx/formats/operations.ts'
 import { ConfigAccess } from './config-access.ts'
 import type { DriverEntry, DriverOptions, GuestDriver } from './driver.ts'
 import { Drivers } from './drivers.ts'
@@ -21,6 +22,9 @@ import { type GuestDevice, PciDriver } from './pci-driver.ts'
 
 /** Vectors below are exceptions: their handlers signal no EOI. */
 const FIRST_INTERRUPT_VECTOR = 32
+
+const IRET_ENABLED: Operation = { op: 'iret', interruptFlag: true }
+const IRET_DISABLED: Operation = { op: 'iret', interruptFlag: false }
 
 /** Guest-physical address of the dword that counts a vector. */
 export const interruptCountAddress = (vcpu: number, vector: number): number =>
@@ -83,13 +87,15 @@ export class GuestKernel {
     if (vector === SLOT_EVENT_VECTOR) yield* this.#slotEvent()
     else yield* this.#drivers.interrupt(vector)
     if (vector >= FIRST_INTERRUPT_VECTOR) yield* this.#apic.endOfInterrupt()
-    yield* this.#port.execute({ op: 'iret', interruptFlag })
+    yield* this.#port.execute(interruptFlag ? IRET_ENABLED : IRET_DISABLED)
   }
 
   *#count(vector: number): Software {
     const address = interruptCountAddress(this.#vcpu, vector)
-    const { low } = yield* this.#port.execute({ op: 'read', address, width: 4 })
-    yield* this.#port.execute({ op: 'write', address, width: 4, value: [(low + 1) >>> 0, 0] })
+    const { access } = this
+    let count = access.peek32(address)
+    if (count < 0) count = yield* access.read32(address)
+    if (!access.poke32(address, count + 1)) yield* access.write32(address, count + 1)
   }
 
   /** Stops and ejects what is to be removed; follows what has changed. */

@@ -8,12 +8,12 @@ import { ENTRY_FAILURE } from '../vmx/formats/exit-reasons.ts'
 import type { Operation, OperationResult } from '../vmx/formats/operations.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
 import { EventInjection, type InjectedVcpu } from './event-injection.ts'
-import { type ExitedVcpu, handleExit, type VcpuBoard } from './exit-handling.ts'
+import { answerAtOnce, answerByDevice, type ExitedVcpu, type VcpuBoard } from './exit-handling.ts'
 import { readExit, recordOf } from './exit-record.ts'
 import { GuestFlags } from './guest-flags.ts'
 import type { HostProcessor } from './host-processor.ts'
 import type { NestedExits } from './nested/nested-exits.ts'
-import { type ExitRecord, type GuestResult, type GuestSoftware, guestResult } from './types.ts'
+import { DONE, type ExitRecord, type GuestResult, type GuestSoftware, guestResult, HALTED } from './types.ts'
 import { VcpuCounters } from './vcpu-counters.ts'
 import type { VcpuOptions } from './vcpu-options.ts'
 import { VcpuTrace } from './vcpu-trace.ts'
@@ -93,7 +93,7 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
       let result = this.#left
       this.#left = undefined
       if (result === undefined) {
-        if (this.nested?.vmx.shutdown) return guestResult('halted')
+        if (this.nested?.vmx.shutdown) return HALTED
         if (!this.inGuest) yield* this.enter()
         // An interrupt of L1's ended the turn of L2, whose operation this is.
         if (inL2 && !this.inL2) return guestResult('vmExit')
@@ -101,7 +101,7 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
       }
       switch (result.outcome) {
         case 'done':
-          return { ...guestResult('done', result), vector: -1 }
+          return doneResult(result)
         case 'exception':
           return guestResult('exception', result)
         // VMCS shadowing: an access of L1, where no VMCS is current.
@@ -200,7 +200,8 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
     const level = this.nested === undefined ? undefined : this.inL2 ? 2 : 1
     const answer =
       this.nested === undefined
-        ? yield* handleExit(exit, operation, this, this.#board)
+        ? (answerAtOnce(exit, operation, this, this.#board) ??
+          (yield* answerByDevice(exit, operation, this, this.#board)))
         : yield* this.nested.handle(exit, operation)
     if (this.exits !== undefined || this.#trace.enabled)
       this.#note(recordOf(exit, answer.by, this.operation, level))
@@ -224,4 +225,10 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
   tell(kind: TraceKind, message: string, detail: Readonly<Record<string, unknown>>): void {
     if (this.#trace.enabled) this.#trace.emit(this.processor.number, kind, message, detail)
   }
+}
+
+/** The values of an operation that is over; most have none. */
+function doneResult({ low, high, eax, ebx, ecx, edx, error }: OperationResult): GuestResult {
+  if ((low | high | eax | ebx | ecx | edx | error) === 0) return DONE
+  return { outcome: 'done', low, high, eax, ebx, ecx, edx, vector: -1, error }
 }

@@ -283,3 +283,7 @@ export const guestResult = (
   vector: from.vector ?? -1,
   error: from.error ?? 0,
 })
+
+/** How operations without a value end: shared, since nobody changes a result. */
+export const DONE = guestResult('done')
+export const HALTED = guestResult('halted')

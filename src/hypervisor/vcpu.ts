@@ -15,6 +15,8 @@ import type { Vmcs } from './vmcs.ts'
 
 /** Operations of a stream between pauses. */
 const SLICE = 128
+const HLT: Operation = { op: 'hlt' }
+const STI: Operation = { op: 'sti' }
 
 export class Vcpu implements VcpuPort {
   readonly number: number
@@ -174,14 +176,14 @@ export class Vcpu implements VcpuPort {
 
   /** The guest kernel's idle loop: HLT, handlers, HLT again, until nothing is left. */
   *#idle(): Software {
-    while ((yield* this.#perform({ op: 'hlt' })).outcome !== 'halted');
+    while ((yield* this.#perform(HLT)).outcome !== 'halted');
     this.#stop()
   }
 
   /** The guest sleeps: the processor is the host's again, which takes interrupts between instructions. */
   #stop(): void {
     this.#running = false
-    this.processor.run({ op: 'sti' })
+    this.processor.run(STI)
     if (this.#virtualized?.block()) this.kick()
   }
 

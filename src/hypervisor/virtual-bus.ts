@@ -35,6 +35,7 @@ export interface BusDevice extends PciDevice {
 
 export class VirtualBus<Device extends PciDevice> {
   readonly #devices: (Device | undefined)[] = new Array(SLOTS).fill(undefined)
+  #present: readonly Device[] = []
   readonly #raise: () => void
   #configAddress = 0
   #changed = 0
@@ -52,20 +53,26 @@ export class VirtualBus<Device extends PciDevice> {
     return this.#devices.findIndex((device, slot) => slot > 0 && device === undefined)
   }
 
-  get devices(): Device[] {
-    return this.#devices.filter(device => device !== undefined)
+  /** In the order of their slots. */
+  get devices(): readonly Device[] {
+    return this.#present
+  }
+
+  #put(slot: number, device: Device | undefined): void {
+    this.#devices[slot] = device
+    this.#present = this.#devices.filter(one => one !== undefined)
   }
 
   /** Puts a function into a slot and tells the guest. */
   insert(slot: number, device: Device): void {
-    this.#devices[slot] = device
+    this.#put(slot, device)
     this.#changed |= 1 << slot
     this.#raise()
   }
 
   /** Puts a function back into its slot after a restore: the guest knows it. */
   restore(slot: number, device: Device): void {
-    this.#devices[slot] = device
+    this.#put(slot, device)
   }
 
   /** Asks the guest to let go of a slot. */
@@ -78,7 +85,7 @@ export class VirtualBus<Device extends PciDevice> {
   remove(slot: number): boolean {
     const bit = 1 << slot
     const ejected = (this.#ejected & bit) !== 0
-    this.#devices[slot] = undefined
+    this.#put(slot, undefined)
     this.#ejected &= ~bit
     this.#removing &= ~bit
     if (!ejected) {

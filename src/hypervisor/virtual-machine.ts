@@ -4,7 +4,7 @@
  * do nothing), config space by mechanism #1 only (256 bytes), no I/O or ROM BARs. NMI and SMI messages are dropped.
  */
 import { assert, hex, NorthbridgeError, opened, type PageNumber, pageOf, type Saved } from '../core/index.ts'
-import type { Software } from '../engine/index.ts'
+import { OVER, type Software } from '../engine/index.ts'
 import type { PostedTarget } from '../host/index.ts'
 import { XAPIC_BASE } from '../interrupts/formats/local-apic.ts'
 import { DELIVERY_MODE } from '../interrupts/formats/message.ts'
@@ -211,19 +211,27 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
 
   deliver(address: number, data: number): boolean {
     if (!isVectored((data >>> 8) & 7)) return false
-    const targets = this.vcpus.filter(vcpu => reaches(address, vcpu))
     const lowest = ((data >>> 8) & 7) === DELIVERY_MODE.lowestPriority
-    // Lowest priority: one of them, the first by number.
     let accepted = false
-    for (const vcpu of lowest ? targets.slice(0, 1) : targets) {
-      if (!this.raise(vcpu, data & 0xff)) continue
-      accepted = true
-      const guestVector = hex(data & 0xff)
-      const what = `vector ${guestVector} is pending in ${this.name} vCPU ${vcpu.number}`
-      const detail = { step: 'pending', vm: this.name, vcpu: vcpu.number, guestVector }
-      this.#context.engine.trace.emit('interrupt', what, detail)
+    for (const vcpu of this.vcpus) {
+      if (!reaches(address, vcpu)) continue
+      if (this.raise(vcpu, data & 0xff)) {
+        accepted = true
+        this.#tellPending(vcpu, data & 0xff)
+      }
+      // Lowest priority: one of them, the first by number.
+      if (lowest) break
     }
     return accepted
+  }
+
+  #tellPending(vcpu: Vcpu, vector: number): void {
+    const { trace } = this.#context.engine
+    if (!trace.enabled) return
+    const guestVector = hex(vector)
+    const what = `vector ${guestVector} is pending in ${this.name} vCPU ${vcpu.number}`
+    const detail = { step: 'pending', vm: this.name, vcpu: vcpu.number, guestVector }
+    trace.emit('interrupt', what, detail)
   }
 
   vcpuFor(address: number): number | null {
@@ -297,13 +305,11 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     return this.#deviceAt(address)?.readMemory(address) ?? ALL_ONES
   }
 
-  *writeDword(address: number, value: number, lanes: number): Software {
-    if (this.memory.contains(address, 4)) {
-      this.#context.machine.writeDword(this.memory.hostAddress(address), value, lanes)
-    } else {
-      const device = this.#deviceAt(address)
-      if (device !== undefined) yield* device.writeMemory(address, value, lanes)
-    }
+  writeDword(address: number, value: number, lanes: number): Software {
+    const inMemory = this.memory.contains(address, 4)
+    const device = inMemory ? undefined : this.#deviceAt(address)
+    if (inMemory) this.#context.machine.writeDword(this.memory.hostAddress(address), value, lanes)
+    return device === undefined ? OVER : device.writeMemory(address, value, lanes)
   }
 
   // The memory map of devices.
