@@ -32,12 +32,19 @@ export const ERROR_TITLES = {
   limitExceeded: 'A limit of this server is reached',
   idempotencyConflict: 'The idempotency key was used for a different request',
   unsupported: 'This is not modelled',
+  unauthenticated: 'The request needs a token',
+  forbidden: 'The token does not allow this',
   payloadTooLarge: 'The request is larger than this server takes',
   unsupportedMediaType: 'The request has a content type that is not understood',
+  storeFailed: 'What happened cannot be kept',
+  worldUnavailable: 'The world cannot be restored by this version',
+  stateUnavailable: 'That state of the platform cannot be had',
   defect: 'Northbridge itself went wrong',
 } as const
 
 export type ErrorCode = keyof typeof ERROR_TITLES
+
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(ERROR_TITLES, text)
 
 /** One wrong spot in a document or request: a JSON-pointer-like path and the rule it breaks. */
 export interface Issue {

@@ -37,7 +37,12 @@ export const CODE_NUMBERS: Readonly<Record<ErrorCode, CodeNumbers>> = {
   limitExceeded: { status: 429, exit: 4 },
   idempotencyConflict: { status: 422, exit: 2 },
   unsupported: { status: 422, exit: 2 },
+  unauthenticated: { status: 401, exit: 4 },
+  forbidden: { status: 403, exit: 4 },
   payloadTooLarge: { status: 413, exit: 2 },
   unsupportedMediaType: { status: 415, exit: 2 },
+  storeFailed: { status: 503, exit: 4 },
+  worldUnavailable: { status: 503, exit: 4 },
+  stateUnavailable: { status: 409, exit: 4 },
   defect: { status: 500, exit: 70 },
 }

@@ -2,6 +2,8 @@
 import type { Topology } from '../platform/index.ts'
 import type { SimulatedPlatform } from '../system/index.ts'
 import { type ExperimentJob, type LaunchExperiment, launchHere } from './experiment-job.ts'
+import { type History, NO_HISTORY } from './history.ts'
+import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import { Registry } from './registry.ts'
 
 /** One platform and what this server knows of it. */
@@ -25,18 +27,15 @@ export interface OperationContext {
   readonly launch: LaunchExperiment
   /** Folder of the files that disks of platforms may be put on; none may be without one. */
   readonly files: string | undefined
+  /** How much there may be of what. */
+  limits: Limits
+  /** Set by who keeps the installation. */
+  history: History
 }
-
-export interface ContextLimits {
-  readonly topologies: number
-  readonly platforms: number
-  readonly experiments: number
-}
-
-const LIMITS: ContextLimits = { topologies: 10_000, platforms: 1_000, experiments: 200 }
 
 export interface InstallationOptions {
-  readonly limits?: ContextLimits
+  /** Default: some that a desk needs not think of. */
+  readonly limits?: Partial<Limits>
   /** Folder of the files that disks of platforms may be put on; default: none may be. */
   readonly files?: string | undefined
   /** Who simulates experiments; default: this thread. */
@@ -44,13 +43,25 @@ export interface InstallationOptions {
 }
 
 export const createContext = ({
-  limits = LIMITS,
+  limits = {},
   files,
   launch = launchHere,
-}: InstallationOptions = {}): OperationContext => ({
-  topologies: new Registry('topology', 'topologies', limits.topologies),
-  platforms: new Registry('platform', 'platforms', limits.platforms),
-  experiments: new Registry('experiment', 'experiments', limits.experiments),
-  launch,
-  files,
-})
+}: InstallationOptions = {}): OperationContext => {
+  const context: OperationContext = {
+    topologies: new Registry('topology', 'topologies', () => context.limits.topologies + shipped(context)),
+    platforms: new Registry('platform', 'platforms', () => context.limits.platforms),
+    experiments: new Registry('experiment', 'experiments', () => context.limits.experiments),
+    launch,
+    files,
+    limits: { ...DEFAULT_LIMITS, ...limits },
+    history: NO_HISTORY,
+  }
+  return context
+}
+
+/** What comes with Northbridge counts for nobody. */
+function shipped({ topologies }: OperationContext): number {
+  let count = 0
+  for (const entry of topologies.values()) if (entry.shipped) count++
+  return count
+}

@@ -4,6 +4,7 @@
  */
 import type { Static } from '@sinclair/typebox'
 import { type Software, within } from '../engine/index.ts'
+import { archivePlatform, importPlatform } from './archives.ts'
 import { traceBlock } from './block-trace.ts'
 import { runBlockWorkload } from './block-workload.ts'
 import { allocateBuffer, buffers, flushBuffers, freeBuffer } from './buffers.ts'
@@ -65,7 +66,8 @@ import {
   switches,
   traceFrame,
 } from './network/index.ts'
-import type { Operation } from './operation.ts'
+import { changes, type Operation } from './operation.ts'
+import { commands, forkPlatform, rewindPlatform } from './past.ts'
 import { createPlatform, deletePlatform, platformState, platforms, power } from './platforms.ts'
 import { applyPolicy, comparePolicies, driftPolicy, explainPolicy, planPolicy } from './policies/index.ts'
 import { findings, sanitizer } from './sanitizer.ts'
@@ -83,6 +85,7 @@ import {
 } from './topologies.ts'
 import { caches, tables } from './unit-tables.ts'
 import { explain, faults, registers, units } from './units.ts'
+import { checkMemory } from './usage.ts'
 import { runVcpu, vcpu } from './vcpus.ts'
 import { runProcessor, vmcs, writeVmcs } from './vmcs.ts'
 import { attach, createVm, deleteVm, detach, readMemory, vm, vms, writeMemory } from './vms.ts'
@@ -103,6 +106,11 @@ export const OPERATIONS = {
   deletePlatform,
   power,
   exportPlatform,
+  archivePlatform,
+  importPlatform,
+  commands,
+  rewindPlatform,
+  forkPlatform,
   functions,
   function: oneFunction,
   readConfig,
@@ -242,6 +250,7 @@ export function* execute<Id extends OperationId>(
 ): Software<OutputOf<Id>> {
   const row = OPERATIONS[id] as unknown as Operation
   judge(row.input, input)
+  if (changes(row) && row.rest.method !== 'DELETE' && row.frees !== true) checkMemory(context)
   const output = (yield* row.run(context, input as never)) as OutputOf<Id>
   yield* tellFaults(context, id, input)
   return output
@@ -250,7 +259,7 @@ export function* execute<Id extends OperationId>(
 /** Faults may wait for operations on their platform. */
 function* tellFaults(context: OperationContext, id: OperationId, input: object): Software {
   const { platform } = input as { platform?: string }
-  if (platform === undefined || !context.platforms.has(platform)) return
-  const { running } = context.platforms.get(platform)
+  const running = platform === undefined ? undefined : context.platforms.find(platform)?.running
+  if (running === undefined) return
   yield* within(running.engine, running.happened(id, { ...input }))
 }

@@ -26,6 +26,7 @@ import {
   Nullable,
   Words,
 } from './schemas.ts'
+import { checkRoom } from './usage.ts'
 
 const DeviceView = Fields(
   {
@@ -140,8 +141,17 @@ export const createVm = operation({
     ),
   }),
   output: VmView,
-  errors: ['notFound', 'poweredOff', 'nameTaken', 'outOfMemory', 'outOfResources', 'unsupported'],
+  errors: [
+    'notFound',
+    'poweredOff',
+    'nameTaken',
+    'outOfMemory',
+    'outOfResources',
+    'limitExceeded',
+    'unsupported',
+  ],
   *run(context, { platform, ...options }) {
+    checkRoom(context, 'vms')
     return vmView(yield* command(context, platform, ({ hypervisor }) => hypervisor.createVm(options)))
   },
   tell: ({ name, vcpus, memoryMiB }) =>

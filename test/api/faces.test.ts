@@ -281,12 +281,22 @@ const LIFE: readonly (readonly [OperationId, Record<string, unknown>])[] = [
   ['power', { ...PLATFORM, action: 'off' }],
   ['functions', PLATFORM],
   ['power', { ...PLATFORM, action: 'on' }],
+  ['commands', PLATFORM],
+  ['rewindPlatform', { ...PLATFORM, to: 3 }],
+  ['rewindPlatform', { ...PLATFORM, to: 9999 }],
+  ['forkPlatform', { ...PLATFORM, name: 'fork', at: 2 }],
+  ['forkPlatform', { ...PLATFORM, name: 'fork' }],
+  ['archivePlatform', PLATFORM],
+  ['importPlatform', { archive: 'archive', name: 'moved' }],
+  ['importPlatform', { archive: 'archive' }],
+  ['platformState', { platform: 'moved' }],
+  ['commands', { platform: 'moved', after: 5 }],
   ['deletePlatform', PLATFORM],
   ['platforms', {}],
 ]
 
 async function live(face: Face): Promise<readonly (readonly [OperationId, Ending])[]> {
-  const names: Record<string, string> = { pf: PF }
+  const names: Record<string, unknown> = { pf: PF }
   const endings: [OperationId, Ending][] = []
   for (const [id, input] of LIFE) {
     const filled = Object.fromEntries(
@@ -301,6 +311,7 @@ async function live(face: Face): Promise<readonly (readonly [OperationId, Ending
       names['pf'] = pf.address
       names['unit'] = pf.remappingUnit
     }
+    if (id === 'archivePlatform') names['archive'] = ending.result
     if (id === 'setNumVfs')
       names['vf'] = (ending.result as { virtualFunctions: string[] }).virtualFunctions[0]!
   }
@@ -380,6 +391,9 @@ describe('every operation', () => {
       'invalidArgument',
       'notFound',
       'poweredOff',
+      'notFound',
+      'nameTaken',
+      'nameTaken',
     ])
   })
 
