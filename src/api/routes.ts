@@ -11,6 +11,7 @@ import {
   operationEntries,
   type Page,
   pageOf,
+  platformsOf,
 } from '../operations/index.ts'
 import type { CommandRunner } from './commands.ts'
 import { EventStream, type StreamOptions } from './event-stream.ts'
@@ -91,7 +92,7 @@ function responder(id: OperationId, row: Operation, shape: RouteInput, { command
     const page = row.list === undefined ? undefined : pageQuery(shape, request)
     const answerTo = (output: unknown): Answer => answerOf(row, input, output, page)
     const line = typeof input['platform'] === 'string' ? input['platform'] : undefined
-    const lines = linesOf(input)
+    const lines = platformsOf(row, context, input)
     let answer: Answer | undefined
     const waiting = request.span?.child('wait for the turn')
     let working: Span | undefined
@@ -128,12 +129,6 @@ function answerOf(
   if (media === 'text/html') headers['content-security-policy'] = REPORT_POLICY
   if (location !== undefined) headers['location'] = fill(location, { ...input, ...(output as object) })
   return { status, headers, body: media === undefined ? JSON.stringify(result) : String(result) }
-}
-
-/** Platforms that a command works on: it waits for its turn with each. */
-function linesOf({ platform, platforms }: Readonly<Record<string, unknown>>): readonly string[] {
-  const names = Array.isArray(platforms) ? platforms : [platform]
-  return names.filter(name => typeof name === 'string')
 }
 
 const fill = (template: string, values: Readonly<Record<string, unknown>>): string =>

@@ -13,6 +13,7 @@ import {
   type OperationContext,
   type OperationId,
   type OutputOf,
+  platformsOf,
 } from '../operations/index.ts'
 import {
   type CommandRecord,
@@ -32,7 +33,6 @@ import {
   changesCatalogue,
   changesExperiments,
   markOf,
-  platformsIn,
   sameMark,
   saveWorld,
   standing,
@@ -101,7 +101,7 @@ export class Journal {
       answer?.({ error: obstacle })
       return { outcome: { error: obstacle }, durable: Promise.resolve() }
     }
-    const named = platformsIn(input as Readonly<Record<string, unknown>>)
+    const named = platformsOf(row, this.#context, input as Readonly<Record<string, unknown>>)
     const there = named.filter(name => this.#context.platforms.has(name))
     const before = new Map(there.map(name => [name, markOf(this.#context, name)]))
     let outcome: Outcome<OutputOf<Id>>

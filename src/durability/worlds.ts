@@ -9,12 +9,6 @@ import { SimulatedPlatform } from '../system/index.ts'
 /** The catalogue of topologies as a world: no platform has such a name. */
 export const CATALOGUE = ':topologies'
 
-/** Platforms that an input names. */
-export function platformsIn({ platform, platforms }: Readonly<Record<string, unknown>>): readonly string[] {
-  const names = Array.isArray(platforms) ? platforms : [platform]
-  return [...new Set(names.filter(name => typeof name === 'string'))]
-}
-
 export const changesExperiments = (row: Operation): boolean =>
   changes(row) && row.rest.path.startsWith('/v1/experiments')
 

@@ -27,12 +27,22 @@ export interface ExitedVcpu {
 export interface VcpuBoard {
   /** Virtual processors of the machine. */
   readonly vcpuCount: number
+  readonly memoryMiB: number
   /** Which device answers at a port; undefined: none. */
   portOwner(port: number): string | undefined
   in(port: number, width: number): number
   out(port: number, width: number, value: number): Software
   /** Which device answers at a guest-physical address that exits; undefined: none. */
   memoryOwner(address: number): string | undefined
+  /** Whether guest memory is at a guest-physical address, though its page may not be there now. */
+  hasMemoryAt(address: number): boolean
+  /**
+   * The guest's tables do not let it reach an address: brings memory that is not there yet. False: there is none, and the
+   * access is one to a device. Throws `outOfMemory`.
+   */
+  memoryFault(address: number, write: boolean): Software<boolean>
+  /** The processor has no room left to tell of pages that a virtual processor changes. */
+  modificationLogFull(vcpu: number): void
   /** An aligned dword of guest-physical address space, emulated. */
   readDword(address: number): number
   writeDword(address: number, value: number, lanes: number): Software
@@ -62,6 +72,9 @@ const done = (by: string): Answer => ({ by, result: DONE })
 const HOST_INTERRUPT = again('hostInterrupt')
 const INTERRUPT_WINDOW = again('interruptWindow')
 const APIC_WRITTEN = again('virtualApic')
+const LOG_EMPTIED = again('dirtyLog')
+const TURN_OVER = again('scheduler')
+const PAGE_BROUGHT = again('memory')
 const UNHANDLED_EVENT = again('unhandled')
 const APIC_MSR_WRITTEN = done('virtualApic')
 const MSR_WRITTEN = done('virtualMsr')
@@ -73,14 +86,26 @@ const GENERAL_PROTECTION: Answer = { by: 'generalProtection', exception: { vecto
 const INVALID_OPCODE: Answer = { by: 'invalidOpcode', exception: { vector: EXCEPTION.UD, error: undefined } }
 
 const XAPIC_SIZE = 0x1000
+/** "Exit Qualification for EPT Violations", bit 1: the access was a data write. */
+const EPT_VIOLATION_WRITE = 2
 const ALL_ONES = 0xffff_ffff
 
 /**
- * The answer to an exit that the hypervisor gives without a device. undefined: {@link answerByDevice} gives it.
+ * The answer to an exit that the hypervisor gives at once. undefined: {@link answerInTime} gives it.
  *
  * @param operation what the guest was about to execute; undefined if the exit came with the VM entry.
  */
 export function answerAtOnce(
+  exit: Exit,
+  operation: Operation | undefined,
+  vcpu: ExitedVcpu,
+  board: VcpuBoard,
+): Answer | undefined {
+  const mayBePaged = exit.reason === EXIT_REASON.eptViolation && board.hasMemoryAt(exit.guestPhysicalAddress)
+  return mayBePaged ? undefined : answer(exit, operation, vcpu, board)
+}
+
+function answer(
   exit: Exit,
   operation: Operation | undefined,
   vcpu: ExitedVcpu,
@@ -99,6 +124,12 @@ export function answerAtOnce(
     case EXIT_REASON.eptMisconfiguration:
       assert(false, 'EPT entries are well formed')
       break
+    case EXIT_REASON.pageModificationLogFull:
+      board.modificationLogFull(vcpu.number)
+      return LOG_EMPTIED
+    case EXIT_REASON.preemptionTimerExpired:
+      // Its turn is over, and the scheduler knows.
+      return TURN_OVER
     case EXIT_REASON.interruptWindow:
       // The next entry injects: that is what the window was for.
       return INTERRUPT_WINDOW
@@ -130,7 +161,10 @@ export function answerAtOnce(
       if (!writeVirtualMsr(operation.msr, operation.value, vcpu.apic)) return GENERAL_PROTECTION
       return isApicMsr(operation.msr) ? APIC_MSR_WRITTEN : MSR_WRITTEN
     case 'vmcall':
-      return { by: 'hypercall', result: valued(hypercall(operation.number, operation.argument ?? 0, vcpu)) }
+      return {
+        by: 'hypercall',
+        result: valued(hypercall(operation.number, operation.argument ?? 0, vcpu, board)),
+      }
     case 'read':
       return { by: memoryOwner(exit, vcpu, board), result: valued(readMemory(operation, vcpu, board)) }
     case 'out':
@@ -157,13 +191,19 @@ export function answerAtOnce(
   }
 }
 
-/** The answer to an exit for which {@link answerAtOnce} had none: a write to a device, which may have to wait. */
-export function* answerByDevice(
+/** The answer to an exit for which {@link answerAtOnce} had none: a page is brought, or a device written, which may take time. */
+export function* answerInTime(
   exit: Exit,
   operation: Operation | undefined,
   vcpu: ExitedVcpu,
   board: VcpuBoard,
 ): Software<Answer> {
+  if (exit.reason === EXIT_REASON.eptViolation) {
+    const write = (exit.qualification & EPT_VIOLATION_WRITE) !== 0
+    if (yield* board.memoryFault(exit.guestPhysicalAddress, write)) return PAGE_BROUGHT
+  }
+  const other = answer(exit, operation, vcpu, board)
+  if (other !== undefined) return other
   if (operation?.op === 'out')
     return yield* portWrite(ioQualificationPort(exit.qualification), operation, board)
   assert(operation?.op === 'write', 'nothing but writes reaches a device that may wait')
@@ -192,7 +232,7 @@ const isApicMsr = (msr: number): boolean => msr === 0x1b || (msr >= 0x800 && msr
 
 const msrOwner = (msr: number): string => (isApicMsr(msr) ? 'virtualApic' : 'virtualMsr')
 
-function hypercall(number: number, argument: number, vcpu: ExitedVcpu): Word64 {
+function hypercall(number: number, argument: number, vcpu: ExitedVcpu, board: VcpuBoard): Word64 {
   switch (number) {
     case HYPERCALL.nop:
       return [0, 0]
@@ -200,6 +240,8 @@ function hypercall(number: number, argument: number, vcpu: ExitedVcpu): Word64 {
       return [vcpu.number, 0]
     case HYPERCALL.echo:
       return [argument >>> 0, 0]
+    case HYPERCALL.memorySize:
+      return [board.memoryMiB, 0]
     default:
       return [ALL_ONES, ALL_ONES]
   }

@@ -4,14 +4,15 @@
  */
 import { assert, hex } from '../core/index.ts'
 import type { Software, TraceKind } from '../engine/index.ts'
-import { ENTRY_FAILURE } from '../vmx/formats/exit-reasons.ts'
+import { eventVectorOf } from '../vmx/formats/events.ts'
+import { ENTRY_FAILURE, EXIT_REASON } from '../vmx/formats/exit-reasons.ts'
 import type { Operation, OperationResult } from '../vmx/formats/operations.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
 import { EventInjection, type InjectedVcpu } from './event-injection.ts'
-import { answerAtOnce, answerByDevice, type ExitedVcpu, type VcpuBoard } from './exit-handling.ts'
+import { answerAtOnce, answerInTime, type ExitedVcpu, type VcpuBoard } from './exit-handling.ts'
 import { readExit, recordOf } from './exit-record.ts'
 import { GuestFlags } from './guest-flags.ts'
-import type { HostProcessor } from './host-processor.ts'
+import type { HostProcessor, Occupant } from './host-processor.ts'
 import type { NestedExits } from './nested/nested-exits.ts'
 import { DONE, type ExitRecord, type GuestResult, type GuestSoftware, guestResult, HALTED } from './types.ts'
 import { VcpuCounters } from './vcpu-counters.ts'
@@ -24,15 +25,13 @@ import type { Vmcs } from './vmcs.ts'
 /** Vectors below are exceptions. */
 const FIRST_INTERRUPT_VECTOR = 32
 
-export class GuestExecution implements ExitedVcpu, InjectedVcpu {
+export class GuestExecution implements ExitedVcpu, InjectedVcpu, Occupant {
   readonly number: number
   readonly apic: VirtualApic
   /** The logical processor to which the virtual one is pinned. */
   processor: HostProcessor
   /** Where the guest finds VMX. */
   nested: NestedExits | undefined = undefined
-  /** Whether the processor is in non-root mode for this virtual processor. */
-  inGuest = false
   /** What the VMCS says of the guest, read after each VM exit. */
   readonly flags = new GuestFlags()
   readonly events = new EventInjection()
@@ -45,6 +44,9 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
   software: GuestSoftware | undefined = undefined
   /** How an attempt ended that {@link execute} has to go on from. */
   #left: OperationResult | undefined = undefined
+  #inGuest = false
+  /** Vectors that the processor delivered when the guest had to leave, and that nobody has handled yet. */
+  #delivered: number[] = []
   readonly #vmcs01: Vmcs
   readonly #board: VcpuBoard
   readonly #trace: VcpuTrace
@@ -59,6 +61,16 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
     this.#board = board
     this.#virtualized = virtualized
     this.#trace = new VcpuTrace(engine.trace, name, number)
+  }
+
+  /** Whether the processor is in non-root mode for this virtual processor. */
+  get inGuest(): boolean {
+    return this.#inGuest
+  }
+
+  set inGuest(inGuest: boolean) {
+    this.#inGuest = inGuest
+    this.processor.occupant = inGuest ? this : undefined
   }
 
   /** The VMCS of the guest that runs: the virtual machine's, or that guest's own. */
@@ -137,6 +149,41 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
       this.tell('interrupt', `has handled vector ${hex(vector)}`, { step: 'handled', vector })
   }
 
+  /** The host needs the processor: a message from another one ends the guest's turn ("shootdown"). */
+  leave(): void {
+    this.#board.reschedule(this.processor.number)
+    for (;;) {
+      const { outcome, vector } = this.processor.port.execute({ op: 'pause' })
+      if (outcome === 'vmExit') break
+      assert(outcome === 'interrupted', 'a message of the host ends the guest’s turn')
+      this.#delivered.push(vector)
+    }
+    this.inGuest = false
+    const exit = readExit(this.vmcs, this.vmcs.read(VMCS.exitReason) & 0xffff)
+    this.flags.read(this.vmcs)
+    this.counters.exit(exit.reason)
+    this.#note(recordOf(exit, 'shootdown', this.operation, undefined))
+    // Where the turn was over anyhow, the message is taken with the host's other interrupts.
+    if (exit.reason === EXIT_REASON.externalInterrupt)
+      this.#board.hostInterrupt(this.processor.number, eventVectorOf(exit.interruptionInformation))
+  }
+
+  /**
+   * Stays in the guest until something ends its turn: its time is over, or a host interrupt came. Interrupts that the
+   * processor delivers first are handled.
+   */
+  *stayUntilExit(): Software {
+    for (;;) {
+      const { outcome, vector } = this.processor.port.execute({ op: 'nop' })
+      if (outcome === 'vmExit') break
+      assert(outcome === 'interrupted', 'a turn that is over ends with the first operation after it')
+      yield* this.#deliveredByProcessor(vector)
+      // Its handler may have left the guest and come back, with the time of a whole turn.
+      if (!this.inGuest) return
+    }
+    yield* this.exit(undefined)
+  }
+
   /** Enters the guest unless it is entered, and runs the handlers of what was injected. */
   *enter(): Software {
     while (!this.inGuest) {
@@ -156,6 +203,8 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
       const ofL2 = this.inL2 && vector < FIRST_INTERRUPT_VECTOR
       if (vector >= 0 && !ofL2) yield* this.#handle(vector, image)
     }
+    for (let taken = this.#delivered.shift(); taken !== undefined; taken = this.#delivered.shift())
+      yield* this.#deliveredByProcessor(taken)
   }
 
   /** L1 may be interrupted instead of its guest. */
@@ -201,7 +250,7 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
     const answer =
       this.nested === undefined
         ? (answerAtOnce(exit, operation, this, this.#board) ??
-          (yield* answerByDevice(exit, operation, this, this.#board)))
+          (yield* answerInTime(exit, operation, this, this.#board)))
         : yield* this.nested.handle(exit, operation)
     if (this.exits !== undefined || this.#trace.enabled)
       this.#note(recordOf(exit, answer.by, this.operation, level))

@@ -218,12 +218,17 @@ export class PhysicalMemory {
 
   /** Every page that is not all zero, ascending. */
   *contents(): Generator<readonly [PageNumber, Page]> {
+    for (const made of this.made()) if (made[1].words.some(word => word !== 0)) yield made
+  }
+
+  /** Every page that was made, ascending. */
+  *made(): Generator<readonly [PageNumber, Page]> {
     for (const number of [...this.#regions.keys()].sort((a, b) => a - b)) {
       const region = this.#regions.get(number)!
       for (const [leafIndex, leaf] of region.pages.entries()) {
         if (leaf === undefined) continue
         for (const [index, page] of leaf.entries()) {
-          if (page?.words.some(word => word !== 0)) {
+          if (page !== undefined) {
             yield [number * REGION_PAGES + leafIndex * FAN_OUT + index, page]
           }
         }

@@ -1,6 +1,6 @@
 /** What operations work on: the catalogue of topologies, and running platforms. Narrow on purpose. */
 import type { Topology } from '../platform/index.ts'
-import type { SimulatedPlatform } from '../system/index.ts'
+import type { Protection, RecoveryOptions, SimulatedPlatform, VmDocument } from '../system/index.ts'
 import { type ExperimentJob, type LaunchExperiment, launchHere } from './experiment-job.ts'
 import { type History, NO_HISTORY } from './history.ts'
 import { DEFAULT_LIMITS, type Limits } from './limits.ts'
@@ -19,10 +19,30 @@ export interface TopologyEntry {
   readonly topology: Topology
 }
 
+export interface SnapshotEntry {
+  readonly name: string
+  /** Whose it is, and where it was taken; null if it was brought from elsewhere. */
+  readonly platform: string | null
+  readonly document: VmDocument
+}
+
+/** A virtual machine that is to go on elsewhere when its platform dies. */
+export interface ProtectionEntry {
+  readonly platform: string
+  /** The platform that takes it then. */
+  readonly to: string
+  readonly protection: Protection
+  readonly options: RecoveryOptions
+}
+
 export interface OperationContext {
   readonly topologies: Registry<TopologyEntry>
   readonly platforms: Registry<PlatformEntry>
   readonly experiments: Registry<ExperimentJob>
+  /** Virtual machines as they were. */
+  readonly snapshots: Registry<SnapshotEntry>
+  /** By platform and machine. */
+  readonly protections: Registry<ProtectionEntry>
   /** Who simulates experiments. */
   readonly launch: LaunchExperiment
   /** Folder of the files that disks of platforms may be put on; none may be without one. */
@@ -32,6 +52,9 @@ export interface OperationContext {
   /** Set by who keeps the installation. */
   history: History
 }
+
+/** Of virtual machines; and protections. */
+const MOST_SNAPSHOTS = 1_000
 
 export interface InstallationOptions {
   /** Default: some that a desk needs not think of. */
@@ -51,6 +74,8 @@ export const createContext = ({
     topologies: new Registry('topology', 'topologies', () => context.limits.topologies + shipped(context)),
     platforms: new Registry('platform', 'platforms', () => context.limits.platforms),
     experiments: new Registry('experiment', 'experiments', () => context.limits.experiments),
+    snapshots: new Registry('snapshot', 'snapshots', () => MOST_SNAPSHOTS),
+    protections: new Registry('protection', 'protections', () => MOST_SNAPSHOTS),
     launch,
     files,
     limits: { ...DEFAULT_LIMITS, ...limits },

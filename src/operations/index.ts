@@ -18,7 +18,15 @@ export { type History, NO_HISTORY, type PastCommand } from './history.ts'
 export { installation } from './installation.ts'
 export { invalid, issuesOf, judge } from './judge.ts'
 export { DEFAULT_LIMITS, type LimitName, type Limits, NO_LIMITS } from './limits.ts'
-export { changes, type Followed, type ListKey, now, type Operation, type RestBinding } from './operation.ts'
+export {
+  changes,
+  type Followed,
+  type ListKey,
+  now,
+  type Operation,
+  platformsOf,
+  type RestBinding,
+} from './operation.ts'
 export { DEFAULT_LIMIT, MOST_LIMIT, type Page, pageOf } from './pages.ts'
 export {
   execute,

@@ -53,6 +53,8 @@ export interface Operation<Input extends TSchema = TSchema, Output extends TSche
    * back as it was.
    */
   readonly atomic?: true
+  /** Platforms that it works on besides those that its input names as `platform` or `platforms`. */
+  readonly others?: (context: OperationContext, input: Static<Input>) => readonly string[]
   /** It only asks, though it is no GET: nothing is changed, and nothing of it is kept. */
   readonly asks?: true
   /** How it is kept, where not as it came and in the logs of the platforms that its input names. */
@@ -81,6 +83,18 @@ export interface Operation<Input extends TSchema = TSchema, Output extends TSche
 
 /** Whether an operation changes something, as far as its row tells. */
 export const changes = ({ rest, asks }: Operation): boolean => rest.method !== 'GET' && asks !== true
+
+/** Platforms that an operation works on: it waits for its turn with each, and each keeps what it did there. */
+export function platformsOf(
+  row: Operation,
+  context: OperationContext,
+  input: Readonly<Record<string, unknown>>,
+): readonly string[] {
+  const { platform, platforms } = input
+  const named = Array.isArray(platforms) ? platforms : [platform]
+  const others = row.others?.(context, input as never) ?? []
+  return [...new Set([...named, ...others].filter(name => typeof name === 'string'))]
+}
 
 /** Declares an operation. */
 export const operation = <Input extends TSchema, Output extends TSchema>(

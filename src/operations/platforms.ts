@@ -5,6 +5,7 @@ import { type Software, within } from '../engine/index.ts'
 import { readTopology, type Topology } from '../platform/index.ts'
 import { SimulatedPlatform } from '../system/index.ts'
 import type { OperationContext, PlatformEntry } from './context.ts'
+import { forgetProtections } from './failover/forget.ts'
 import { now, operation } from './operation.ts'
 import { Count, Fields, inPlatform, Name, Words } from './schemas.ts'
 import { TopologyDocument } from './topologies.ts'
@@ -150,6 +151,7 @@ export const deletePlatform = operation({
   run: (context, input) =>
     now(() => {
       context.platforms.delete(input.platform)
+      forgetProtections(context, input.platform)
       return null
     }),
 })

@@ -16,13 +16,7 @@ import type { Operation, OperationOf, Word64 } from '../../vmx/formats/operation
 import { VMCS, type VmcsFieldName } from '../../vmx/formats/vmcs.ts'
 import { CPUID_1_ECX } from '../cpuid.ts'
 import { setWindow } from '../event-injection.ts'
-import {
-  type Answer,
-  answerAtOnce,
-  answerByDevice,
-  type ExitedVcpu,
-  type VcpuBoard,
-} from '../exit-handling.ts'
+import { type Answer, answerAtOnce, answerInTime, type ExitedVcpu, type VcpuBoard } from '../exit-handling.ts'
 import { type Exit, readExit } from '../exit-record.ts'
 import { readVirtualMsr, writeVirtualMsr } from '../msrs.ts'
 import { guestResult } from '../types.ts'
@@ -106,7 +100,7 @@ export class NestedExits {
     }
     const answer =
       answerAtOnce(exit, operation, this.#vcpu, this.#board) ??
-      (yield* answerByDevice(exit, operation, this.#vcpu, this.#board))
+      (yield* answerInTime(exit, operation, this.#vcpu, this.#board))
     if (operation?.op !== 'cpuid' || operation.leaf !== 1 || answer.result === undefined) return answer
     return { ...answer, result: { ...answer.result, ecx: (answer.result.ecx | CPUID_1_ECX.VMX) >>> 0 } }
   }
