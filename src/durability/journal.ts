@@ -27,6 +27,7 @@ import {
 } from '../store/index.ts'
 import { ExperimentKeeper } from './experiments.ts'
 import { LogHistory } from './log-history.ts'
+import { RecordKeeper } from './records.ts'
 import { finished } from './waiting.ts'
 import {
   CATALOGUE,
@@ -62,12 +63,15 @@ export class Journal {
   readonly #refused = new Map<string, string>()
   /** What becomes of experiments. */
   readonly experiments: ExperimentKeeper
+  /** Snapshots of virtual machines, and protections. */
+  readonly records: RecordKeeper
 
   /** The history of the installation is to be had from its context from now on. */
   constructor(context: OperationContext, store: Store) {
     this.#context = context
     this.#store = store
     this.experiments = new ExperimentKeeper(context, store)
+    this.records = new RecordKeeper(context, store)
     context.history = new LogHistory(context, store, world => this.#worlds.get(world)?.sequence ?? 0)
   }
 
@@ -143,7 +147,10 @@ export class Journal {
     const { platforms } = this.#context
     const forgotten = [...before.keys()].filter(name => !platforms.has(name))
     const changed = this.#changed(row, outcome, before)
-    const documents = changesExperiments(row) ? this.experiments.changes() : []
+    const documents = [
+      ...(changesExperiments(row) ? this.experiments.changes() : []),
+      ...(changes(row) ? this.records.changes() : []),
+    ]
     if (forgotten.length + changed.length + documents.length === 0) return undefined
     for (const world of forgotten) this.#worlds.delete(world)
     // What is not done again, or has changed several worlds at once, is kept as the states that it led to.

@@ -33,6 +33,7 @@ export async function restoreInstallation(
     journal.refuse(world.world, reason)
   }
   await journal.experiments.restore()
+  await journal.records.restore()
   return { journal, refused }
 }
 

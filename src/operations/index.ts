@@ -28,6 +28,7 @@ export {
   type RestBinding,
 } from './operation.ts'
 export { DEFAULT_LIMIT, MOST_LIMIT, type Page, pageOf } from './pages.ts'
+export type { Registry } from './registry.ts'
 export {
   execute,
   type InputOf,

@@ -53,7 +53,7 @@ describe('a saved platform', () => {
     ['state/hypervisor/version', 7, 'the hypervisor has version 7'],
     ['state/hypervisor/processors/0/version', 7, 'a host processor under the hypervisor has version 7'],
     ['state/hypervisor/machines/0/version', 1, 'a virtual machine has version 1'],
-    ['state/hypervisor/machines/0/memory/version', 7, 'the memory of a virtual machine has version 7'],
+    ['state/hypervisor/machines/0/memory/pages/version', 7, 'the memory of a virtual machine has version 7'],
     ['state/hypervisor/machines/0/bus/version', 7, 'a virtual bus has version 7'],
     ['state/hypervisor/machines/0/vcpus/0/version', 2, 'a virtual processor has version 2'],
     ['state/hypervisor/machines/0/vcpus/0/apic/version', 7, 'a virtual APIC has version 7'],
