@@ -4,6 +4,7 @@
  */
 import { devfn, hex64, type RequesterId, requesterId } from '../core/index.ts'
 import type { HostFunction, HostKernel } from '../host/index.ts'
+import { usesKernelDma } from '../host/vfio/rules.ts'
 import {
   CAPABILITY,
   CONVENTIONAL_CONFIG_SIZE,
@@ -34,8 +35,6 @@ export interface ExportedMachine {
 const BYTES_PER_FUNCTION = 4096
 const HOST_BRIDGE_CLASS = 0x0600
 const NETWORK_CLASS = 0x02
-/** Drivers that bind to network controllers without making an interface of them. */
-const NO_INTERFACE: readonly (string | null)[] = [null, 'vfio-pci', 'pci-stub']
 
 export interface UnitView {
   readonly name: string
@@ -77,7 +76,7 @@ export class MachineView {
   /** Names of the interfaces that network drivers made, by function address: numbered in the order of addresses. */
   get networkInterfaces(): ReadonlyMap<string, string> {
     const controllers = this.functions.filter(
-      ({ classCode, driver }) => classCode >>> 16 === NETWORK_CLASS && !NO_INTERFACE.includes(driver),
+      ({ classCode, driver }) => classCode >>> 16 === NETWORK_CLASS && usesKernelDma(driver),
     )
     return new Map(controllers.map(({ address }, i) => [address, `eth${i}`]))
   }

@@ -1,6 +1,6 @@
 /** Operations on network adapters: what is in them, their virtual functions, their cables. */
 import { type Static, Type } from '@sinclair/typebox'
-import { formatFunctionAddress } from '../../core/index.ts'
+import { type ErrorCode, formatFunctionAddress } from '../../core/index.ts'
 import type { NicModel } from '../../devices/index.ts'
 import { within } from '../../engine/index.ts'
 import type { PcieFunction } from '../../pcie/index.ts'
@@ -146,6 +146,17 @@ export const nic = operation({
     }),
 })
 
+/** What an adapter may end with that has to be brought up first. */
+const OPENING: readonly ErrorCode[] = [
+  'notFound',
+  'poweredOff',
+  'functionInUse',
+  'unsupported',
+  'invalidArgument',
+  'outOfMemory',
+  'outOfResources',
+]
+
 export const openNic = operation({
   summary: 'Has the host’s driver bring a network adapter up',
   rest: { method: 'POST', path: `${path}/{function}/open` },
@@ -165,15 +176,7 @@ export const openNic = operation({
     ),
   }),
   output: Fields({ function: Type.String(), driver: Type.String(), mac: Mac }),
-  errors: [
-    'notFound',
-    'poweredOff',
-    'functionInUse',
-    'unsupported',
-    'invalidArgument',
-    'outOfMemory',
-    'outOfResources',
-  ],
+  errors: OPENING,
   *run(context, { platform, function: text, ringEntries, interruptInterval }) {
     const running = poweredPlatform(context, platform)
     const { address } = functionOf(running, text)
@@ -227,15 +230,7 @@ export const setEswitch = operation({
   words: 'nics eswitch',
   input: inPlatform({ function: Identifier, mode: EswitchMode }),
   output: Fields({ function: Type.String(), mode: EswitchMode, represented: Count(255) }),
-  errors: [
-    'notFound',
-    'poweredOff',
-    'functionInUse',
-    'unsupported',
-    'invalidArgument',
-    'outOfMemory',
-    'outOfResources',
-  ],
+  errors: OPENING,
   *run(context, { platform, function: text, mode }) {
     const running = poweredPlatform(context, platform)
     const { address } = functionOf(running, text)
