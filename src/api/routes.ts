@@ -146,7 +146,7 @@ function inputOf(shape: RouteInput, request: FastifyRequest): Input {
   const { body } = request
   const fromPath = Object.entries(params).map(([name, text]) => {
     const value = typed(shape.params, name, text)
-    if (typeof value === 'string' && isInteger(shape.params, name)) {
+    if (typeof value === 'string' && typeOf(shape.params, name) === 'integer') {
       throw new NorthbridgeError('notFound', `There is no ${name} "${text}"`)
     }
     return [name, value] as const
@@ -189,14 +189,17 @@ function pageQuery(shape: RouteInput, request: FastifyRequest): { limit?: number
   return query
 }
 
-const isInteger = (schema: TObject, name: string): boolean =>
-  (schema.properties[name] as TSchema | undefined)?.['type'] === 'integer'
+const typeOf = (schema: TObject, name: string): unknown =>
+  (schema.properties[name] as TSchema | undefined)?.['type']
 
-/** Text of a path or query as the number that it must be; left as it is where it is not one, for the judge. */
-const typed = (schema: TObject, name: string, text: unknown): unknown =>
-  isInteger(schema, name) && typeof text === 'string' && /^(?:0|[1-9]\d{0,15})$/.test(text)
-    ? Number(text)
-    : text
+/** Text of a path or query as the number or boolean that it must be; left as it is where it is neither, for the judge. */
+function typed(schema: TObject, name: string, text: unknown): unknown {
+  const type = typeOf(schema, name)
+  if (typeof text !== 'string') return text
+  if (type === 'integer' && /^(?:0|[1-9]\d{0,15})$/.test(text)) return Number(text)
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
+  return text
+}
 
 /** Who makes something has to ask for its events; who asks for events has to ask for JSON. */
 function wantsEvents({ method, headers: { accept = '' } }: FastifyRequest): boolean {

@@ -1,8 +1,7 @@
 /** Keeps what is of no one platform: snapshots of virtual machines, and protections. */
-import type { Saved } from '../core/index.ts'
+import { type Saved, savedFromText, savedToText } from '../core/index.ts'
 import type { OperationContext, Registry } from '../operations/index.ts'
 import type { KeptDocument, Store } from '../store/index.ts'
-import { decodeText, encodeText } from '../system/index.ts'
 
 /** By the kind of their documents. Entries are replaced, never changed. */
 const registriesOf = ({
@@ -42,7 +41,7 @@ export class RecordKeeper {
     for (const [key, entry] of registry.entries()) {
       if (kept.get(key) === entry) continue
       kept.set(key, entry)
-      documents.push({ kind, key, value: encodeText(entry as unknown as Saved) })
+      documents.push({ kind, key, value: savedToText(entry as unknown as Saved) })
     }
     return documents
   }
@@ -51,7 +50,7 @@ export class RecordKeeper {
   async restore(): Promise<void> {
     for (const [kind, registry] of Object.entries(this.#registries)) {
       for (const { key, value } of await this.#store.documents(kind)) {
-        const entry = decodeText(value as string) as unknown as object
+        const entry = savedFromText(value as string) as unknown as object
         this.#kept.get(kind)!.set(key, entry)
         registry.set(key, entry)
       }

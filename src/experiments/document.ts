@@ -18,7 +18,10 @@ const stepSchema = z
     with: z
       .record(z.string(), z.unknown())
       .optional()
-      .describe('Its input, without the platform; `$` and a name in braces stand for a saved value'),
+      .describe(
+        'Its input, without the platform; `$` and a name in braces stand for a saved value, and with `platform` in ' +
+          'them for the platform of the story',
+      ),
     find: z
       .unknown()
       .optional()

@@ -52,7 +52,7 @@ export function parseExperiment(
 
 /**
  * Runs every step on the platform with this id, up to the first failure, handing each report to `onStep` as it is
- * made.
+ * made. `${platform}` stands for that id: a server has other platforms, too.
  */
 export function* runExperiment(
   experiment: Experiment,
@@ -61,6 +61,7 @@ export function* runExperiment(
   onStep: (report: StepReport, index: number) => void,
 ): Software<ExperimentReport> {
   const variables = new Variables()
+  variables.set('platform', platform)
   const steps: StepReport[] = []
   for (const [index, step] of experiment.steps.entries()) {
     const report = yield* runStep(step, platform, operations, variables)

@@ -299,6 +299,11 @@ export interface AssignedFunction {
       | undefined,
   ): Software
 
+  /** After a state was loaded: requests of a function that asked for pages go to this handler from now on. */
+  resumePageRequests(
+    handler: (iova: number, access: { readonly read: boolean; readonly write: boolean }) => Software<boolean>,
+  ): void
+
   /**
    * Resets the function by the first of its methods after which it comes back. Interrupts are disarmed and bus mastering
    * is off then. Throws `resetUnavailable`.

@@ -1,6 +1,6 @@
 /** How devices come to virtual machines and leave them: functions of the host, and devices of the hypervisor's making. */
 import { devfn, NorthbridgeError, PAGE_SIZE } from '../core/index.ts'
-import type { Software } from '../engine/index.ts'
+import { OVER, type Software } from '../engine/index.ts'
 import type { AssignedFunction } from '../host/index.ts'
 import type { EmulatedDevice } from './emulated-device.ts'
 import { EmulatedFunction } from './emulated-function.ts'
@@ -19,11 +19,16 @@ export interface PluggingHost {
   settle(): Software
 }
 
+export const DEVICE_MEMORY_USES = ['pinned', 'onDemand'] as const
+export type DeviceMemoryUse = (typeof DEVICE_MEMORY_USES)[number]
+
 export interface DeviceOptions {
   /** The VF token. */
   readonly token?: string | undefined
   /** Whether a function that cannot be reset is refused. Default false. */
   readonly resetRequired?: boolean | undefined
+  /** `onDemand`: it asks for pages when it needs them; default `pinned`: it may reach all memory at any moment. */
+  readonly memory?: DeviceMemoryUse | undefined
   /** Of its requests in the guest, where that is not its place on the virtual bus. */
   readonly requesterId?: number | undefined
 }
@@ -62,19 +67,25 @@ export class DevicePlugging {
     machine: Machine,
     slot: number,
     address: string,
-    { token, resetRequired, requesterId }: DeviceOptions,
+    { token, resetRequired, requesterId, memory = 'pinned' }: DeviceOptions,
   ): Software<VirtualFunction> {
     const { host, machine: port } = this.#host.context
     const { name } = machine
+    if (memory === 'onDemand') checkPaged(machine)
     // Behind a unit of the guest's each function has an address space of its own.
     const container = machine.unit === undefined ? name : address
     const assigned = yield* host.vfio.attach(address, name, { container, token, resetRequired })
     try {
-      machine.space.hold(address)
-      if (machine.unit === undefined) yield* mapMemory(machine, assigned)
-      else yield* machine.unit.attach(assigned, requesterId ?? devfn(slot, 0))
+      if (memory === 'onDemand') yield* machine.space.devicePages!.serve(assigned)
+      else {
+        yield* machine.space.devicePages?.pin(address) ?? OVER
+        machine.space.hold(address)
+        if (machine.unit === undefined) yield* mapMemory(machine, assigned)
+        else yield* machine.unit.attach(assigned, requesterId ?? devfn(slot, 0))
+      }
     } catch (error) {
       machine.space.letGo(address)
+      machine.space.devicePages?.left(address)
       yield* assigned.release()
       throw error
     }
@@ -122,6 +133,7 @@ export class DevicePlugging {
     machine.unit?.detach(device.assigned)
     yield* device.assigned.release()
     machine.space.letGo(address)
+    machine.space.devicePages?.left(address)
     yield* this.#left(machine, slot)
   }
 
@@ -177,6 +189,18 @@ export class DevicePlugging {
   #tell(what: string, detail: Parameters<MachineContext['engine']['trace']['emit']>[2]): void {
     this.#host.context.engine.trace.emit('vm', what, detail)
   }
+}
+
+/** Throws `invalidArgument`. */
+function checkPaged({ name, space }: Machine): void {
+  if (space.devicePages !== undefined) return
+  throw new NorthbridgeError(
+    'invalidArgument',
+    `all memory of ${name} is there: nothing is brought on demand`,
+    {
+      issues: [{ path: '/memory', message: 'is onDemand only where memory is paged' }],
+    },
+  )
 }
 
 function freeSlot(machine: Machine): number {

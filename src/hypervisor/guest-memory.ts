@@ -67,12 +67,25 @@ export class GuestMemory {
     return this.backing.hostPage(pageOf(address), write) * PAGE_SIZE + (address % PAGE_SIZE)
   }
 
-  /** Throws `invalidArgument` where there is no guest memory. */
+  /** As {@link look}. Throws `invalidArgument` where there is no guest memory. */
   read(address: number, length: number): Uint8Array {
     this.#check(address, length)
     const data = new Uint8Array(length)
-    this.#copyOut(address, data, 0, length)
+    this.look(address, data)
     return data
+  }
+
+  /** Copies guest memory where it is into all of `target`: nothing is brought to the host's memory for that. */
+  look(address: number, target: Uint8Array): void {
+    this.awaited?.(address, target.length)
+    for (let done = 0; done < target.length; ) {
+      const outside = this.backing.outside(pageOf(address + done))
+      const within = (address + done) % PAGE_SIZE
+      const piece = Math.min(target.length - done, PAGE_SIZE - within)
+      if (outside === undefined) this.#copyPiece(address + done, target, done, piece)
+      else target.set(outside.subarray(within, within + piece), done)
+      done += piece
+    }
   }
 
   /** Throws `invalidArgument`, with nothing written, where there is no guest memory. */
@@ -98,11 +111,16 @@ export class GuestMemory {
   #copyOut(address: number, target: Uint8Array, start: number, length: number): void {
     this.awaited?.(address, length)
     for (let done = 0; done < length; ) {
-      const host = this.hostAddress(address + done)
       const piece = this.#contiguous(address + done, length - done)
-      assert(this.#machine.readBytes(host, target, start + done, piece), 'guest memory is RAM')
+      this.#copyPiece(address + done, target, start + done, piece)
       done += piece
     }
+  }
+
+  /** What lies together in host memory. */
+  #copyPiece(address: number, target: Uint8Array, start: number, length: number): void {
+    const host = this.hostAddress(address)
+    assert(this.#machine.readBytes(host, target, start, length), 'guest memory is RAM')
   }
 
   #copyIn(address: number, source: Uint8Array, start: number, length: number): void {

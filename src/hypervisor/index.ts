@@ -1,3 +1,4 @@
+export { DEVICE_MEMORY_USES, type DeviceMemoryUse } from './device-plugging.ts'
 export type { DeviceReset, RemovalAnswer } from './device-requests.ts'
 export type { EmulatedDevice } from './emulated-device.ts'
 export { VIRTUAL_UNIT_MODES, type VirtualUnitMode } from './formats/virtual-unit.ts'
@@ -25,7 +26,7 @@ export type { FrameStep } from './net/network-device.ts'
 export { Networking } from './net/networking.ts'
 export type { PortVlan } from './net/port-vlan.ts'
 export { MOST_SHARES } from './net/share-queue.ts'
-export type { PortCounters, SwitchPort } from './net/switch-port.ts'
+export type { PortCounters, PortRules, SwitchPort } from './net/switch-port.ts'
 export { TEAM_POLICIES, type TeamPolicy } from './net/team-policy.ts'
 export type { Uplink } from './net/uplink.ts'
 export {

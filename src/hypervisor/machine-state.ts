@@ -28,7 +28,7 @@ export interface MachineContext {
 }
 
 export type SavedMachine = {
-  readonly version: 5
+  readonly version: 6
   readonly name: string
   readonly memoryMiB: number
   readonly interrupts: InterruptDelivery

@@ -155,7 +155,7 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     processors: readonly HostProcessor[],
     from: Saved,
   ): Machine {
-    const saved = opened<SavedMachine>(from, 'a virtual machine', 5)
+    const saved = opened<SavedMachine>(from, 'a virtual machine', 6)
     for (const vcpu of saved.vcpus) opened(vcpu, 'a virtual processor', 3)
     const pinned = saved.vcpus.map(({ processor }) => processors[processor]!)
     const { backing, hugePages } = saved.memory
@@ -178,6 +178,7 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
       const assigned = host.assignedFunction(device.address)
       const around = this.#unit?.hostOf(assigned, this) ?? this
       this.bus.restore(device.slot, new VirtualFunction(assigned, device.slot, machine, around, device))
+      this.space.devicePages?.resume(assigned)
     }
     for (const device of saved.emulated) this.#awaited.set(device.slot, device)
   }
@@ -351,7 +352,7 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
 
   /** An EPT violation: brings what is missing. False: there is no memory at the address, or not for this access. */
   *memoryFault(address: number, write: boolean): Software<boolean> {
-    return (yield* this.space.arrive(address)) || this.space.fault(address, write)
+    return (yield* this.space.arrive(address)) || (yield* this.space.fault(address, write))
   }
 
   /** Finds out from now on which pages change. Throws `unsupported`, `outOfMemory`, `alreadyDone`. */
@@ -377,7 +378,7 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
 
   save(): SavedMachine {
     return {
-      version: 5,
+      version: 6,
       name: this.name,
       memoryMiB: this.memoryMiB,
       interrupts: this.interrupts,

@@ -2,7 +2,15 @@
  * Sparse physical memory. Terabytes of address space cost nothing until written: a page is made on its first
  * write, and every page that was never written reads as one shared page of zeros.
  */
-import { assert, copyBytes, PAGE_SIZE, type PageNumber, pageOf, type Saved } from '../core/index.ts'
+import {
+  assert,
+  copyBytes,
+  isAllZero,
+  PAGE_SIZE,
+  type PageNumber,
+  pageOf,
+  type Saved,
+} from '../core/index.ts'
 
 /** A range of RAM; base and size in bytes, multiples of 4 KiB. */
 export interface RamRange {
@@ -218,7 +226,7 @@ export class PhysicalMemory {
 
   /** Every page that is not all zero, ascending. */
   *contents(): Generator<readonly [PageNumber, Page]> {
-    for (const made of this.made()) if (made[1].words.some(word => word !== 0)) yield made
+    for (const made of this.made()) if (!isAllZero(made[1].words)) yield made
   }
 
   /** Every page that was made, ascending. */

@@ -47,12 +47,14 @@ import {
 } from './memory/index.ts'
 import {
   cloneVm,
+  convert,
   deleteSnapshot,
   exportSnapshot,
   importSnapshot,
   migrateVm,
   pauseVm,
   placeSnapshot,
+  planConversion,
   resumeVm,
   rewindVm,
   snapshot,
@@ -218,6 +220,8 @@ export const OPERATIONS = {
   exportSnapshot,
   importSnapshot,
   migrateVm,
+  planConversion,
+  convert,
   viommu,
   setViommu,
   mapViommu,

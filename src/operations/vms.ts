@@ -4,6 +4,7 @@ import { bytesToHex, hex, hexToBytes, NorthbridgeError, parsePhysical } from '..
 import { type Software, within } from '../engine/index.ts'
 import {
   type AttachedDevice,
+  DEVICE_MEMORY_USES,
   GUEST_PROGRAMS,
   type GuestProgram,
   HUGE_PAGES,
@@ -13,7 +14,7 @@ import {
   type VirtualMachine,
   type VirtualUnitMode,
 } from '../hypervisor/index.ts'
-import type { SimulatedPlatform } from '../system/index.ts'
+import { type SimulatedPlatform, undoneOnFailure } from '../system/index.ts'
 import type { OperationContext } from './context.ts'
 import { forgetProtections } from './failover/forget.ts'
 import { functionOf } from './functions.ts'
@@ -259,11 +260,19 @@ export const attach = operation({
         description: 'Whether a function that cannot be reset is refused; default ifAvailable',
       }),
     ),
+    memory: Type.Optional(
+      Type.Unsafe<(typeof DEVICE_MEMORY_USES)[number]>({
+        ...Words(...DEVICE_MEMORY_USES),
+        description:
+          'Of a machine whose memory is paged. onDemand: the function asks for each page that it needs; default pinned',
+      }),
+    ),
   }),
   output: DeviceView,
   errors: [
     'notFound',
     'poweredOff',
+    'invalidArgument',
     'functionInUse',
     'functionNotAssignable',
     'groupNotViable',
@@ -280,7 +289,8 @@ export const attach = operation({
         platform.hypervisor.vm(input.vm)
         const { address } = functionOf(platform, input.function)
         const resetRequired = input.reset === 'required'
-        return platform.hypervisor.attach(input.vm, address, { token: input.vfToken, resetRequired })
+        const { vfToken: token, memory } = input
+        return platform.hypervisor.attach(input.vm, address, { token, resetRequired, memory })
       }),
     )
   },
@@ -332,14 +342,18 @@ export const writeMemory = operation({
   words: 'vms write-memory',
   input: inPlatform({ vm: Identifier, address: Hex, data: HexBytes }),
   output: Fields({ address: Hex, length: Count(2 ** 31) }, { $id: 'MemoryRange' }),
-  errors: ['notFound', 'poweredOff', 'invalidArgument'],
-  run: (context, { platform, vm, address, data }) =>
-    now(() => {
-      const { hypervisor } = poweredPlatform(context, platform)
-      const bytes = hexToBytes(data)
-      hypervisor.writeGuest(vm, guestAddress(hypervisor.vm(vm), address, bytes.length), bytes)
-      return { address, length: bytes.length }
-    }),
+  errors: ['notFound', 'poweredOff', 'invalidArgument', 'outOfMemory'],
+  *run(context, { platform, vm, address, data }) {
+    const running = poweredPlatform(context, platform)
+    const { hypervisor } = running
+    const view = hypervisor.vm(vm)
+    const bytes = hexToBytes(data)
+    const at = guestAddress(view, address, bytes.length)
+    const write = now(() => hypervisor.writeGuest(vm, at, bytes))
+    // In the middle of paged memory host pages may run out.
+    yield* view.backing === 'paged' ? undoneOnFailure([running], write) : write
+    return { address, length: bytes.length }
+  },
   tell: ({ address, length }, input) => `Wrote ${length} bytes into memory of "${input.vm}" at ${address}.`,
 })
 

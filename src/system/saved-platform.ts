@@ -102,7 +102,10 @@ export function areEqual(a: Saved | undefined, b: Saved | undefined): boolean {
 
 type Parts = { readonly [name: string]: Saved | undefined }
 
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength)
+
 function areEqualArrays(a: unknown, b: unknown): boolean {
-  const [left, right] = [a, b] as [Uint8Array, Uint8Array]
-  return left.length === right.length && left.every((value, i) => value === right[i])
+  if (!ArrayBuffer.isView(a) || !ArrayBuffer.isView(b)) return false
+  return Buffer.compare(bytesOf(a), bytesOf(b)) === 0
 }

@@ -13,18 +13,37 @@ export function* undoneOnFailure<Result>(
   work: Software<Result>,
   stays: (error: unknown) => boolean = () => false,
 ): Software<Result> {
+  let done = false
+  const keeping = function* (): Software<Result> {
+    try {
+      const result = yield* work
+      done = true
+      return result
+    } catch (error) {
+      done = stays(error)
+      throw error
+    }
+  }
+  return yield* undoneUnless(() => done, platforms, keeping())
+}
+
+/** Does something, tells what came of it, and undoes it in any case. */
+export const onlyTried = <Result>(
+  platforms: readonly SimulatedPlatform[],
+  work: Software<Result>,
+): Software<Result> => undoneUnless(() => false, platforms, work)
+
+function* undoneUnless<Result>(
+  done: () => boolean,
+  platforms: readonly SimulatedPlatform[],
+  work: Software<Result>,
+): Software<Result> {
   const undo = platforms.map(platform => platform.mark())
   for (const { engine } of platforms) engine.trace.hold()
-  let done = false
   try {
-    const result = yield* work
-    done = true
-    return result
-  } catch (error) {
-    done = stays(error)
-    throw error
+    return yield* work
   } finally {
-    if (!done) for (const goBack of undo) goBack()
+    if (!done()) for (const goBack of undo) goBack()
     for (const { engine } of platforms) engine.trace.release()
   }
 }

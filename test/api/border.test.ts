@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Operation, operationEntries } from '../../src/operations/index.ts'
-import { fieldsOf, GOOD, urlOf } from './fuzz/inputs.ts'
+import { goodFields, urlOf } from './fuzz/inputs.ts'
 import { type Ask, type Reply, type Teams, teams } from './teams.ts'
 
 const EXPERIMENT = {
@@ -31,6 +31,7 @@ const RED: Readonly<Record<string, string>> = {
   switch: 'crimson-switch',
   processor: '0',
   group: '0',
+  snapshot: 'crimson-snapshot',
 }
 
 /** Bodies that name what red has. */
@@ -38,10 +39,12 @@ const bodyOf = (id: string, row: Operation): unknown => {
   if (row.rest.method === 'GET' || row.rest.method === 'DELETE') return undefined
   if (id === 'createExperiment') return { ...EXPERIMENT, topology: 'crimson-board' }
   if (row.rest.body !== undefined) return BOARD
-  const fields = Object.fromEntries(fieldsOf(row).map(name => [name, GOOD[name]]))
+  const fields = goodFields(id, row)
   return {
     ...fields,
     ...('platforms' in fields && { platforms: ['crimson'] }),
+    ...('platform' in fields && { platform: 'crimson' }),
+    ...('snapshot' in fields && { snapshot: 'crimson-snapshot' }),
     ...('vm' in fields && { vm: 'crimson-vm' }),
     ...('topology' in fields && { topology: 'crimson-board' }),
     ...('file' in fields && { file: 'crimson-disk' }),
@@ -61,9 +64,10 @@ async function settle(red: Ask): Promise<void> {
     await red('POST', '/v1/platforms', { topology: 'one-socket-82576', name: 'crimson' }, KEY),
     await red('POST', '/v1/platforms/crimson/vms', { name: 'crimson-vm', vcpus: 1, memoryMiB: 16 }),
     await red('POST', '/v1/platforms/crimson/switches', { name: 'crimson-switch' }),
+    await red('POST', '/v1/platforms/crimson/vms/crimson-vm/snapshots', { name: 'crimson-snapshot' }),
     await red('POST', '/v1/experiments', EXPERIMENT),
   ]
-  expect(made.map(({ status }) => status)).toEqual([201, 201, 201, 201, 202])
+  expect(made.map(({ status }) => status)).toEqual([201, 201, 201, 201, 201, 202])
 }
 
 const KEY = { 'idempotency-key': 'the-same-in-both-teams' }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { issuesOf, operationEntries } from '../../src/operations/index.ts'
 import { fuzz } from './fuzz/fuzzer.ts'
-import { fieldsOf, GOOD, urlOf, WRONG } from './fuzz/inputs.ts'
+import { goodFields, urlOf, WRONG } from './fuzz/inputs.ts'
 import { type TestServer, testServer } from './server.ts'
 
 let server: TestServer
@@ -24,12 +24,12 @@ const withFields = withBody.filter(
 describe('a body with one wrong field', () => {
   it.each(withFields)(
     'of %s is refused with the name of the field, and nothing has changed',
-    async (_id, row) => {
-      const names = fieldsOf(row)
-      const good = Object.fromEntries(names.map(name => [name, GOOD[name]]))
-      for (const name of names) {
-        expect(GOOD).toHaveProperty(name)
+    async (id, row) => {
+      const good = goodFields(id, row)
+      for (const [name, right] of Object.entries(good)) {
         const schema = row.input['properties'][name]
+        // An archive has to fit this very version: there is none that stays right.
+        if (name !== 'archive') expect(issuesOf(schema, right), name).toEqual([])
         for (const value of WRONG) {
           const isDocument = name === 'topology' && typeof value === 'object'
           if (!isDocument && issuesOf(schema, value).length === 0) continue
@@ -49,16 +49,17 @@ describe('a body with one wrong field', () => {
     },
   )
 
-  it.each(withFields)('of %s may not have an unknown field nor lack a required one', async (_id, row) => {
-    const names = fieldsOf(row)
-    const good = Object.fromEntries(names.map(name => [name, GOOD[name]]))
-    for (const extra of ['extra', '__proto__', 'constructor', 'platform']) {
+  it.each(withFields)('of %s may not have an unknown field nor lack a required one', async (id, row) => {
+    const good = goodFields(id, row)
+    for (const extra of ['extra', '__proto__', 'constructor', 'platform'].filter(
+      name => !Object.hasOwn(good, name),
+    )) {
       const text = JSON.stringify(good).replace('{', `{${JSON.stringify(extra)}:1,`)
       const { status, body } = await server.request(row.rest.method, urlOf(row), text)
       expect(status).toBe(422)
       expect(body.issues).toContainEqual({ path: `/${extra}`, message: 'is not a known field' })
     }
-    for (const name of (row.input['required'] as string[]).filter(required => names.includes(required))) {
+    for (const name of (row.input['required'] as string[]).filter(required => required in good)) {
       const { [name]: _left, ...lacking } = good
       const { status, body } = await server.request(row.rest.method, urlOf(row), lacking)
       expect(status).toBe(422)
@@ -70,10 +71,13 @@ describe('a body with one wrong field', () => {
 
 describe('any body at all', () => {
   it.each(withBody)('is answered by %s below 500', async (_id, row) => {
+    const { required = [] } = row.input as { readonly required?: readonly string[] }
+    const inBody = required.some(name => !row.rest.path.includes(`{${name}}`)) || row.rest.body !== undefined
     await fc.assert(
       fc.asyncProperty(fc.oneof(fc.json(), fc.string()), async text => {
         const { status, body } = await server.request(row.rest.method, urlOf(row), text)
-        if (/\/(reset|open)$/.test(row.rest.path) && status < 300) return
+        // Who needs to say nothing may say nothing.
+        if (!inBody && /^\s*(\{\s*\})?\s*$/.test(text) && status < 300) return
         expect(status).toBeGreaterThanOrEqual(400)
         expect(status).toBeLessThan(500)
         expect(body.detail.length).toBeGreaterThan(0)

@@ -81,6 +81,19 @@ describe('lists', () => {
   })
 })
 
+describe('a boolean in a query', () => {
+  const url = '/v1/platforms/none/vms/a/viommu/mappings/0000:01:00.0/0x1000'
+
+  it.each(['true', 'false'])('may be %s', async text => {
+    expect(await server.request('DELETE', `${url}?told=${text}`)).toMatchObject({ status: 404 })
+  })
+
+  it.each(['1', 'False', '', 'true&told=false'])('is not %s', async text => {
+    const answer = await server.request('DELETE', `${url}?told=${text}`)
+    expect(answer).toMatchObject({ status: 422, body: { issues: [{ path: '/told' }] } })
+  })
+})
+
 describe('errors', () => {
   it.each([
     ['GET', '/v1/nothing'],

@@ -47,6 +47,7 @@ export function fakeFunction({ regions, msix, msiControl }: FakeOptions) {
       return new Uint8Array(Math.ceil(pages / 8))
     },
     servePageRequests: () => done('serve'),
+    resumePageRequests: () => {},
     resumeInterrupts: () => {},
     readConfig: (offset, width) =>
       width === 4

@@ -1,5 +1,8 @@
 /** Errors planted in the middle of operations: what is refused half-way has not happened, time and log included. */
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
 import { NorthbridgeError } from '../../src/core/index.ts'
 import { drive } from '../../src/engine/index.ts'
 import { PageAllocator } from '../../src/host/index.ts'
@@ -13,6 +16,7 @@ import {
   OPERATIONS,
   type OperationId,
 } from '../../src/operations/index.ts'
+import { strayResources } from '../../src/system/index.ts'
 
 const platform = 'p'
 const PF = '0000:01:00.0'
@@ -33,14 +37,31 @@ const POLICY = {
 type Step = { [Id in OperationId]: readonly [Id, InputOf<Id>] }[OperationId]
 
 /** A world in which each operation has something to do. */
-function world(topology: string, steps: readonly Step[]) {
-  const context = installation()
+function world(topology: string, steps: readonly Step[], others: readonly string[] = []) {
+  const context = installation({ files })
   const run = ([id, input]: Step): unknown => drive(execute(context, id, input as never), () => false)
-  run(['createPlatform', { topology, name: platform }])
+  for (const name of [platform, ...others]) run(['createPlatform', { topology, name }])
   for (const step of steps) run(step)
-  const { running } = context.platforms.get(platform)
-  return { run, running }
+  const platforms = [platform, ...others].map(name => context.platforms.get(name).running)
+  return { run, platforms, saved: platforms.map(running => running.save()) }
 }
+
+type World = ReturnType<typeof world>
+
+/** Worlds are made once: everything that is tried begins in the same state of one. */
+const made = new Map<string, World>()
+function once(name: string, make: () => World): World {
+  let found = made.get(name)
+  if (found === undefined) made.set(name, (found = make()))
+  return found
+}
+
+const aServer = () => once('server', () => world('one-socket-82576', READY))
+const slots = () => once('slots', () => world('hot-plug', []))
+const networks = () => once('networks', () => world('one-socket-82576', WITH_NETWORK))
+const disks = () => once('disks', () => world('nvme-sriov', WITH_DISKS))
+const lives = () => once('lives', () => world('one-socket-82576', WITH_LIVES))
+const two = () => once('two', () => world('one-socket-82576', WITH_LIVES, ['q']))
 
 const READY: readonly Step[] = [
   ['setNumVfs', { platform, function: PF, numVfs: 2 }],
@@ -56,6 +77,8 @@ const OF_A_SERVER: readonly Step[] = [
   ['createVm', { ...MACHINE, name: 'c', nested: true }],
   ['deleteVm', { platform, vm: 'a' }],
   ['attach', { platform, vm: 'a', function: '0000:01:10.2' }],
+  // In an address space that there is, and in one that has to be made.
+  ['attach', { platform, vm: 'b', function: '0000:01:10.2' }],
   ['attach', { platform, vm: 'b', function: SSD }],
   ['detach', { platform, vm: 'a', function: VF }],
   ['setNumVfs', { platform, function: '0000:01:00.1', numVfs: 3 }],
@@ -123,6 +146,65 @@ const OF_DISKS: readonly Step[] = [
   ['putNamespaceOnFile', { platform, function: NVME, namespace: 2, file: 'disk.img' }],
 ]
 
+const WITH_LIVES: readonly Step[] = [
+  ['setNumVfs', { platform, function: PF, numVfs: 2 }],
+  ['createVm', { platform, name: 'a', vcpus: 1, memoryMiB: 5, backing: 'paged' }],
+  ['createVm', { platform, name: 'b', vcpus: 1, memoryMiB: 2, backing: 'paged', viommu: 'shadow' }],
+  ['createVm', { platform, name: 'c', vcpus: 1, memoryMiB: 2 }],
+  ['attach', { platform, vm: 'b', function: VF }],
+  ['setViommu', { platform, vm: 'b', enabled: true }],
+  ['mapViommu', { platform, vm: 'b', function: VF, address: '0x100000', guestAddress: '0x100000', pages: 4 }],
+  ['useMemory', { platform, vm: 'a', mebibytes: 1, contents: 'common' }],
+  ['takeSnapshot', { platform, vm: 'a', name: 'earlier' }],
+  ['useMemory', { platform, vm: 'a', mebibytes: 1, firstMiB: 3 }],
+  ['swapOut', { platform, vm: 'a', mebibytes: 1 }],
+  ['pauseVm', { platform, vm: 'c' }],
+]
+const OF_LIVES: readonly Step[] = [
+  ['setResetMethods', { platform, function: VF, methods: [] }],
+  ['resetDevice', { platform, vm: 'b', function: VF }],
+  ['holdDevice', { platform, vm: 'b', function: VF, open: true }],
+  ['requestRemoval', { platform, vm: 'b', function: VF, waitMs: 1 }],
+  ['pauseVm', { platform, vm: 'a' }],
+  ['resumeVm', { platform, vm: 'c' }],
+  ['takeSnapshot', { platform, vm: 'a', name: 'now' }],
+  ['rewindVm', { platform, vm: 'a', snapshot: 'earlier' }],
+  ['placeSnapshot', { platform, snapshot: 'earlier', name: 'd' }],
+  ['cloneVm', { platform, vm: 'a', name: 'd' }],
+  ['cloneVm', { platform, vm: 'c', name: 'd', snapshot: 'earlier' }],
+  ['setViommu', { platform, vm: 'b', enabled: false }],
+  ['mapViommu', { platform, vm: 'b', function: VF, address: '0x200000000', guestAddress: '0x180000' }],
+  ['unmapViommu', { platform, vm: 'b', function: VF, address: '0x101000', pages: 2 }],
+  ['useMemory', { platform, vm: 'a', mebibytes: 2, contents: 'own' }],
+  ['writeMemory', { platform, vm: 'a', address: '0x3fe000', data: '01'.repeat(3 * 4096) }],
+  ['setVmMemory', { platform, vm: 'a', reservationMiB: 1, limitMiB: 2 }],
+  ['setBalloon', { platform, vm: 'a', mebibytes: 4 }],
+  ['swapOut', { platform, vm: 'a', mebibytes: 5 }],
+  ['collapseMemory', { platform, vm: 'a' }],
+  ['setSharing', { platform, scope: 'host' }],
+  ['sharePages', { platform, large: true }],
+  ['balanceMemory', { platform }],
+  ['setVmCpu', { platform, vm: 'a', shares: 5, reservationPercent: 20 }],
+  ['runCpu', { platform, nanoseconds: 10_000_000 }],
+  [
+    'consolidate',
+    {
+      platform,
+      nanoseconds: 10_000_000,
+      hosts: [
+        { name: 'd', processors: 1, memoryMiB: 3, loadPercent: 50, ownMiB: 1 },
+        { name: 'e', processors: 2, memoryMiB: 2, loadPercent: 90, network: 'virtualFunction' },
+      ],
+    },
+  ],
+]
+const OF_TWO: readonly Step[] = [
+  ['migrateVm', { platform, vm: 'a', to: 'q' }],
+  ['migrateVm', { platform, vm: 'a', to: 'q', postCopyAfter: 0 }],
+  ['migrateVm', { platform, vm: 'a', to: 'q', tracking: 'pml' }],
+  ['protectVm', { platform, vm: 'a', to: 'q' }],
+]
+
 /** Where a real refusal comes from: each of these may run out. */
 const RESOURCES = [
   [PageAllocator.prototype, 'allocate'],
@@ -137,47 +219,67 @@ class Planted extends NorthbridgeError {
   }
 }
 
-/** Lets call `n` of a method fail. */
-function plant(owner: object, name: string, n: number): { readonly met: () => boolean } {
+/** Lets call `n` of a method fail; counts the calls. */
+function plant(owner: object, name: string, n: number): { readonly calls: number } {
   const method = (owner as Record<string, (...values: unknown[]) => unknown>)[name]!
-  let calls = 0
+  const counted = { calls: 0 }
   vi.spyOn(owner as Record<string, (...values: unknown[]) => unknown>, name).mockImplementation(function (
     this: unknown,
     ...values
   ) {
-    if (calls++ === n) throw new Planted()
+    if (counted.calls++ === n) throw new Planted()
     return method.apply(this, values)
   })
-  return { met: () => calls > n }
+  return counted
 }
 
+/** Of files of disks. */
+const files = mkdtempSync(join(tmpdir(), 'northbridge-files-'))
+afterAll(() => rmSync(files, { recursive: true }))
 afterEach(() => vi.restoreAllMocks())
 
-/** Every place of a resource in turn, until the operation comes through without meeting it. */
-function tryEverywhere(make: () => ReturnType<typeof world>, step: Step): number {
+/** The first calls, ever fewer of the later ones, and the last. */
+function* someOf(calls: number): Generator<number> {
+  for (let n = 0; n < calls - 1; n = n < 4 ? n + 1 : n * 2) yield n
+  if (calls > 0) yield calls - 1
+}
+
+/** Runs an operation that comes through, then again with some of the calls for resources refused. */
+function tryEverywhere({ run, platforms, saved }: World, step: Step): number {
+  const goBack = () => {
+    for (const [i, running] of platforms.entries()) running.load(saved[i]!)
+  }
+  const state = () =>
+    platforms.map(running => ({
+      hash: running.stateHash(),
+      last: running.engine.trace.last,
+      now: running.engine.now,
+    }))
+  const checkStrays = (where: string) => {
+    for (const running of platforms) if (running.powered) expect(strayResources(running), where).toEqual([])
+  }
+  goBack()
+  const before = state()
+  const counted = RESOURCES.map(([owner, name]) => plant(owner, name, Number.POSITIVE_INFINITY))
+  run(step)
+  vi.restoreAllMocks()
+  checkStrays(`${step[0]} comes through`)
   let refused = 0
-  const { run, running } = make()
-  const saved = running.save()
-  for (const [owner, name] of RESOURCES) {
-    for (let n = 0; ; n = n < 8 ? n + 1 : n * 2) {
-      running.load(saved)
-      const before = { hash: running.stateHash(), last: running.engine.trace.last, now: running.engine.now }
-      const planted = plant(owner, name, n)
-      let failed = false
+  for (const [i, [owner, name]] of RESOURCES.entries()) {
+    for (const n of someOf(counted[i]!.calls)) {
+      goBack()
+      const where = `${step[0]}: call ${n} of ${name} fails`
+      plant(owner, name, n)
       try {
         run(step)
       } catch (error) {
         if (!(error instanceof NorthbridgeError)) throw error
-        failed = true
+        vi.restoreAllMocks()
+        refused++
+        expect(state(), where).toEqual(before)
       }
       vi.restoreAllMocks()
-      if (failed) {
-        refused++
-        const { engine } = running
-        const where = `${step[0]}: call ${n} of ${name} fails`
-        expect({ hash: running.stateHash(), last: engine.trace.last, now: engine.now }, where).toEqual(before)
-      }
-      if (!planted.met()) break
+      checkStrays(where)
     }
   }
   return refused
@@ -187,40 +289,53 @@ describe('an operation that is refused half-way', () => {
   it.each(OF_A_SERVER.map((step, i) => [step[0], i] as const))(
     '%s (%i) has changed nothing',
     (_, i) => {
-      tryEverywhere(() => world('one-socket-82576', READY), OF_A_SERVER[i]!)
+      tryEverywhere(aServer(), OF_A_SERVER[i]!)
     },
     60_000,
   )
 
   it.each(OF_SLOTS.map((step, i) => [step[0], i] as const))('%s (%i) has changed nothing', (_, i) => {
-    tryEverywhere(() => world('hot-plug', []), OF_SLOTS[i]!)
+    tryEverywhere(slots(), OF_SLOTS[i]!)
   })
 
   it.each(OF_NETWORKS.map((step, i) => [step[0], i] as const))(
     '%s (%i) of a network has changed nothing',
     (_, i) => {
-      tryEverywhere(() => world('one-socket-82576', WITH_NETWORK), OF_NETWORKS[i]!)
+      tryEverywhere(networks(), OF_NETWORKS[i]!)
     },
   )
 
   it.each(OF_DISKS.map((step, i) => [step[0], i] as const))(
     '%s (%i) of a disk has changed nothing',
     (_, i) => {
-      tryEverywhere(() => world('nvme-sriov', WITH_DISKS), OF_DISKS[i]!)
+      tryEverywhere(disks(), OF_DISKS[i]!)
+    },
+  )
+
+  it.each(OF_LIVES.map((step, i) => [step[0], i] as const))(
+    '%s (%i) of the life of machines has changed nothing',
+    (_, i) => {
+      tryEverywhere(lives(), OF_LIVES[i]!)
+    },
+  )
+
+  it.each(OF_TWO.map((step, i) => [step[0], i] as const))(
+    '%s (%i) has changed neither of two platforms',
+    (_, i) => {
+      tryEverywhere(two(), OF_TWO[i]!)
     },
   )
 
   it('may be any of those that take several steps', () => {
-    const tried = new Set<string>(
-      [...OF_A_SERVER, ...OF_SLOTS, ...OF_NETWORKS, ...OF_DISKS].map(([id]) => id),
-    )
+    const all = [...OF_A_SERVER, ...OF_SLOTS, ...OF_NETWORKS, ...OF_DISKS, ...OF_LIVES, ...OF_TWO]
+    const tried = new Set<string>(all.map(([id]) => id))
     const atomic = Object.entries(OPERATIONS).filter(([, { atomic }]) => atomic)
     expect(atomic.length).toBeGreaterThan(8)
     expect(atomic.map(([id]) => id).filter(id => !tried.has(id))).toEqual([])
   })
 
   it('is met: creating a machine and giving it a function can run out of each resource', () => {
-    expect(tryEverywhere(() => world('one-socket-82576', READY), OF_A_SERVER[0]!)).toBeGreaterThan(3)
-    expect(tryEverywhere(() => world('one-socket-82576', READY), OF_A_SERVER[5]!)).toBeGreaterThan(3)
+    expect(tryEverywhere(aServer(), OF_A_SERVER[0]!)).toBeGreaterThan(3)
+    expect(tryEverywhere(aServer(), OF_A_SERVER[6]!)).toBeGreaterThan(3)
   })
 })

@@ -153,9 +153,9 @@ test('a world with paged memory goes on from any saved moment as if it had not s
       const topology = TOPOLOGIES[0]!()
       const world = RandomWorld.create(topology)
       world.follow(all.slice(0, at))
-      const saved = world.platform.save()
+      const saved = world.save()
       const ahead = world.follow(all.slice(at))
-      const other = RandomWorld.restore(topology, saved)
+      const other = RandomWorld.restore([topology], saved)
       expect(other.follow(all.slice(at))).toEqual(ahead)
       expect(other.platform.stateHash()).toBe(world.platform.stateHash())
     }),

@@ -4,10 +4,9 @@ import { drive } from '../../src/engine/index.ts'
 import { execute, type InputOf, type OperationId } from '../../src/operations/index.ts'
 import type { RandomWorld } from './random-world.ts'
 
-const P = { platform: 'p' } as const
-
-const call = <Id extends OperationId>(world: RandomWorld, id: Id, input: InputOf<Id>) =>
-  drive(execute(world.context, id, input), () => false)
+/** @param input without the platform */
+const call = <Id extends OperationId>(world: RandomWorld, id: Id, input: Omit<InputOf<Id>, 'platform'>) =>
+  drive(execute(world.context, id, { platform: world.here, ...input } as unknown as InputOf<Id>), () => false)
 
 const networkPort = (world: RandomWorld, n: number): string =>
   world.fn(n, kind => kind === 'PF' || kind === 'endpoint')
@@ -21,7 +20,7 @@ function sendFrame(world: RandomWorld, a: number, b: number, c: number) {
   const to = c % 7 === 0 ? 'ff:ff:ff:ff:ff:ff' : macOf(b)
   const length = [60, 400, 1514][c % 3]!
   const vlan = c % 5 === 0 ? { vlan: 10 } : {}
-  const { steps, ...ends } = call(world, 'traceFrame', { ...P, ...who, to, length, ...vlan })
+  const { steps, ...ends } = call(world, 'traceFrame', { ...who, to, length, ...vlan })
   return { ...ends, steps: steps.length }
 }
 
@@ -29,9 +28,9 @@ export const IO_COMMANDS = {
   createSwitch: (world: RandomWorld, a: number, b: number, c: number) => {
     const uplinks =
       c % 4 === 0 ? [] : [networkPort(world, b), ...(c % 3 === 0 ? [networkPort(world, b + 1)] : [])]
-    return call(world, 'createSwitch', { ...P, name: switchOf(a), uplinks })
+    return call(world, 'createSwitch', { name: switchOf(a), uplinks })
   },
-  deleteSwitch: (world: RandomWorld, a: number) => call(world, 'deleteSwitch', { ...P, switch: switchOf(a) }),
+  deleteSwitch: (world: RandomWorld, a: number) => call(world, 'deleteSwitch', { switch: switchOf(a) }),
   addNetworkDevice: (world: RandomWorld, a: number, b: number, c: number) => {
     const model = (['emulated', 'paravirtual', 'vmdq', 'sriov', 'direct'] as const)[b % 5]!
     const where =
@@ -39,21 +38,19 @@ export const IO_COMMANDS = {
         ? { switch: switchOf(c) }
         : { function: model === 'sriov' ? world.fn(c, kind => kind === 'VF') : networkPort(world, c) }
     const vlan = c % 4 === 0 ? { vlan: 10 } : {}
-    const device = { ...P, vm: world.vm(a), model, mac: macOf(a + b), ringEntries: 8 + 8 * (c % 3) }
+    const device = { vm: world.vm(a), model, mac: macOf(a + b), ringEntries: 8 + 8 * (c % 3) }
     return call(world, 'addNetworkDevice', { ...device, ...where, ...vlan })
   },
   removeNetworkDevice: (world: RandomWorld, a: number, b: number) =>
-    call(world, 'removeNetworkDevice', { ...P, vm: world.vm(a), slot: 1 + (b % 3) }),
+    call(world, 'removeNetworkDevice', { vm: world.vm(a), slot: 1 + (b % 3) }),
   sendFrame,
   setCable: (world: RandomWorld, a: number, b: number) =>
     call(world, 'setCable', {
-      ...P,
       function: networkPort(world, a),
       cable: b % 3 === 0 ? 'pulled' : 'plugged',
     }),
   setVf: (world: RandomWorld, a: number, b: number, c: number) =>
     call(world, 'setVf', {
-      ...P,
       function: world.fn(a, kind => kind === 'PF'),
       vf: b % 3,
       spoofCheck: c % 2 === 0,
@@ -64,14 +61,14 @@ export const IO_COMMANDS = {
     const emulated = model === 'emulation' || model === 'paravirtual'
     const wanted = (kind: string): boolean => (model === 'virtualFunction' ? kind === 'VF' : kind === 'PF')
     const fn = emulated && c % 2 === 0 ? {} : { function: world.fn(c, wanted) }
-    return call(world, 'openDisk', { ...P, vm: world.vm(a), model, ...fn })
+    return call(world, 'openDisk', { vm: world.vm(a), model, ...fn })
   },
-  closeDisk: (world: RandomWorld, a: number) => call(world, 'closeDisk', { ...P, vm: world.vm(a) }),
+  closeDisk: (world: RandomWorld, a: number) => call(world, 'closeDisk', { vm: world.vm(a) }),
   readBlocks: (world: RandomWorld, a: number, b: number, c: number) =>
-    call(world, 'readBlocks', { ...P, vm: world.vm(a), sector: b % 64, count: 1 + (c % 16) }),
+    call(world, 'readBlocks', { vm: world.vm(a), sector: b % 64, count: 1 + (c % 16) }),
   writeBlocks: (world: RandomWorld, a: number, b: number, c: number) => {
     const data = bytesToHex(new Uint8Array(512 * (1 + (c % 4))).fill(c))
-    return call(world, 'writeBlocks', { ...P, vm: world.vm(a), sector: b % 64, data })
+    return call(world, 'writeBlocks', { vm: world.vm(a), sector: b % 64, data })
   },
 }
 

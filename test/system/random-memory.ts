@@ -3,16 +3,15 @@ import { execute } from '../../src/operations/index.ts'
 import type { OperationId } from '../../src/operations/table.ts'
 import type { RandomWorld } from './random-world.ts'
 
-const P = { platform: 'p' } as const
 const CONTENTS = ['own', 'common', 'read'] as const
 
 const call = (world: RandomWorld, id: OperationId, input: object): unknown =>
-  world.run(execute(world.context, id, { ...P, ...input } as never))
+  world.run(execute(world.context, id, { platform: world.here, ...input } as never))
 
 export const MEMORY_COMMANDS = {
   createPaged: (world: RandomWorld, a: number, b: number, c: number) =>
     call(world, 'createVm', {
-      name: `vm${a % 4}`,
+      name: world.newName(a),
       vcpus: 1,
       memoryMiB: 4 + (b % 5),
       backing: 'paged',
@@ -34,6 +33,17 @@ export const MEMORY_COMMANDS = {
   swapOut: (world: RandomWorld, a: number, b: number) =>
     call(world, 'swapOut', { vm: world.vm(a), mebibytes: 1 + (b % 4) }),
   balance: (world: RandomWorld) => call(world, 'balanceMemory', {}),
+  collapse: (world: RandomWorld, a: number) => call(world, 'collapseMemory', { vm: world.vm(a) }),
+  setVmCpu: (world: RandomWorld, a: number, b: number, c: number) =>
+    call(world, 'setVmCpu', {
+      vm: world.vm(a),
+      shares: 1 + b,
+      loadPercent: c % 101,
+      ...(c % 3 === 0 && { limitPercent: 20 + b }),
+      ...(c % 5 === 0 && { reservationPercent: b % 50 }),
+    }),
+  runCpu: (world: RandomWorld, a: number) =>
+    call(world, 'runCpu', { nanoseconds: 10_000_000 * (1 + (a % 4)) }),
   setVmMemory: (world: RandomWorld, a: number, b: number, c: number) =>
     call(world, 'setVmMemory', { vm: world.vm(a), shares: 1 + b, limitMiB: 3 + (c % 3) }),
 }
@@ -45,5 +55,8 @@ export const MEMORY_WEIGHTS: Readonly<Record<keyof typeof MEMORY_COMMANDS, numbe
   share: 2,
   swapOut: 2,
   balance: 1,
+  collapse: 1,
+  setVmCpu: 2,
+  runCpu: 1,
   setVmMemory: 1,
 }

@@ -31,7 +31,7 @@ export const MOVE_COMMANDS = {
     return whole(
       world,
       (function* () {
-        yield* cloneVm(platform, yield* captureVm(platform, vm), { name: `vm${b % 4}` })
+        yield* cloneVm(platform, yield* captureVm(platform, vm), { name: world.newName(b) })
       })(),
     )
   },

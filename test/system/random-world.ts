@@ -3,13 +3,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { digest, NorthbridgeError, type Saved } from '../../src/core/index.ts'
 import { drive, type Software, type TraceEvent, within } from '../../src/engine/index.ts'
-import { execute, installation } from '../../src/operations/index.ts'
+import { execute, installation, type OperationContext } from '../../src/operations/index.ts'
 import { parseTopology, type Topology } from '../../src/platform/index.ts'
 import { SimulatedPlatform } from '../../src/system/index.ts'
 import type { Operation } from '../../src/vmx/formats/operations.ts'
 import { IO_COMMANDS, IO_WEIGHTS } from './random-io.ts'
 import { MEMORY_COMMANDS, MEMORY_WEIGHTS } from './random-memory.ts'
 import { MOVE_COMMANDS, MOVE_WEIGHTS } from './random-moves.ts'
+import { TRANSFER_COMMANDS, TRANSFER_WEIGHTS } from './random-transfers.ts'
+import { UNIT_COMMANDS, UNIT_WEIGHTS } from './random-units.ts'
 
 /** What is done, and three numbers that choose to whom and how. */
 export interface Command {
@@ -43,27 +45,114 @@ export const TOPOLOGIES: readonly (() => Topology)[] = [
   () => shipped('nvme-sriov'),
 ]
 
+/** Worlds of one platform, and of two between which machines move. */
+export const WORLDS: readonly (() => readonly Topology[])[] = [
+  ...TOPOLOGIES.map(topology => () => [topology()]),
+  () => [shipped('one-socket-82576'), shipped('hot-plug')],
+  () => [shipped('nested-translation'), shipped('one-socket-82576')],
+  () => [shipped('migratable-device'), shipped('migratable-device')],
+]
+
+/** Everything that is kept of a world: its platforms, and what was taken out of machines. */
+export interface SavedWorld {
+  readonly platforms: readonly Saved[]
+  readonly snapshots: ReturnType<OperationContext['snapshots']['entries']>
+  readonly protections: ReturnType<OperationContext['protections']['entries']>
+}
+
+const NAMES = ['p', 'q'] as const
+
 export class RandomWorld {
-  readonly platform: SimulatedPlatform
+  readonly platforms: readonly SimulatedPlatform[]
   /** For commands that are operations. */
   readonly context = installation()
-  readonly #seen: TraceEvent[] = []
+  readonly #seen: (readonly [platform: string, TraceEvent])[] = []
+  /** The platform that a command is given to. */
+  #at = 0
 
-  private constructor(platform: SimulatedPlatform) {
-    this.platform = platform
-    this.context.platforms.reserve('p')
-    this.context.platforms.set('p', { id: 'p', running: platform })
-    platform.engine.trace.follow(event => this.#seen.push(event))
+  private constructor(platforms: readonly SimulatedPlatform[]) {
+    this.platforms = platforms
+    for (const platform of platforms) {
+      const { id } = platform
+      this.context.platforms.set(id, { id, running: platform })
+      platform.engine.trace.follow(event => this.#seen.push([id, event]))
+    }
   }
 
-  static create(topology: Topology): RandomWorld {
-    const made = SimulatedPlatform.create(topology, { id: 'p', name: 'p' })
-    return new RandomWorld(drive(made, () => false))
+  static create(...topologies: readonly Topology[]): RandomWorld {
+    const made = topologies.map((topology, i) => SimulatedPlatform.create(topology, named(i)))
+    return new RandomWorld(made.map(platform => drive(platform, () => false)))
   }
 
-  static restore(topology: Topology, saved: Saved): RandomWorld {
-    const made = SimulatedPlatform.restore(topology, { id: 'p', name: 'p' }, saved)
-    return new RandomWorld(drive(made, () => false))
+  static restore(topologies: readonly Topology[], saved: SavedWorld): RandomWorld {
+    const made = topologies.map((topology, i) =>
+      SimulatedPlatform.restore(topology, named(i), saved.platforms[i]!),
+    )
+    const world = new RandomWorld(made.map(platform => drive(platform, () => false)))
+    world.#keep(saved)
+    return world
+  }
+
+  save(): SavedWorld {
+    return {
+      platforms: this.platforms.map(platform => platform.save()),
+      snapshots: this.context.snapshots.entries(),
+      protections: this.context.protections.entries(),
+    }
+  }
+
+  load(saved: SavedWorld): void {
+    for (const [i, platform] of this.platforms.entries()) platform.load(saved.platforms[i]!)
+    this.#keep(saved)
+  }
+
+  #keep({ snapshots, protections }: SavedWorld): void {
+    const { context } = this
+    for (const [name] of context.snapshots.entries()) context.snapshots.delete(name)
+    for (const [name, entry] of snapshots) context.snapshots.set(name, entry)
+    for (const [name] of context.protections.entries()) context.protections.delete(name)
+    for (const [name, entry] of protections) context.protections.set(name, entry)
+  }
+
+  stateHash(): string {
+    const { snapshots, protections } = this.context
+    return digest([
+      ...this.platforms.map(platform => platform.stateHash()),
+      ...snapshots.entries().map(([name, { document }]) => [name, document.hash]),
+      ...protections
+        .entries()
+        .map(([name, { protection }]) => [
+          name,
+          protection.takenNs,
+          protection.checkpoint?.hash ?? JSON.stringify(protection.definition),
+        ]),
+    ])
+  }
+
+  /** The platform that the command of the moment is given to, and its name. */
+  get platform(): SimulatedPlatform {
+    return this.platforms[this.#at]!
+  }
+
+  get here(): string {
+    return NAMES[this.#at]!
+  }
+
+  /** The other one; without another one, a name that nobody has. */
+  get there(): string {
+    return NAMES[1 - this.#at]!
+  }
+
+  /** Functions of the other platform. */
+  get functionsThere(): readonly string[] {
+    const other = this.platforms[1 - this.#at]
+    return other?.powered ? other.host.functions().map(({ address }) => address) : []
+  }
+
+  /** A platform that is off does nothing: it is on again for what comes next. */
+  powerOn(): void {
+    for (const platform of this.platforms)
+      if (!platform.powered) drive(within(platform.engine, platform.power('on')), () => false)
   }
 
   run<Result>(software: Software<Result>): Result {
@@ -79,12 +168,19 @@ export class RandomWorld {
 
   do({ kind, a, b, c }: Command): Outcome {
     const command = `${kind} ${a} ${b} ${c}`
+    // Most of what happens happens on the first.
+    this.#at = (a + b + c) % 3 === 0 ? this.platforms.length - 1 : 0
     try {
       return { command, result: plain(COMMANDS[kind](this, a, b, c)) }
     } catch (error) {
       if (!(error instanceof NorthbridgeError)) throw new Error(`${command}: ${(error as Error).stack}`)
       return { command, result: { code: error.code, message: error.message } }
     }
+  }
+
+  /** For a machine that is made: others than on the other platform. */
+  newName(n: number): string {
+    return `vm${this.#at * 4 + (n % 4)}`
   }
 
   // Whom a number chooses.
@@ -114,6 +210,8 @@ export class RandomWorld {
     return functions.length === 0 ? this.endpoint(n) : functions[n % functions.length]!.address
   }
 }
+
+const named = (at: number) => ({ id: NAMES[at]!, name: NAMES[at]! })
 
 const plain = (value: unknown): unknown =>
   value === undefined
@@ -171,12 +269,14 @@ const DELIVERIES = ['emulated', 'virtualized', 'posted'] as const
 const COMMANDS = {
   ...IO_COMMANDS,
   ...MOVE_COMMANDS,
+  ...TRANSFER_COMMANDS,
+  ...UNIT_COMMANDS,
   ...MEMORY_COMMANDS,
   createVm: (world: RandomWorld, a: number, b: number, c: number) => {
     const nested = c % 5 === 4
     return world.run(
       world.platform.hypervisor.createVm({
-        name: `vm${a % 4}`,
+        name: world.newName(a),
         vcpus: 1 + (b % 2),
         memoryMiB: 2 + (c % 3),
         interrupts: nested ? 'emulated' : DELIVERIES[b % 3]!,
@@ -194,6 +294,16 @@ const COMMANDS = {
   requestRemoval: (world: RandomWorld, a: number, b: number, c: number) =>
     world.run(
       world.platform.hypervisor.devices.requestRemoval(world.vm(a), world.assigned(b), 1000 * (c % 3)),
+    ),
+  holdDevice: (world: RandomWorld, a: number, b: number) =>
+    drive(
+      execute(world.context, 'holdDevice', {
+        platform: world.here,
+        vm: world.vm(a),
+        function: world.assigned(b),
+        open: b % 3 > 0,
+      }),
+      () => false,
     ),
   resetDevice: (world: RandomWorld, a: number, b: number) =>
     world.run(world.platform.hypervisor.devices.reset(world.vm(a), world.assigned(b))),
@@ -237,11 +347,11 @@ const COMMANDS = {
   policy: (world: RandomWorld, a: number, b: number) =>
     drive(
       execute(world.context, 'applyPolicy', {
-        platforms: ['p'],
+        platforms: [world.here],
         policy: POLICY,
         ...(b % 2 === 0 && { create: { vcpus: 1, memoryMiB: 2 } }),
         requests: [
-          { vm: `vm${a % 4}`, needs: [{ resource: b % 3 === 0 ? 'any' : 'vf', count: 1 + (b % 2) }] },
+          { vm: world.newName(a), needs: [{ resource: b % 3 === 0 ? 'any' : 'vf', count: 1 + (b % 2) }] },
         ],
       }),
       () => false,
@@ -323,12 +433,15 @@ export type CommandKind = keyof typeof COMMANDS
 export const WEIGHTS: Readonly<Record<keyof typeof COMMANDS, number>> = {
   ...IO_WEIGHTS,
   ...MOVE_WEIGHTS,
+  ...TRANSFER_WEIGHTS,
+  ...UNIT_WEIGHTS,
   ...MEMORY_WEIGHTS,
   createVm: 8,
   deleteVm: 2,
   attach: 12,
   detach: 4,
   requestRemoval: 3,
+  holdDevice: 2,
   resetDevice: 2,
   chooseResets: 1,
   fatalError: 2,
@@ -356,6 +469,18 @@ export const WEIGHTS: Readonly<Record<keyof typeof COMMANDS, number>> = {
   power: 1,
 }
 
-export const KINDS = (Object.keys(WEIGHTS) as (keyof typeof COMMANDS)[]).flatMap(kind =>
+/** Commands that need a second platform. */
+const BETWEEN_TWO: ReadonlySet<string> = new Set<keyof typeof TRANSFER_COMMANDS>([
+  'migrateVm',
+  'postCopy',
+  'protectVm',
+  'failOver',
+])
+
+const ALL_KINDS = (Object.keys(WEIGHTS) as (keyof typeof COMMANDS)[]).flatMap(kind =>
   new Array<keyof typeof COMMANDS>(WEIGHTS[kind]).fill(kind),
 )
+
+/** Each kind as often as it comes in a world of so many platforms. */
+export const kindsIn = (platforms: number): readonly CommandKind[] =>
+  platforms > 1 ? ALL_KINDS : ALL_KINDS.filter(kind => !BETWEEN_TWO.has(kind))

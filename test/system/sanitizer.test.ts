@@ -271,8 +271,12 @@ function take(world: World, { what, a, b }: { what: (typeof STEPS)[number]; a: n
   }
 }
 
-/** One story shows a function that uses its neighbour's handle, and is stopped: that is worth a finding. */
+/**
+ * Two stories show what is worth a finding: a function that uses its neighbour's handle, and is stopped; and a guest whose
+ * tables the host's unit walks, and whose driver unmaps without a word to its unit.
+ */
 const SHOWN: Readonly<Record<string, readonly DefectKind[]>> = {
+  'experiments/nested-viommu.yaml': ['staleTranslation'],
   'experiments/two-vms-one-nic.yaml': ['foreignInterrupt'],
 }
 

@@ -8,7 +8,7 @@ import type { BlockDriver, GuestKernel } from '../../src/guest/index.ts'
 import { NvmeDriver } from '../../src/host/index.ts'
 import { MemoryBackend, VirtioBlock, VirtioDevice } from '../../src/hypervisor/index.ts'
 import { STATUS } from '../../src/pcie/index.ts'
-import { DISK_MODELS, type DiskModel, FileStore } from '../../src/system/index.ts'
+import { DISK_MODELS, type DiskModel, FileStore, undoneOnFailure } from '../../src/system/index.ts'
 import { DiskWorld, OTHER, PF, sector, VF } from './disk-world.ts'
 
 describe('a namespace', () => {
@@ -49,6 +49,24 @@ describe('a namespace', () => {
 })
 
 describe('what is refused', () => {
+  it('a controller behind a link that is down: its registers read all ones, and CSTS.RDY never 0', () => {
+    const world = DiskWorld.create('guest')
+    const { platform } = world
+    world.run(
+      platform.stimulate('0000:00:01.0', port => {
+        port.port?.sever(true)
+        return undefined
+      }),
+    )
+    const before = platform.stateHash()
+    expect(() =>
+      world.run(
+        undoneOnFailure([platform], platform.disks.open({ vm: 'guest', model: 'emulation', function: PF })),
+      ),
+    ).toThrow(`the controller of ${PF} does not answer`)
+    expect(platform.stateHash()).toBe(before)
+  })
+
   it.each<[string, DiskModel, string | undefined, string]>([
     ['a virtual function without a function', 'virtualFunction', undefined, 'invalidArgument'],
     ['a port as a controller', 'emulation', '0000:00:01.0', 'invalidArgument'],

@@ -1,5 +1,6 @@
 /** Which functions use their device-TLBs and send page requests, and what their entries say of it. */
-import { NorthbridgeError, type RequesterId } from '../../core/index.ts'
+import { assert, type RequesterId } from '../../core/index.ts'
+import type { Software } from '../../engine/index.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
 import type { DeviceScopes } from './device-scopes.ts'
 import {
@@ -11,6 +12,11 @@ import {
 } from './device-tlb.ts'
 import type { PageRequestHandler, TranslationDomain } from './domain.ts'
 import type { RemappingUnitDriver, Requester } from './remapping-unit-driver.ts'
+
+// biome-ignore lint/correctness/useYield: software that never waits is still software
+function* nobody(): Software<boolean> {
+  return false
+}
 
 export class DeviceTlbs {
   readonly #scopes: DeviceScopes | undefined
@@ -66,13 +72,14 @@ export class DeviceTlbs {
     return [...this.#pageRequesters.keys()].map(({ address }) => address).sort()
   }
 
-  /** Throws `unsupported` if there are any: who answers them is code. */
-  load(saved: readonly string[]): void {
-    if (saved.length === 0) return
-    throw new NorthbridgeError(
-      'unsupported',
-      `the saved state has a handler of page requests of ${saved[0]}, which cannot be restored`,
-    )
+  /** Who answers is code: it is told again by {@link resumePageRequests}, and until then nobody is answered. */
+  load(saved: readonly string[], find: (address: string) => HostPciFunction): void {
+    for (const address of saved) this.#pageRequesters.set(find(address), nobody)
+  }
+
+  resumePageRequests(fn: HostPciFunction, handler: PageRequestHandler): void {
+    assert(this.#pageRequesters.has(fn), 'who asks for pages again did so when the state was saved')
+    this.#pageRequesters.set(fn, handler)
   }
 
   /**

@@ -263,6 +263,11 @@ export class Iommu {
     yield* this.#update(state, domain)
   }
 
+  /** After a state was loaded: who answers a function that asks for pages. */
+  resumePageRequests(fn: HostPciFunction, handler: PageRequestHandler): void {
+    this.#deviceTlbs.resumePageRequests(fn, handler)
+  }
+
   /** Whether any unit has a queue for page requests. */
   get takesPageRequests(): boolean {
     return this.units.some(({ pageRequests }) => pageRequests !== undefined)
@@ -336,7 +341,7 @@ export class Iommu {
     this.#domains.load(saved.domains, this.units)
     this.#defaults.load(saved.identity, this.units)
     this.#coverage.load(saved.foreign, find)
-    this.#deviceTlbs.load(saved.pageRequesters)
+    this.#deviceTlbs.load(saved.pageRequesters, find)
     this.#grouping.load(saved.grouping, find)
     const at = (number: number | null) => (number === null ? undefined : this.#domains.at(number))
     const groups = new Map(this.#grouping.groups().map(group => [group.id, group]))

@@ -51,6 +51,8 @@ export interface VirtualFunctionState extends VirtualFunctionSettings {
 export interface AdapterPool {
   /** -1 when the adapter has closed it. */
   readonly pool: number
+  /** Of its frames, which come and go without tag; 0: none. */
+  readonly vlan: number
   send(frame: Frame): boolean
   /** Called, in the interrupt handler, with each frame that was sorted into the pool. */
   receiver: ((frame: Frame) => void) | undefined
@@ -76,6 +78,10 @@ export interface NetworkAdapter {
   removed: (() => void) | undefined
   /** Hears everything that arrives, whoever it is addressed to. */
   setPromiscuous(on: boolean): void
+  /** Another address instead of the one that the card came with, until the driver is taken off it: `ip link set … address`. */
+  setAddress(mac: Uint8Array): void
+  /** VLANs whose frames the host hears, ascending. */
+  readonly vlans: readonly number[]
   /** Whether frames of a VLAN are heard: from the wire, and from virtual functions. False if no filter is left. */
   hearVlan(vlan: number, on: boolean): boolean
   send(frame: Frame): boolean

@@ -43,10 +43,18 @@ export const refused = (device: DeviceAccess, what: string): NorthbridgeError =>
     function: device.function.address,
   })
 
-/** Clears CC.EN and waits until the controller has stopped: it has forgotten its queues then. */
+/** What reads give behind a link that is down, or without Memory Space Enable. */
+const NOBODY = 0xffff_ffff
+
+/**
+ * Clears CC.EN and waits until the controller has stopped: it has forgotten its queues then. Throws `unsupported` if
+ * nobody answers, for then RDY never reads 0.
+ */
 export function* disable(device: DeviceAccess): Software {
   device.writeRegister(REGISTERS, CC.offset, 0)
-  yield* until(() => (device.readRegister(REGISTERS, CSTS.offset) & CSTS.f.RDY.mask) === 0)
+  const status = (): number => device.readRegister(REGISTERS, CSTS.offset) >>> 0
+  yield* until(() => (status() & CSTS.f.RDY.mask) === 0 || status() === NOBODY)
+  if (status() === NOBODY) throw refused(device, 'does not answer')
 }
 
 /** Enables a stopped controller with its admin queues. Throws `unsupported` if it reports a fatal error. */

@@ -37,6 +37,7 @@ export interface Assignment {
   /** The driver that had it, which gets it back. */
   readonly before: string | null
   readonly servePageRequests: (handler: PageRequestHandler | undefined) => Software
+  readonly resumePageRequests: (handler: PageRequestHandler) => void
   /** Resets the function; its interrupts are disarmed. */
   readonly reset: () => Software<ResetMethod>
   readonly hotResetMembers: () => readonly HotResetMember[]
@@ -167,6 +168,10 @@ export class VfioFunction implements AssignedFunction {
     yield* this.#assignment.servePageRequests(
       handler && ((page, access) => handler(page * PAGE_SIZE, access)),
     )
+  }
+
+  resumePageRequests(handler: Parameters<AssignedFunction['resumePageRequests']>[0]): void {
+    this.#assignment.resumePageRequests((page, access) => handler(page * PAGE_SIZE, access))
   }
 
   readConfig(offset: number, width: number): number {

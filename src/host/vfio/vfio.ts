@@ -127,6 +127,7 @@ export class Vfio {
       before,
       interrupts: drivers.interruptsOf(fn),
       servePageRequests: handler => iommu.servePageRequests(fn, state, state.domain!, handler),
+      resumePageRequests: handler => iommu.resumePageRequests(fn, handler),
       reset: () => this.#resets.reset(fn),
       hotResetMembers: () => hotResetMembers(fn),
       hotReset: () => this.#resets.hotReset(fn, container.owner),

@@ -20,6 +20,8 @@ export interface MemoryBacking {
   readonly runs: readonly MemoryRun[]
   /** Where a guest page lies now, for an access of the hypervisor's own: it is brought there if need be. Throws `outOfMemory`. */
   hostPage(guestPage: PageNumber, write: boolean): PageNumber
+  /** Contents that wait outside of host memory for the next access; undefined: they are at {@link hostPage}. */
+  outside(guestPage: PageNumber): Uint8Array | undefined
   /** How many pages from a guest page on lie together, behind one {@link hostPage}; at least 1. */
   together(guestPage: PageNumber): number
   /** Clears what earlier users left. */
@@ -110,6 +112,8 @@ export class FixedBacking implements MemoryBacking {
     const { hostPage, guestPage } = this.#runOf(page)
     return hostPage - guestPage + page
   }
+
+  outside(): undefined {}
 
   together(page: PageNumber): number {
     const { guestPage, pages } = this.#runOf(page)

@@ -10,6 +10,7 @@ import type { Arrivals } from '../moves/arrivals.ts'
 import { DirtyLog, type DirtyTracking, type LoggedMachine } from '../moves/dirty-log.ts'
 import type { HugePages, MemoryBackingKind, VmOptions } from '../types.ts'
 import { FixedBacking, HUGE_PAGES, LARGE_PAGES } from './backing.ts'
+import { DevicePages } from './device-pages.ts'
 import { defaultSettings } from './memory-settings.ts'
 import { PagedBacking } from './paged-backing.ts'
 import { PagedMachine } from './paged-machine.ts'
@@ -31,6 +32,8 @@ export class MachineMemory {
   readonly hugePages: HugePages
   /** Where memory is paged. */
   readonly paged: PagedMachine | undefined
+  /** Likewise: what assigned functions have asked for. */
+  readonly devicePages: DevicePages | undefined
   /** While changes are tracked. */
   log: DirtyLog | undefined
   /** While parts of it are still elsewhere. */
@@ -77,10 +80,27 @@ export class MachineMemory {
       largePages: this.hugePages !== 'none',
       swapPages: size / PAGE_SIZE - settings.reservationMiB * (2 ** 20 / PAGE_SIZE),
     }
-    const tables = { withdraw: (page: PageNumber, count: number): void => this.#withdraw(page, count) }
+    const tables = {
+      withdraw: (page: PageNumber, count: number): void => this.#withdraw(page, count),
+      held: (page: PageNumber): boolean => this.devicePages?.holds(page) ?? false,
+    }
     const backing = new PagedBacking(manager, tables, paging, saved?.pages)
     this.memory = new GuestMemory(machine, host.memory, size, undefined, backing)
-    this.paged = new PagedMachine(options.name, backing, this.ept, forget, settings, saved?.paged)
+    const requested = {
+      contains: (address: number, length: number): boolean => this.memory.contains(address, length),
+      bring: (page: PageNumber): PageNumber => backing.bring(page, true),
+      recallAll: (): Software => manager.recallAll(),
+    }
+    this.devicePages = new DevicePages(requested, saved?.devicePages)
+    this.paged = new PagedMachine(
+      options.name,
+      backing,
+      this.ept,
+      forget,
+      settings,
+      this.devicePages,
+      saved?.paged,
+    )
     if (saved === undefined) manager.enter(this.paged)
     else manager.reenter(this.paged)
   }
@@ -147,11 +167,11 @@ export class MachineMemory {
    * An EPT violation: brings the page and maps it. True: the guest may try again. False: there is no paged memory. Throws
    * `outOfMemory`.
    */
-  fault(address: number, write: boolean): boolean {
+  *fault(address: number, write: boolean): Software<boolean> {
     if (this.paged === undefined || !this.memory.contains(address, 1)) return false
     const { backing } = this.paged
     const page = pageOf(address)
-    const frame = backing.hostPage(page, write)
+    const frame = yield* this.#frameOf(backing, page, write)
     const writable = backing.isWritable(page)
     const mapped = this.ept.lookUp(page)
     // Another virtual processor has brought it meanwhile.
@@ -162,6 +182,17 @@ export class MachineMemory {
       this.ept.map(page - within, frame - within, LARGE_PAGES, 'WB')
     } else this.ept.map(page, frame, 1, 'WB', writable ? ALL_RIGHTS : READ_ONLY)
     return true
+  }
+
+  /** What functions hold is passed over by a host that runs short: it is taken back before memory is said to be out. */
+  *#frameOf(backing: PagedBacking, page: PageNumber, write: boolean): Software<PageNumber> {
+    try {
+      return backing.hostPage(page, write)
+    } catch (error) {
+      if (!(error instanceof NorthbridgeError) || error.code !== 'outOfMemory') throw error
+      yield* this.#context.memory.recallAll()
+      return backing.hostPage(page, write)
+    }
   }
 
   // Moving to another host, or coming from one.
@@ -245,6 +276,7 @@ export class MachineMemory {
       pages: this.memory.save(),
       ept: this.ept.root,
       paged: this.paged?.save() ?? null,
+      devicePages: this.devicePages?.save() ?? null,
     }
   }
 }

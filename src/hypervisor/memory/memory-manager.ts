@@ -3,6 +3,7 @@
  * too few, and which pages are kept once for several. Machines are admitted only if everybody's reservation stays good.
  */
 import { assert, NorthbridgeError, opened, type PageNumber, type Saved } from '../../core/index.ts'
+import type { Software } from '../../engine/index.ts'
 import type { PageAllocator } from '../../host/index.ts'
 import type { MachinePort } from '../../platform/machine-port.ts'
 import { LARGE_PAGES } from './backing.ts'
@@ -127,6 +128,11 @@ export class MemoryManager implements PageSource {
     return this.#machines.find(machine => machine.backing === backing)
   }
 
+  /** Takes back what functions of all machines have asked for: each page can go then, until one asks again. */
+  *recallAll(): Software {
+    for (const { devicePages } of this.#machines) yield* devicePages.recall()
+  }
+
   /** Takes pages back until so many are free for somebody else, as far as there are any. */
   makeRoom(pages: number): void {
     const missing = pages + LEAST_FREE - this.allocator.freePages
@@ -184,6 +190,7 @@ export class MemoryManager implements PageSource {
         if (pages > 1 && !large) continue
         if (pages > 1) backing.breakUp(page)
         for (let i = page; i < page + pages; i++) {
+          if (backing.isHeld(i)) continue
           scanned++
           if (this.#shareOne(machine, i, scope, alone)) merged++
         }

@@ -25,6 +25,8 @@ import { SwapArea } from './swap-area.ts'
 export interface GuestTables {
   /** Takes translations of a range away; returns when no processor has them any more. */
   withdraw(page: PageNumber, pages: number): void
+  /** Whether a function may reach the page by tables of its own: then it stays where it is. */
+  held(page: PageNumber): boolean
 }
 
 /** Where host pages come from. */
@@ -110,6 +112,10 @@ export class PagedBacking implements MemoryBacking {
   /** A page that was never written is not populated to be read. */
   hostPage(page: PageNumber, write: boolean): PageNumber {
     return write || !this.isEmpty(page) ? this.bring(page, write) : this.#source.zeroPage
+  }
+
+  outside(page: PageNumber): Uint8Array | undefined {
+    return this.pages.kind(page) === PAGE_KIND.swapped ? this.swap.peek(this.pages.frame(page)) : undefined
   }
 
   /** Whether a page holds nothing and has no contents anywhere. */
@@ -200,9 +206,14 @@ export class PagedBacking implements MemoryBacking {
 
   // Loss
 
-  /** The guest gave a page back: its contents are gone. Ignored while a device holds the memory. */
+  /** Whether an assigned function has asked for the page and may still reach it. */
+  isHeld(page: PageNumber): boolean {
+    return this.#tables.held(page)
+  }
+
+  /** The guest gave a page back: its contents are gone. Ignored while a device holds the memory, or the page. */
   inflate(page: PageNumber): void {
-    if (this.pinned || this.pages.kind(page) === PAGE_KIND.ballooned) return
+    if (this.pinned || this.isHeld(page) || this.pages.kind(page) === PAGE_KIND.ballooned) return
     this.#drop(page, PAGE_KIND.ballooned)
   }
 
@@ -233,7 +244,7 @@ export class PagedBacking implements MemoryBacking {
   /** Moves a page of the guest's own to its swap area; one of zeros needs no place there. False: there is no room. */
   swapOut(page: PageNumber): boolean {
     assert(
-      !this.pinned && this.pages.kind(page) === PAGE_KIND.own,
+      !this.pinned && !this.isHeld(page) && this.pages.kind(page) === PAGE_KIND.own,
       'only pages that nobody holds are swapped out',
     )
     this.breakUp(page)
@@ -260,7 +271,8 @@ export class PagedBacking implements MemoryBacking {
       for (const from of [this.#hand, 0]) {
         for (const { page, pages } of this.pages.of(PAGE_KIND.own, from)) {
           for (let i = page; i < page + pages && done < count; i++) {
-            if (i < from || (mercy && spare(i)) || this.pages.kind(i) !== PAGE_KIND.own) continue
+            if (i < from || this.isHeld(i) || (mercy && spare(i))) continue
+            if (this.pages.kind(i) !== PAGE_KIND.own) continue
             if (!this.swapOut(i)) return done
             this.#hand = i + 1
             done++
@@ -305,7 +317,9 @@ export class PagedBacking implements MemoryBacking {
   collapse(page: PageNumber): boolean {
     if (this.pinned || this.pages.isLarge(page)) return false
     const base = page - (page % LARGE_PAGES)
-    for (let i = base; i < base + LARGE_PAGES; i++) if (this.pages.kind(i) !== PAGE_KIND.own) return false
+    for (let i = base; i < base + LARGE_PAGES; i++) {
+      if (this.pages.kind(i) !== PAGE_KIND.own || this.isHeld(i)) return false
+    }
     const large = this.#source.takeLarge(this)
     if (large === undefined) return false
     const { machine, allocator } = this.#source

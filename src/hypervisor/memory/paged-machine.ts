@@ -2,6 +2,7 @@
 import { opened, type PageNumber, type Saved } from '../../core/index.ts'
 import type { ExtendedPageTable } from '../extended-page-table.ts'
 import { LARGE_PAGES } from './backing.ts'
+import type { DevicePages } from './device-pages.ts'
 import { type MemorySettings, PAGES_PER_MIB } from './memory-settings.ts'
 import type { PagedBacking } from './paged-backing.ts'
 
@@ -20,6 +21,8 @@ const BATCH = 32
 export class PagedMachine {
   readonly name: string
   readonly backing: PagedBacking
+  /** What its functions have asked for. */
+  readonly devicePages: DevicePages
   readonly #ept: ExtendedPageTable
   readonly #forget: () => void
   settings: MemorySettings
@@ -33,8 +36,10 @@ export class PagedMachine {
     ept: ExtendedPageTable,
     forget: () => void,
     settings: MemorySettings,
+    devicePages: DevicePages,
     saved?: Saved,
   ) {
+    this.devicePages = devicePages
     this.name = name
     this.backing = backing
     this.#ept = ept

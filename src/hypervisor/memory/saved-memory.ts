@@ -10,4 +10,6 @@ export type SavedMachineMemory = {
   readonly ept: PageNumber
   /** Of a machine whose memory is paged. */
   readonly paged: Saved
+  /** Likewise: what its functions have asked for. */
+  readonly devicePages: Saved
 }

@@ -28,7 +28,14 @@ export interface VmMemoryView extends MemorySettings {
   readonly active: number
   /** Functions and disks that may reach all of it. */
   readonly pinnedBy: readonly string[]
-  readonly counters: Readonly<PagingCounters>
+  /** Functions that ask for pages, and pages that they may reach now. */
+  readonly pagedFor: readonly string[]
+  readonly devicePages: number
+  readonly counters: Readonly<PagingCounters> & {
+    /** Pages that were brought because a function asked, and that were taken back from functions. */
+    readonly requested: number
+    readonly recalled: number
+  }
 }
 
 export interface HostMemoryView {
@@ -139,13 +146,15 @@ export class VmMemory {
         ballooned: 0,
         active: 1,
         pinnedBy: machine.assigned.map(device => device.assigned.function.address),
-        counters: noCounters(),
+        pagedFor: [],
+        devicePages: 0,
+        counters: { ...noCounters(), requested: 0, recalled: 0 },
         shares: 0,
         reservationMiB: memoryMiB,
         limitMiB: memoryMiB,
       }
     }
-    const { backing, settings, active } = paged
+    const { backing, settings, active, devicePages } = paged
     const balloon = this.#balloons.get(machine)
     return {
       vm: name,
@@ -159,7 +168,13 @@ export class VmMemory {
       ballooned: backing.pages.count(PAGE_KIND.ballooned),
       active,
       pinnedBy: [...backing.holders],
-      counters: { ...backing.counters },
+      pagedFor: devicePages.functions,
+      devicePages: devicePages.count,
+      counters: {
+        ...backing.counters,
+        requested: devicePages.requested,
+        recalled: devicePages.recalled,
+      },
       ...settings,
     }
   }
@@ -175,6 +190,15 @@ export class VmMemory {
       sharedBy: shared.references,
       sharing: manager.sharing,
     }
+  }
+
+  /**
+   * Takes back what functions of a machine, or of all, have asked for. What else is done about memory passes over pages
+   * that a function may reach. Throws `notFound`.
+   */
+  *recall(name?: string): Software {
+    if (name === undefined) yield* this.#host.manager.recallAll()
+    else yield* this.#host.find(name).space.devicePages?.recall() ?? []
   }
 
   /** Throws `notFound`, `memoryPinned`; `invalidArgument` or `outOfMemory`, with nothing changed. */
@@ -213,6 +237,7 @@ export class VmMemory {
   *#inflateTo(machine: Machine, pages: number): Software {
     const balloon = this.#balloons.get(machine)
     if (balloon === undefined || balloon.wanted === pages) return
+    yield* machine.space.devicePages?.recall() ?? []
     balloon.want(pages)
     this.#tell(machine.name, `${machine.name} is asked for ${pages} pages of its memory`)
     yield* this.#host.settle()
@@ -249,6 +274,7 @@ export class VmMemory {
   *balance(room = 0): Software<BalanceReport> {
     const { manager } = this.#host
     for (const paged of manager.machines) paged.sample()
+    if (manager.shortage + room > 0) yield* manager.recallAll()
     const before = manager.shortage + room
     const shared = before > 0 ? manager.share(true).merged : 0
     const machines: BalanceReport['machines'][number][] = []

@@ -21,7 +21,7 @@ export function* readMemoryImage(memory: GuestMemory): Software<MemoryImage> {
   let seen = 0
   for (const page of pagesOf(memory)) {
     if (++seen % SLICE === 0) yield* pause()
-    memory.readInto(page * PAGE_SIZE, buffer, 0, PAGE_SIZE)
+    memory.look(page * PAGE_SIZE, buffer)
     if (isAllZero(words)) continue
     pages.push(page)
     contents.push(buffer.slice())

@@ -1,5 +1,6 @@
 /** Taking the image of a virtual machine, or saying what keeps it on its host. */
 import { assert } from '../../core/index.ts'
+import type { MigrationState } from '../../host/index.ts'
 import type { VirtualFunction } from '../virtual-function.ts'
 import type { Machine } from '../virtual-machine.ts'
 import { imageOfFunction } from './function-image.ts'
@@ -26,19 +27,31 @@ export function imageOf(machine: Machine): MachineImage {
   }
 }
 
+/** States in which a device's own state is read, by what the device did before: it does the same afterwards. */
+const READ_IN: Readonly<Partial<Record<MigrationState, MigrationState>>> = {
+  RUNNING: 'PRE_COPY',
+  PRE_COPY: 'PRE_COPY',
+  STOP: 'STOP_COPY',
+  STOP_COPY: 'STOP_COPY',
+}
+
 /** A device that still works is looked at: what it does next is not in it. */
 function stateOf({ migration }: VirtualFunction): Uint32Array {
-  assert(migration !== undefined, 'only functions whose state can be read are imaged')
-  const works = migration.state === 'RUNNING'
-  if (works) migration.set('PRE_COPY')
-  const state = migration.readState()
-  if (works) migration.set('RUNNING')
-  return state
+  const before = migration?.state
+  const state = before && READ_IN[before]
+  assert(migration && before && state, 'only functions whose state can be read are imaged')
+  migration.set(state)
+  const words = migration.readState()
+  migration.set(before)
+  return words
 }
+
+const canBeRead = ({ migration }: VirtualFunction): boolean =>
+  migration?.answers === true && READ_IN[migration.state] !== undefined
 
 /** What keeps it on its host. */
 export function obstaclesOf({ assigned, vcpus, unit }: Machine): Obstacle[] {
-  const held = assigned.filter(({ migration }) => migration?.answers !== true)
+  const held = assigned.filter(device => !canBeRead(device))
   const functions = held.map(({ assigned: { function: fn } }) => ({
     what: fn.address,
     reason: 'an assigned function holds state that only it knows, and reaches the pages where they are',

@@ -186,7 +186,13 @@ function switched(
 // Sorted by the adapter into queues of the virtual machine's own: what it sends needs no switch either.
 
 /** Of queues that the adapter has taken for others, or that went with it: nothing comes, and nothing goes. */
-const closedPool = (): AdapterPool => ({ pool: -1, interrupts: 0, receiver: undefined, send: () => false })
+const closedPool = (): AdapterPool => ({
+  pool: -1,
+  vlan: 0,
+  interrupts: 0,
+  receiver: undefined,
+  send: () => false,
+})
 
 function makeSorted(mac: Uint8Array, pool: AdapterPool, journal: FrameJournal): VirtioNet {
   const ended = (cause: DropCause | undefined): DropCause | undefined => {

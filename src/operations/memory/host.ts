@@ -76,8 +76,12 @@ export const sharePages = operation({
   }),
   output: Fields({ scanned: Pages, merged: Pages }, { $id: 'SharingReport' }),
   errors: ['notFound', 'poweredOff'],
-  run: (context, { platform, large = false }) =>
-    now(() => ({ ...poweredPlatform(context, platform).hypervisor.memory.share(large) })),
+  *run(context, { platform, large = false }) {
+    return yield* command(context, platform, function* ({ hypervisor: { memory } }) {
+      yield* memory.recall()
+      return { ...memory.share(large) }
+    })
+  },
   tell: ({ scanned, merged }) =>
     `${scanned} pages were compared; ${merged} need no host page of their own any more.`,
 })
@@ -86,6 +90,7 @@ export const balanceMemory = operation({
   summary: 'Takes memory back where it is missed least, or gives it back, by shares and use',
   rest: { method: 'POST', path: `${path}/balance` },
   words: 'memory balance',
+  atomic: true,
   input: inPlatform({}),
   output: Fields(
     {
@@ -104,7 +109,7 @@ export const balanceMemory = operation({
     },
     { $id: 'MemoryBalance' },
   ),
-  errors: ['notFound', 'poweredOff'],
+  errors: ['notFound', 'poweredOff', 'outOfMemory'],
   *run(context, { platform }) {
     const { shortage, shared, machines } = yield* command(context, platform, ({ hypervisor }) =>
       hypervisor.memory.balance(),

@@ -1,8 +1,10 @@
 /** Operations on the memory of one virtual machine whose memory is paged. */
 import { type Static, Type } from '@sinclair/typebox'
+import type { Software } from '../../engine/index.ts'
 import { WORKING_SET_CONTENTS } from '../../guest/index.ts'
 import type { VmMemoryView as View } from '../../hypervisor/index.ts'
-import { FIRST_PROGRAM_MIB, useMemory as use } from '../../system/index.ts'
+import { FIRST_PROGRAM_MIB, type SimulatedPlatform, useMemory as use } from '../../system/index.ts'
+import type { OperationContext } from '../context.ts'
 import { now, operation } from '../operation.ts'
 import { poweredPlatform } from '../platforms.ts'
 import { Count, Fields, Identifier, inPlatform, Words } from '../schemas.ts'
@@ -16,6 +18,7 @@ export const memoryView = (view: View): Static<typeof VmMemoryView> => ({
   ...view,
   balloon: view.balloon && { ...view.balloon },
   pinnedBy: [...view.pinnedBy],
+  pagedFor: [...view.pagedFor],
   counters: { ...view.counters },
 })
 
@@ -27,8 +30,23 @@ export const tellMemory = (view: Static<typeof VmMemoryView>): string => {
     ['ballooned', view.ballooned],
   ] as const
   const told = parts.map(([name, pages]) => `${mebibytes(pages)} ${name}`).join(', ')
+  const asked =
+    view.pagedFor.length === 0 ? '' : `; ${view.devicePages} pages are with ${view.pagedFor.join(', ')}`
   const pinned = view.pinnedBy.length === 0 ? '' : `; pinned by ${view.pinnedBy.join(', ')}`
-  return `"${view.vm}" has ${view.memoryMiB} MiB (${view.backing}): ${told}${pinned}.`
+  return `"${view.vm}" has ${view.memoryMiB} MiB (${view.backing}): ${told}${pinned}${asked}.`
+}
+
+/** Does something about the memory of a machine after what its functions have asked for was taken back. */
+function* recalled(
+  context: OperationContext,
+  platform: string,
+  vm: string,
+  act: (memory: SimulatedPlatform['hypervisor']['memory']) => View,
+): Software<Static<typeof VmMemoryView>> {
+  return yield* command(context, platform, function* ({ hypervisor: { memory } }) {
+    yield* memory.recall(vm)
+    return memoryView(act(memory))
+  })
 }
 
 export const mebibytes = (pages: number): string => `${(pages / 256).toFixed(1)} MiB`
@@ -52,8 +70,9 @@ export const setVmMemory = operation({
   input: inPlatform({ vm: Identifier, ...MemorySettings }),
   output: VmMemoryView,
   errors: ['notFound', 'poweredOff', 'invalidArgument', 'memoryPinned', 'outOfMemory'],
-  run: (context, { platform, vm, ...settings }) =>
-    now(() => memoryView(poweredPlatform(context, platform).hypervisor.memory.set(vm, settings))),
+  *run(context, { platform, vm, ...settings }) {
+    return yield* recalled(context, platform, vm, memory => memory.set(vm, settings))
+  },
   tell: ({ vm, shares, reservationMiB, limitMiB }) =>
     `"${vm}" has ${shares} shares of memory, keeps ${reservationMiB} MiB and gets at most ${limitMiB} MiB.`,
 })
@@ -62,9 +81,10 @@ export const setBalloon = operation({
   summary: 'Asks the guest of a virtual machine for a part of its memory',
   rest: { method: 'PUT', path: `${path}/balloon` },
   words: 'memory balloon',
+  atomic: true,
   input: inPlatform({ vm: Identifier, mebibytes: Mebibytes }),
   output: VmMemoryView,
-  errors: ['notFound', 'poweredOff', 'invalidArgument', 'memoryPinned'],
+  errors: ['notFound', 'poweredOff', 'invalidArgument', 'memoryPinned', 'outOfMemory'],
   *run(context, { platform, vm, mebibytes: size }) {
     return memoryView(
       yield* command(context, platform, ({ hypervisor }) => hypervisor.memory.setBalloon(vm, size)),
@@ -81,8 +101,9 @@ export const swapOut = operation({
   input: inPlatform({ vm: Identifier, mebibytes: Mebibytes }),
   output: VmMemoryView,
   errors: ['notFound', 'poweredOff', 'memoryPinned'],
-  run: (context, { platform, vm, mebibytes: size }) =>
-    now(() => memoryView(poweredPlatform(context, platform).hypervisor.memory.swapOut(vm, size))),
+  *run(context, { platform, vm, mebibytes: size }) {
+    return yield* recalled(context, platform, vm, memory => memory.swapOut(vm, size))
+  },
   tell: tellMemory,
 })
 
@@ -93,8 +114,9 @@ export const collapseMemory = operation({
   input: inPlatform({ vm: Identifier }),
   output: VmMemoryView,
   errors: ['notFound', 'poweredOff', 'memoryPinned'],
-  run: (context, { platform, vm }) =>
-    now(() => memoryView(poweredPlatform(context, platform).hypervisor.memory.collapse(vm))),
+  *run(context, { platform, vm }) {
+    return yield* recalled(context, platform, vm, memory => memory.collapse(vm))
+  },
   tell: ({ vm, largePages, counters }) =>
     `"${vm}" has ${largePages} pages of 2 MiB; ${counters.collapsed} were put together, ${counters.broken} taken apart so far.`,
 })

@@ -1,3 +1,4 @@
+export { convert, planConversion } from './conversion.ts'
 export { migrateVm } from './migration.ts'
 export { pauseVm, resumeVm } from './pause.ts'
 export {

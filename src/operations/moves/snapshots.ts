@@ -1,13 +1,11 @@
 /** Virtual machines as they were: kept, gone back to, copied, taken elsewhere. */
 import { type Static, Type } from '@sinclair/typebox'
-import { NorthbridgeError } from '../../core/index.ts'
+import { NorthbridgeError, type Saved, savedFromText, savedToText } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import {
   captureVm,
   checkVmDocument,
   cloneVm as clone,
-  decodeText,
-  encodeText,
   placeVm,
   type SimulatedPlatform,
   type VmDocument,
@@ -270,9 +268,7 @@ export const exportSnapshot = operation({
   errors: ['notFound'],
   run: (context, input) =>
     now(() => ({
-      document: encodeText(
-        context.snapshots.get(input.snapshot).document as unknown as Parameters<typeof encodeText>[0],
-      ),
+      document: savedToText(context.snapshots.get(input.snapshot).document as unknown as Saved),
     })),
 })
 
@@ -282,10 +278,10 @@ export const importSnapshot = operation({
   words: 'snapshots import',
   input: Fields({ name: Name, document: Type.String({ description: 'JSON text, as it was exported' }) }),
   output: SnapshotView,
-  errors: ['nameTaken', 'limitExceeded', 'malformedInput', 'invalidDocument'],
+  errors: ['nameTaken', 'limitExceeded', 'invalidDocument'],
   run: (context, { name, document: text }) =>
     now(() => {
-      const entry = { name, platform: null, document: checkVmDocument(decodeText(text)) }
+      const entry = { name, platform: null, document: checkVmDocument(savedFromText(text)) }
       context.snapshots.reserve(name)
       context.snapshots.set(name, entry)
       return view(entry)

@@ -1,10 +1,15 @@
+import { NorthbridgeError } from '../../core/index.ts'
+import type { AttachedDevice } from '../../hypervisor/index.ts'
 import type { SimulatedPlatform } from '../../system/index.ts'
 import { functionOf } from '../functions.ts'
 
 export const path = '/v1/platforms/{platform}/vms/{vm}/devices/{function}'
 
-/** The address of a function that a virtual machine is to have, by the text of a path. Throws `notFound`. */
-export function heldFunction(platform: SimulatedPlatform, vm: string, text: string): string {
-  platform.hypervisor.vm(vm)
-  return functionOf(platform, text).address
+/** A function that a virtual machine has, by the text of a path. Throws `notFound`. */
+export function heldFunction(platform: SimulatedPlatform, vm: string, text: string): AttachedDevice {
+  const { devices } = platform.hypervisor.vm(vm)
+  const { address } = functionOf(platform, text)
+  const device = devices.find(one => one.address === address)
+  if (device === undefined) throw new NorthbridgeError('notFound', `${address} is not attached to ${vm}`)
+  return device
 }

@@ -43,7 +43,7 @@ export const requestRemoval = operation({
   errors: ['notFound', 'poweredOff', 'alreadyDone'],
   *run(context, { platform: id, vm, function: text, waitMs = 0 }) {
     const platform = poweredPlatform(context, id)
-    const address = heldFunction(platform, vm, text)
+    const { address } = heldFunction(platform, vm, text)
     const asked = platform.hypervisor.devices.requestRemoval(vm, address, waitMs * NANOSECONDS)
     const { answer, reason } = yield* within(platform.engine, asked)
     return { function: address, answer, ...(reason !== undefined && { reason }) }
@@ -62,8 +62,7 @@ export const holdDevice = operation({
   *run(context, { platform: id, vm, function: text, open }) {
     const platform = poweredPlatform(context, id)
     const { hypervisor } = platform
-    const address = heldFunction(platform, vm, text)
-    const { guestAddress } = hypervisor.vm(vm).devices.find(device => device.address === address)!
+    const { address, guestAddress } = heldFunction(platform, vm, text)
     const slot = Number.parseInt(guestAddress.slice(-4, -2), 16)
     yield* within(
       platform.engine,

@@ -47,7 +47,7 @@ export const resetDevice = operation({
   errors: ['notFound', 'poweredOff', 'resetUnavailable'],
   *run(context, { platform: id, vm, function: text }) {
     const platform = poweredPlatform(context, id)
-    const address = heldFunction(platform, vm, text)
+    const { address } = heldFunction(platform, vm, text)
     const { method, functions } = yield* within(
       platform.engine,
       platform.hypervisor.devices.reset(vm, address),
@@ -77,7 +77,7 @@ export const hotResetMembers = operation({
   run: (context, { platform: id, vm, function: text }) =>
     now(() => {
       const platform = poweredPlatform(context, id)
-      const address = heldFunction(platform, vm, text)
+      const { address } = heldFunction(platform, vm, text)
       return platform.hypervisor.devices
         .hotResetMembers(vm, address)
         .map(member => ({ ...member, owner: { ...member.owner } }))

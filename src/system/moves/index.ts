@@ -1,5 +1,13 @@
 export { type CloneOptions, cloneVm } from './clone.ts'
-export { decodeText, encodeText } from './document-text.ts'
+export { type Conversion, convert, planConversion } from './conversion/conversion.ts'
+export {
+  CONVERSION_DEFAULTS,
+  CONVERSION_WAYS,
+  type ConversionOptions,
+  DISK_CHOICES,
+  NETWORK_CHOICES,
+} from './conversion/options.ts'
+export { CONVERSION_OUTCOMES, type ConversionItem } from './conversion/report.ts'
 export { LiveMigration, type Meanwhile } from './live-migration.ts'
 export {
   type GuestLoad,

@@ -25,7 +25,7 @@ export class PageChannel {
 
   /** @param empty whether the page is zeros there already */
   sendPage(from: GuestMemory, to: GuestMemory, page: PageNumber, empty: boolean): void {
-    from.readInto(page * PAGE_SIZE, this.#buffer, 0, PAGE_SIZE)
+    from.look(page * PAGE_SIZE, this.#buffer)
     this.pages++
     if (!isAllZero(this.#words)) {
       to.writeFrom(page * PAGE_SIZE, this.#buffer, 0, PAGE_SIZE)

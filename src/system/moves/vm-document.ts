@@ -2,7 +2,7 @@
  * A virtual machine as a document: what its guest could find out, and nothing of its host. A snapshot is one, and so is a
  * file that takes a machine to another host; a clone and a return to the past are made of one.
  */
-import { digest, NorthbridgeError, opened, type Saved } from '../../core/index.ts'
+import { digest, NorthbridgeError, opened, type Saved, savedToText } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import {
   type MachineImage,
@@ -14,7 +14,6 @@ import {
 } from '../../hypervisor/index.ts'
 import type { SimulatedPlatform } from '../simulated-platform.ts'
 import type { DiskImage } from '../storage/index.ts'
-import { encodeText } from './document-text.ts'
 import { type MediumImage, readMedium, writeMedium } from './medium.ts'
 
 export type VmDocument = {
@@ -123,7 +122,7 @@ export function* enterParts(
 }
 
 /** Bytes of a machine's state on its way: the text of a document without memory and disk. */
-export const stateBytes = (parts: VmParts): number => encodeText(parts as unknown as Saved).length
+export const stateBytes = (parts: VmParts): number => savedToText(parts as unknown as Saved).length
 
 /**
  * The machine of a document, paused. Throws as {@link preparePlace}; half-made then, see `undoneOnFailure`.

@@ -14,6 +14,8 @@ export interface DiskOptions {
   readonly function?: string
   /** Of the function, for disks that the host serves; default: the first with blocks of 512 bytes. */
   readonly namespace?: number
+  /** Of 512 bytes, of a disk in the host's memory; default: 64 MiB. */
+  readonly sectors?: number
 }
 
 /** What this room needs of its platform. */

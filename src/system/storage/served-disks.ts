@@ -22,7 +22,7 @@ export type ServedModel = (typeof SERVED_MODELS)[number]
 export const isServed = (model: DiskModel): model is ServedModel =>
   SERVED_MODELS.some(served => served === model)
 
-/** A disk without a function behind it: 64 MiB of the host's memory. */
+/** A disk without a function behind it, unless its size was said: 64 MiB of the host's memory. */
 const MEMORY_SECTORS = 131_072
 
 const holderOf = (vm: string): string => `the disk of ${vm}`
@@ -37,9 +37,9 @@ export function* closeBackend(hypervisor: Hypervisor, vm: string, backend: Block
 export function* openBackend(
   { host, hypervisor, port }: DiskHost,
   controllers: HostControllers,
-  { vm, model, function: address, namespace: nsid }: DiskOptions,
+  { vm, model, function: address, namespace: nsid, sectors = MEMORY_SECTORS }: DiskOptions,
 ): Software<BlockBackend> {
-  if (address === undefined) return new MemoryBackend(port, host.memory, MEMORY_SECTORS)
+  if (address === undefined) return new MemoryBackend(port, host.memory, sectors)
   const driver = yield* controllers.open(address)
   const namespace = driver.namespaces.find(
     ({ id, blockSize }) => blockSize === SECTOR && (nsid === undefined || id === nsid),

@@ -12,6 +12,7 @@ import {
   GuestKernel,
   isBlockDriver,
 } from '../../guest/index.ts'
+import type { NvmeDriver } from '../../host/index.ts'
 import {
   type BlockBackend,
   type DiskCounters,
@@ -176,6 +177,11 @@ export class VmDisks {
     return this.#find(vm).view
   }
 
+  /** The disk of a machine, if it has one. */
+  find(vm: string): VmDisk | undefined {
+    return this.#open.get(vm)?.view
+  }
+
   #find(vm: string): Open {
     this.#host.hypervisor.vm(vm)
     const open = this.#open.get(vm)
@@ -294,6 +300,25 @@ export class VmDisks {
     if (open === undefined) return null
     const { model, driver, sectors } = open.view
     return { model, driver, sectors, slot: open.slot }
+  }
+
+  /** Reads what is on a machine's disk, as its host serves it, else as its guest does. Throws `notFound`. */
+  *readContents(vm: string, sector: number, target: Uint8Array): Software<boolean> {
+    const open = this.#find(vm)
+    if (open.backend?.kind === 'copying') return yield* open.backend.read(sector, target, 0, target.length)
+    const { mostSectors } = this.#driverOf(open)
+    for (let done = 0; done < target.length; done += mostSectors * SECTOR) {
+      const count = Math.min(mostSectors, (target.length - done) / SECTOR)
+      const { ok, data } = yield* this.read(vm, sector + done / SECTOR, count)
+      if (!ok) return false
+      target.set(data, done)
+    }
+    return true
+  }
+
+  /** The host's driver of an NVMe controller, brought up if it was not. Throws `notFound`, `invalidArgument`, `functionInUse`, `unsupported`. */
+  *hostDriver(address: string): Software<NvmeDriver> {
+    return yield* this.#controllers.open(address)
   }
 
   /** What is on its disk, as far as that is the hypervisor's. */

@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm'
 import { Random } from '../../../src/core/index.ts'
 import { contractCheck } from '../server.ts'
 import { type Ask, type Reply, type Teams, teams } from '../teams.ts'
-import { GOOD, PATHS, WRONG } from './inputs.ts'
+import { goodOf, isKnown, PATHS, WRONG } from './inputs.ts'
 import { chance, Samples, type Schema } from './samples.ts'
 
 setFlagsFromString('--expose-gc')
@@ -64,7 +64,13 @@ const TOPOLOGIES = [
 /** Functions of most of these: a physical one, its first virtual one, the port above. */
 const FUNCTIONS = ['0000:01:00.0', '0000:01:10.0', '0000:00:01.0', '0000:01:00.0']
 
+/** Functions that virtual machines have. */
+const HELD = ['0000:01:10.0', '0000:01:10.2']
+
 const BOARD = { name: 'board', iommu: { kind: 'none' }, hostBridges: [{}] }
+const PAGED = { vcpus: 1, memoryMiB: 16, backing: 'paged', viommu: 'shadow' }
+/** Whose `to` is another platform. */
+const MOVES: ReadonlySet<string> = new Set(['migrateVm', 'protectVm', 'planConversion', 'convert'])
 const SWEEP = {
   title: 'Sizes',
   configuration: { warmUp: 0, duration: 2000, workload: { kind: 'dma' } },
@@ -164,7 +170,16 @@ class Fuzzer {
     await operator('POST', `${at}/power`, { action: 'on' })
     await operator('PUT', `${at}/functions/${PATHS['function']}/sriov`, { numVfs: 2 })
     await operator('POST', `${at}/vms`, { name: `${name}-vm`, vcpus: 1, memoryMiB: 16 })
+    await operator('POST', `${at}/vms`, { ...PAGED, name: `${name}-paged` })
+    await operator('POST', `${at}/vms/${name}-vm/resume`)
+    await operator('POST', `${at}/vms/${name}-vm/snapshots`, { name: PATHS['snapshot'] })
+    for (const [i, vm] of ['vm', 'paged'].entries())
+      await operator('POST', `${at}/vms/${name}-${vm}/devices`, { function: HELD[i] })
+    await operator('PUT', `${at}/vms/${name}-paged/viommu/translation`, { enabled: true })
     await operator('POST', `${at}/switches`, { name: 'vs0' })
+    // Where machines may move to.
+    await operator('POST', '/v1/platforms', { topology: 'one-socket-82576', name: `${name}-two` })
+    await operator('POST', `/v1/platforms/${name}-two/power`, { action: 'on' })
   }
 
   async #one(target: Target, team: Team): Promise<void> {
@@ -204,10 +219,14 @@ class Fuzzer {
   #request(target: Target, team: Team): Parameters<Ask> {
     const { method, path, parameters, body } = target
     const random = this.#random
-    const url = path.replace(/\{(\w+)\}/g, (_match, name: string) => this.#identifier(name, team))
+    const ofVm = path.includes('{vm}')
+    const url = path.replace(/\{(\w+)\}/g, (_match, name: string) => this.#identifier(name, team, ofVm))
     const query = parameters.filter(parameter => parameter.in === 'query' && chance(random, 0.5))
     const search = new URLSearchParams(
-      query.map(({ name, schema }): [string, string] => [name, String(this.#value(name, schema, team))]),
+      query.map(({ name, schema }): [string, string] => [
+        name,
+        String(this.#value(target.id, name, schema, team)),
+      ]),
     )
     if (chance(random, 0.02)) search.append(this.#pick(['limit', 'cursor', 'after', 'x']), this.#pick(JUNK))
     const headers: Record<string, string> = {}
@@ -227,15 +246,16 @@ class Fuzzer {
     ]
   }
 
-  #identifier(name: string, { name: team }: Team): string {
+  #identifier(name: string, { name: team }: Team, ofVm: boolean): string {
     const random = this.#random
     const other = team === 'crimson' ? 'azure' : 'crimson'
     const own = {
       ...PATHS,
       platform: team,
-      vm: `${team}-vm`,
+      vm: chance(random, 0.6) ? `${team}-vm` : `${team}-paged`,
       name: this.#pick(['board', 'intel-82576', 'one-socket-82576']),
-      function: this.#pick(FUNCTIONS),
+      function: this.#pick(ofVm ? HELD : FUNCTIONS),
+      address: '0x1000',
       experiment: 'experiment-0001',
       switch: 'vs0',
       group: '0',
@@ -259,22 +279,24 @@ class Fuzzer {
     const names = Object.keys(properties).filter(name => required.includes(name) || chance(random, 0.3))
     const fields = names
       .filter(() => !chance(random, 0.01))
-      .map((name): [string, unknown] => [name, this.#value(name, properties[name]!, team)])
+      .map((name): [string, unknown] => [name, this.#value(id, name, properties[name]!, team)])
     if (chance(random, 0.01)) fields.push([this.#pick(['extra', '__proto__', 'constructor', 'toString']), 1])
     return Object.fromEntries(fields)
   }
 
-  #value(name: string, schema: Schema, { name: team }: Team): unknown {
+  #value(id: string, name: string, schema: Schema, { name: team }: Team): unknown {
     const random = this.#random
     const which = random.integer(1, 100)
     if (which <= 3) return this.#pick(WRONG.slice(0, -1))
     if (which <= 30) return this.#samples.of(schema)
     if (name === 'vm') return `${team}-vm`
     if (name === 'platforms') return [team]
-    if (name === 'function') return this.#pick(FUNCTIONS)
+    if (name === 'platform') return team
+    if (name === 'to' && MOVES.has(id)) return `${team}-two`
+    if (name === 'function') return this.#pick(id === 'attach' ? [...FUNCTIONS, ...HELD] : FUNCTIONS)
     if (name === 'topology') return this.#pick(TOPOLOGIES)
     if (name === 'name') return this.#pick(['a', 'b', 'c', `${team}-vm`, 'board'])
-    if (name in GOOD && this.#isFor(schema, GOOD[name])) return GOOD[name]
+    if (isKnown(id, name) && this.#isFor(schema, goodOf(id, name))) return goodOf(id, name)
     return this.#samples.of(schema)
   }
 
@@ -322,6 +344,7 @@ async function clear({ operator }: Team): Promise<void> {
     ['platforms', 'id'],
     ['experiments', 'id'],
     ['topologies', 'name'],
+    ['snapshots', 'name'],
   ] as const) {
     const { items } = (await operator('GET', `/v1/${list}?limit=1000`)).body as {
       items: Record<string, string>[]

@@ -1,8 +1,8 @@
 /** Values for the fields of requests: right ones, and ones that are wrong nearly everywhere. */
-import type { Operation } from '../../../src/operations/index.ts'
+import type { Operation, OperationId } from '../../../src/operations/index.ts'
 
-/** A right value for every field of a body. */
-export const GOOD: Readonly<Record<string, unknown>> = {
+/** A right value for every field of a body, where {@link OF_ONE} has no other. */
+const GOOD: Readonly<Record<string, unknown>> = {
   topology: 'one-socket-82576',
   nested: false,
   vmcsShadowing: false,
@@ -112,7 +112,93 @@ export const GOOD: Readonly<Record<string, unknown>> = {
   fields: { guestSysenterCs: '0x10' },
   memory: [{ address: '0x5000', words: ['0x1'] }],
   throughIdt: false,
+  methods: ['flr'],
+  backing: 'paged',
+  hugePages: 'none',
+  memorySettings: { reservationMiB: 1 },
+  viommu: 'shadow',
+  vfToken: '00000000-0000-4000-8000-000000000001',
+  reset: 'ifAvailable',
+  waitMs: 1,
+  open: true,
+  switches: {},
+  fence: true,
+  detectMs: 1,
+  snapshot: 's0',
+  paused: false,
+  platform: 'p',
+  macs: [],
+  document: '{}',
+  bandwidthMbps: 10_000,
+  latencyNs: 1000,
+  downtimeLimitNs: 300_000_000,
+  maxRounds: 3,
+  ifNotConverging: 'stopAndCopy',
+  autoConverge: true,
+  postCopyAfter: 1,
+  tracking: 'accessedDirty',
+  primary: '0000:01:10.0',
+  enabled: true,
+  told: true,
+  guestAddress: '0x200000',
+  shares: 100,
+  reservationMiB: 1,
+  limitMiB: 64,
+  mebibytes: 1,
+  firstMiB: 4,
+  release: true,
+  contents: 'common',
+  scope: 'host',
+  large: true,
+  reservationPercent: 10,
+  limitPercent: 200,
+  loadPercent: 50,
+  sliceNs: 1_000_000,
+  hosts: [{ name: 'source', processors: 1, memoryMiB: 4, loadPercent: 50, ownMiB: 1 }],
+  standby: false,
 }
+/** Where a name means something else in one operation. */
+const OF_ONE: Readonly<Partial<Record<OperationId, Readonly<Record<string, unknown>>>>> = {
+  rewindPlatform: { to: 1 },
+  sanitizer: { state: 'on' },
+  setEswitch: { mode: 'switchdev' },
+  offerTraffic: { length: 64, request: 64 },
+  mirrorPort: { direction: 'both' },
+  traceFrame: { length: 64 },
+  openDisk: { model: 'paravirtual' },
+  runBlockWorkload: { pattern: 'random' },
+  protectVm: { to: 'q', functions: {} },
+  planConversion: {
+    way: 'v2v',
+    to: 'q',
+    network: ['paravirtual'],
+    disks: ['paravirtual'],
+    interfaces: { '02:00:00:00:00:01': { model: 'paravirtual' } },
+    disk: { function: '0000:03:00.0', namespace: 1 },
+  },
+  convert: {
+    way: 'v2v',
+    to: 'q',
+    network: ['paravirtual'],
+    disks: ['paravirtual'],
+    interfaces: { '02:00:00:00:00:01': { model: 'paravirtual' } },
+    disk: { function: '0000:03:00.0', namespace: 1 },
+  },
+  placeSnapshot: { functions: {} },
+  migrateVm: { to: 'q', functions: {}, load: { address: '0x200000', pages: 4, pagesPerSecond: 1000 } },
+  runCpu: { nanoseconds: 10_000_000 },
+  consolidate: { nanoseconds: 10_000_000 },
+}
+
+/** Whether there is a right value for a field of an operation. */
+export const isKnown = (id: string, name: string): boolean =>
+  name in (OF_ONE[id as OperationId] ?? {}) || name in GOOD
+
+export const goodOf = (id: string, name: string): unknown => {
+  const own = OF_ONE[id as OperationId]
+  return own !== undefined && name in own ? own[name] : GOOD[name]
+}
+
 /** Right values for parts of paths. */
 export const PATHS: Readonly<Record<string, string>> = {
   platform: 'p',
@@ -122,14 +208,19 @@ export const PATHS: Readonly<Record<string, string>> = {
   unit: 'dmar0',
   vf: '0',
   namespace: '1',
+  snapshot: 's0',
 }
 
 export const urlOf = ({ rest }: Operation, paths = PATHS): string =>
   rest.path.replace(/\{(\w+)\}/g, (_match, name: string) => paths[name] ?? 'none')
 
 /** Names of the fields that a request has beside its path. */
-export const fieldsOf = ({ rest, input }: Operation): string[] =>
+const fieldsOf = ({ rest, input }: Operation): string[] =>
   Object.keys(input['properties']).filter(name => !rest.path.includes(`{${name}}`))
+
+/** Every field that a request has beside its path, with a right value. */
+export const goodFields = (id: string, row: Operation): Record<string, unknown> =>
+  Object.fromEntries(fieldsOf(row).map(name => [name, goodOf(id, name)]))
 
 let nested: unknown = 0
 for (let i = 0; i < 1000; i++) nested = [nested]

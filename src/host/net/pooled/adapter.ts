@@ -212,6 +212,15 @@ export class PooledAdapter implements NetworkAdapter {
     this.#access.serve(undefined)
   }
 
+  setAddress(mac: Uint8Array): void {
+    this.mac.set(mac)
+    this.#addresses.setOwn(this.mac, this.#ownPool)
+  }
+
+  get vlans(): readonly number[] {
+    return [...this.#heard].sort((a, b) => a - b)
+  }
+
   setPromiscuous(on: boolean): void {
     this.#promiscuous = on
     this.#applyPromiscuity()

@@ -87,6 +87,10 @@ export class QueuePair implements AdapterPool {
     return this.#pool
   }
 
+  get vlan(): number {
+    return this.filter?.vlan ?? 0
+  }
+
   /** The queues are those of another pool from now on; they have to be started there. */
   moveTo(pool: number): void {
     this.#pool = pool
