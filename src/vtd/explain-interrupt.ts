@@ -8,7 +8,7 @@ import {
   faultEnding,
 } from './explanation.ts'
 import { isRecorded } from './fault-recording.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 import { POSTED_INTERRUPT_DESCRIPTOR, POSTED_IRTE } from './formats/posted-interrupts.ts'
 import { GSTS } from './formats/registers.ts'
 import { IRTE, IRTE_WORDS } from './formats/structures.ts'

@@ -3,7 +3,7 @@ import { hex } from '../core/index.ts'
 import { ADDRESS_TYPE } from '../pcie/index.ts'
 import { cachedTranslationStep, walkSteps } from './explain-walk.ts'
 import type { ExplainedRequest, ExplainedUnit, Steps } from './explanation.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 import {
   CONTEXT_ENTRY,
   CONTEXT_ENTRY_WORDS,

@@ -19,7 +19,7 @@ import {
   Steps,
 } from './explanation.ts'
 import { isRecorded } from './fault-recording.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 import { GSTS, PMEN } from './formats/registers.ts'
 import { PASID_GRANULAR_TRANSLATION_TYPE, TRANSLATION_TYPE } from './formats/structures.ts'
 import { isProtected, protectionEnabled } from './protected-memory.ts'

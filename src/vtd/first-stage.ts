@@ -7,7 +7,7 @@ import type { PhysicalMemory } from '../memory/index.ts'
 import { ACCESS, FIRST_STAGE_GRANTS, GRANT } from './access.ts'
 import type { AccessedDirtyUpdates } from './accessed-dirty.ts'
 import type { UnitCapabilities } from './capabilities.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 import { FIRST_STAGE_ENTRY } from './formats/structures.ts'
 import type { GuestTables } from './guest-tables.ts'
 import {

@@ -5,7 +5,7 @@
 import type { PageNumber } from '../core/index.ts'
 import { GRANT } from './access.ts'
 import type { AccessedDirtyUpdates } from './accessed-dirty.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 import { ADDRESS_HIGH, lowerBitsAt, MAX_LEVELS, pageAt, pageWithin, upperBitsAt } from './paging-geometry.ts'
 import { PASID_FLAG } from './pasid-entry.ts'
 import { PRESENT, READ, type SecondStageWalker, WALK, WRITE } from './second-stage.ts'

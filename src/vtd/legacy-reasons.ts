@@ -1,5 +1,5 @@
 /** For a departing implementation that reports faults of scalable mode with the codes of legacy mode. */
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 
 const LEGACY = new Uint8Array(256)
 for (const [scalable, legacy] of [

@@ -3,7 +3,7 @@ import type { PageNumber } from '../core/index.ts'
 import type { PhysicalMemory } from '../memory/index.ts'
 import type { UnitCapabilities } from './capabilities.ts'
 import type { ContextCache } from './context-cache.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 import {
   ADDRESS_WIDTHS,
   AW_LEVELS_OFFSET,

@@ -1,6 +1,6 @@
 /** "Scalable-Mode PASID Table Entry": its checks, in order, and what requests need of it. */
 import type { UnitCapabilities } from './capabilities.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 import {
   ADDRESS_WIDTHS,
   AW_LEVELS_OFFSET,

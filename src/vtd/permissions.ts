@@ -1,6 +1,6 @@
 /** Permissions of scalable mode: what a translation grants against what a request asks for. */
 import { ACCESS, GRANT } from './access.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 import { PASID_FLAG } from './pasid-entry.ts'
 
 // Imported bindings are looked up at each use; a module's own constants are not.

@@ -6,7 +6,7 @@ import { get } from '../core/index.ts'
 import { DELIVERY_MODE } from '../interrupts/formats/message.ts'
 import type { InterruptMessage } from '../interrupts/index.ts'
 import type { PhysicalMemory } from '../memory/index.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 import {
   POSTED_INTERRUPT_DESCRIPTOR,
   POSTED_INTERRUPT_DESCRIPTOR_WORDS,

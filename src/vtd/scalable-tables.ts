@@ -4,7 +4,7 @@ import type { PhysicalMemory } from '../memory/index.ts'
 import { ADDRESS_TYPE } from '../pcie/index.ts'
 import type { UnitCapabilities } from './capabilities.ts'
 import type { ContextCache } from './context-cache.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 import {
   SCALABLE_CONTEXT_ENTRY as C,
   PASID_DIRECTORY_ENTRY,

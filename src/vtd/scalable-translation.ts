@@ -8,7 +8,7 @@ import { ACCESS, FIRST_STAGE_GRANTS, GRANT, SECOND_STAGE_GRANTS } from './access
 import { AccessedDirtyUpdates } from './accessed-dirty.ts'
 import type { UnitCapabilities } from './capabilities.ts'
 import { FirstStageWalker, isCanonical } from './first-stage.ts'
-import { FAULT } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
 import { PASID_GRANULAR_TRANSLATION_TYPE as PGTT } from './formats/structures.ts'
 import { AGAIN, GuestTables, secondStageReason } from './guest-tables.ts'
 import { InterruptRange } from './interrupt-range.ts'

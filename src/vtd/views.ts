@@ -9,7 +9,8 @@ import {
   type RequesterId,
 } from '../core/index.ts'
 import { GRANT } from './access.ts'
-import { FAULT, faultReason } from './formats/fault-reasons.ts'
+import { FAULT } from './formats/fault-codes.ts'
+import { faultReason } from './formats/fault-reasons.ts'
 import {
   CONTEXT_ENTRY,
   CONTEXT_ENTRY_WORDS,

@@ -1,7 +1,7 @@
 /** A real PostgreSQL server for a test: in a folder of its own, on a socket of its own, gone when the test ends. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -36,6 +36,17 @@ function unprivileged(): { uid: number; gid: number } | undefined {
     return { uid: Number(stdout), gid: Number(execFileSync('id', ['-g', user], { encoding: 'utf8' })) }
   }
   throw new Error('PostgreSQL does not run as root, and there is no user "postgres" or "nobody"')
+}
+
+const childrenOf = (process: number): number[] =>
+  readFileSync(`/proc/${process}/task/${process}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+
+function killIfThere(child: number): void {
+  try {
+    process.kill(child, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
 }
 
 export class PostgresServer {
@@ -128,7 +139,10 @@ export class PostgresServer {
     const server = this.#process!
     if (hasEnded(server)) return
     const ended = once(server, 'exit')
+    const sessions = signal === 'SIGKILL' ? childrenOf(server.pid!) : []
     server.kill(signal)
+    // Left alone, those that serve the connections would do what is under way to its end.
+    for (const session of sessions) killIfThere(session)
     await ended
   }
 

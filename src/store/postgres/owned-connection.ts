@@ -113,6 +113,10 @@ export class OwnedConnection {
       try {
         const client = await connect(this.#url, 'server')
         if (await this.#isOurs(client)) {
+          if (this.#closing.signal.aborted) {
+            await client.end()
+            continue
+          }
           this.#take(client)
           // Work that failed half-way has yet to show that it can be done now.
           if (!this.#working) this.#trouble = undefined
@@ -167,6 +171,11 @@ export class OwnedConnection {
   async close(): Promise<void> {
     this.#closing.abort(new NorthbridgeError('storeFailed', 'the server has ended without its database'))
     await this.#line
+    // One that is just being made would keep the lock.
+    await Promise.race([
+      this.#connecting?.catch(() => {}),
+      delay(this.#patienceMs, undefined, { ref: false }),
+    ])
     const client = this.#client
     this.#client = undefined
     await client?.end()

@@ -3,7 +3,7 @@ import { Pool } from 'pg'
 import type { KeptDocument } from '../records.ts'
 import { DOCUMENT_COLUMNS, documentOf, documentRow } from '../rows.ts'
 import type { SharedDocuments } from '../shared-documents.ts'
-import { connectionOptions, storeFailure } from './connect.ts'
+import { connectionOptions, mayPass, storeFailure } from './connect.ts'
 import { prepareDatabase } from './schema.ts'
 
 /** Milliseconds after which a connection that nobody uses is closed. */
@@ -56,9 +56,16 @@ export class PostgresDocuments implements SharedDocuments {
     await this.#pool.end()
   }
 
+  /**
+   * Tried again once: a connection that was cut while it lay idle is often noticed only by whoever uses it next. Each
+   * work is one statement that may be carried out twice.
+   */
   async #do<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
-      return await work()
+      return await work().catch(error => {
+        if (!mayPass(error)) throw error
+        return work()
+      })
     } catch (error) {
       throw storeFailure(error)
     }

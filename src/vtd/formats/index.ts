@@ -1,3 +1,4 @@
+export * from './fault-codes.ts'
 export * from './fault-reasons.ts'
 export * from './invalidation-descriptors.ts'
 export * from './page-requests.ts'

@@ -1,0 +1,103 @@
+/** Why requests are refused in legacy mode, in the order of the manual's table. */
+import { type FaultReason, row } from './fault-reason.ts'
+
+export const LEGACY_FAULT_REASONS: readonly FaultReason[] = [
+  row(
+    0x01,
+    'LRT.2',
+    false,
+    'root entry not present',
+    'Set P in the root entry of the bus and point CTP at a context table.',
+  ),
+  row(
+    0x02,
+    'LCT.2',
+    true,
+    'context entry not present',
+    'Set P in the context entry of the function, i.e. attach it to a domain.',
+  ),
+  row(
+    0x03,
+    'LCT.4',
+    true,
+    'context entry invalid',
+    'Give the context entry an AW that CAP.SAGAW lists, a TT that the unit supports, and an SSPTPTR that points to memory.',
+  ),
+  row(
+    0x04,
+    'LGN.1',
+    true,
+    'address beyond the width of the domain',
+    'Use an address below both 2^(CAP.MGAW+1) and the width that AW of the context entry selects (pass-through and translated requests: the host address width).',
+  ),
+  row(
+    0x05,
+    'LGN.2',
+    true,
+    'write without write permission',
+    'Map the page, with W set in the second-stage entry at every level.',
+  ),
+  row(
+    0x06,
+    'LGN.3',
+    true,
+    'read without read permission',
+    'Map the page, with R set in the second-stage entry at every level.',
+  ),
+  row(
+    0x07,
+    'LSL.1',
+    true,
+    'second-stage entry not accessible',
+    'Point ADDR of the entry above at a table in memory.',
+  ),
+  row(
+    0x08,
+    'LRT.1',
+    false,
+    'root table not accessible',
+    'Point RTADDR.RTA at a table in memory and issue SRTP.',
+  ),
+  row(
+    0x09,
+    'LCT.1',
+    false,
+    'context table not accessible',
+    'Point CTP of the root entry at a table in memory.',
+  ),
+  row(
+    0x0a,
+    'LRT.3',
+    false,
+    'reserved bits set in the root entry',
+    'Clear the reserved bits of the root entry.',
+  ),
+  row(
+    0x0b,
+    'LCT.3',
+    true,
+    'reserved bits set in the context entry',
+    'Clear the reserved bits of the context entry; DID and SSPTPTR must fit CAP.ND and the host address width.',
+  ),
+  row(
+    0x0c,
+    'LSL.2',
+    true,
+    'reserved bits set in a second-stage entry',
+    'Clear the reserved bits of the entry; a large page needs CAP.SSLPS and an aligned ADDR, SNP needs ECAP.SC.',
+  ),
+  row(
+    0x0d,
+    'LCT.5',
+    true,
+    'address type blocked by the translation type',
+    'Select a TT in the context entry that allows translated and translation requests, or disable ATS in the function.',
+  ),
+  row(
+    0x0e,
+    'LGN.4',
+    true,
+    'address translated into the interrupt range',
+    'Map the page somewhere else than 0xFEE00000 to 0xFEEFFFFF.',
+  ),
+]
