@@ -134,6 +134,10 @@ export class Hypervisor {
     return this.#find(name).view()
   }
 
+  get vmCount(): number {
+    return this.#machines.size
+  }
+
   /** In the order of creation. */
   vms(): readonly VirtualMachine[] {
     return [...this.#machines.values()].map(machine => machine.view())

@@ -2,7 +2,6 @@ export { CODE_NUMBERS, type CodeNumbers } from './codes.ts'
 export {
   createContext,
   type OperationContext,
-  type PlatformEntry,
   type TopologyEntry,
 } from './context.ts'
 export { parseText, readDocument } from './documents.ts'
@@ -20,6 +19,8 @@ export { invalid, issuesOf, judge } from './judge.ts'
 export { DEFAULT_LIMITS, type LimitName, type Limits, NO_LIMITS } from './limits.ts'
 export { changes, type Followed, type ListKey, now, type Operation, type RestBinding } from './operation.ts'
 export { DEFAULT_LIMIT, MOST_LIMIT, type Page, pageOf } from './pages.ts'
+export type { PlatformEntry } from './platform-registry.ts'
+export { type PlatformStanding, standingOf } from './platform-standing.ts'
 export {
   execute,
   type InputOf,

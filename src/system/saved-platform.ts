@@ -102,7 +102,11 @@ export function areEqual(a: Saved | undefined, b: Saved | undefined): boolean {
 
 type Parts = { readonly [name: string]: Saved | undefined }
 
+/** Pages of memory are most of a state: their bytes are compared at once. */
 function areEqualArrays(a: unknown, b: unknown): boolean {
-  const [left, right] = [a, b] as [Uint8Array, Uint8Array]
-  return left.length === right.length && left.every((value, i) => value === right[i])
+  if (!ArrayBuffer.isView(a) || !ArrayBuffer.isView(b) || a.constructor !== b.constructor) return false
+  return bytesOf(a).equals(bytesOf(b))
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength)
