@@ -2,7 +2,7 @@
  * The server under load: requests a second against a route of the bare framework in the same run, event streams some of
  * which nobody reads, and a thousand platforms at rest. `SECONDS_EACH` and `PLATFORMS` of the environment make it shorter.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +15,7 @@ import { startServer } from '../src/api/index.ts'
 import { drive } from '../src/engine/index.ts'
 import { type InputOf, type OperationId, usageOf } from '../src/operations/index.ts'
 import { SqliteStore } from '../src/store/index.ts'
+import type { AskOrder, AskResult } from './server/asks.ts'
 import type { LoadOrder, LoadRequest, LoadResult } from './server/load.ts'
 import type { StreamOrder, StreamResult } from './server/streams.ts'
 
@@ -43,6 +44,19 @@ const load = (order: LoadOrder): Promise<LoadResult> =>
     worker.once('message', resolve)
     worker.once('error', reject)
   })
+
+/** How long answers take until the returned function is called. */
+function asking(order: AskOrder): () => Promise<AskResult> {
+  const worker = new Worker(new URL('./server/asks.ts', import.meta.url), { workerData: order })
+  const result = new Promise<AskResult>((resolve, reject) => {
+    worker.once('message', resolve)
+    worker.once('error', reject)
+  })
+  return () => {
+    worker.postMessage('over')
+    return result
+  }
+}
 
 /** @param tell makes events happen and returns the identifier of the last one */
 function streamed(order: StreamOrder, tell: () => Promise<number>): Promise<StreamResult> {
@@ -114,16 +128,18 @@ async function loads(): Promise<void> {
   const { trace } = namespaces.default.context.platforms.get('p0').running.engine
   const before = process.memoryUsage().rss
   const order = { port: ports.own, path: '/v1/platforms/p0/events', readers: 200, slow: 20 }
-  const { lastMs, slowestAnswerMs, behind } = await streamed(order, async () => {
+  const asked = asking({ url: `${server.url}/healthz` })
+  const { lastMs, behind } = await streamed(order, async () => {
     for (let i = 0; i < 20_000; i++) {
       trace.emit('dma', `event ${i} of the benchmark`, { i })
       if (i % 100 === 99) await new Promise(setImmediate)
     }
     return trace.last
   })
+  const { p50Ms, p99Ms, slowestMs } = await asked()
   const grown = Math.max(0, process.memoryUsage().rss - before) / 2 ** 20
   console.log(
-    `200 event streams, 20 of them read nothing: ${behind} of the others behind, the last event at all of them after ${lastMs.toFixed(0)} ms, slowest /healthz ${slowestAnswerMs.toFixed(0)} ms, ${grown.toFixed(0)} MiB more`,
+    `200 event streams, 20 of them read nothing: ${behind} of the others behind, the last event at all of them after ${lastMs.toFixed(0)} ms, ${grown.toFixed(0)} MiB more; /healthz meanwhile p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, slowest ${slowestMs.toFixed(0)} ms`,
   )
   await server.close()
   await namespaces.close()
@@ -135,29 +151,62 @@ const memory = (): number => {
   return heapUsed + external
 }
 
+const since = (begin: number): string => ((performance.now() - begin) / 1000).toFixed(2)
+
 async function platformsAtRest(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'northbridge-bench-'))
-  const limits = { requestMiB: 16, each: { platforms: PLATFORMS }, namespaces: {} }
-  const open = () => Namespaces.open({ store: new SqliteStore(folder), limits })
-  const first = await open()
-  await call(first, 'createPlatform', { topology: TOPOLOGY, name: 'first' })
+  const open = (place: string, awakePlatforms: number) =>
+    Namespaces.open({
+      store: new SqliteStore(join(folder, place)),
+      limits: { requestMiB: 16, awakePlatforms, each: { platforms: PLATFORMS }, namespaces: {} },
+    })
+  const all = await open('server', PLATFORMS)
+  await call(all, 'createPlatform', { topology: TOPOLOGY, name: 'first' })
   const before = memory()
-  const begin = performance.now()
-  for (let i = 1; i < PLATFORMS; i++)
-    await call(first, 'createPlatform', { topology: TOPOLOGY, name: `p${i}` })
-  const seconds = (performance.now() - begin) / 1000
+  const making = performance.now()
+  for (let i = 1; i < PLATFORMS; i++) await call(all, 'createPlatform', { topology: TOPOLOGY, name: `p${i}` })
+  const made = since(making)
   const each = (memory() - before) / (PLATFORMS - 1)
-  const pages = (usageOf(first.default.context, 'memoryMiB') * 1024) / PLATFORMS
+  const pages = (usageOf(all.default.context, 'memoryMiB') * 1024) / PLATFORMS
   console.log(
-    `${PLATFORMS} platforms (${TOPOLOGY}) at rest: ${(each / 1024).toFixed(0)} KiB each, ${pages.toFixed(0)} KiB of it RAM that was written to; made in ${seconds.toFixed(1)} s`,
+    `${PLATFORMS} platforms (${TOPOLOGY}), all in memory: ${(each / 1024).toFixed(0)} KiB each, ${pages.toFixed(0)} KiB of it RAM that was written to; made in ${made} s`,
   )
-  await first.close()
-  const again = performance.now()
-  const second = await open()
-  console.log(`restart with ${PLATFORMS} platforms: ${((performance.now() - again) / 1000).toFixed(2)} s`)
-  await second.close()
+  // What a server that is killed now leaves.
+  cpSync(join(folder, 'server'), join(folder, 'killed'), { recursive: true })
+  const ending = performance.now()
+  await all.close()
+  console.log(`  end, keeping their states: ${since(ending)} s`)
+  for (const place of ['server', 'killed'] as const) {
+    const empty = memory()
+    const begin = performance.now()
+    const again = await open(place, PLATFORMS)
+    const seconds = since(begin)
+    const resting = (memory() - empty) / PLATFORMS
+    console.log(
+      `  restart ${place === 'server' ? 'after that' : 'after a kill'}: ${seconds} s, ${(resting / 1024).toFixed(1)} KiB for each that rests, first use ${await firstUses(again)}`,
+    )
+    // Keeping the states of those that a kill has left behind is not measured here.
+    if (place === 'server') await again.close()
+  }
   rmSync(folder, { recursive: true })
+}
+
+/** Milliseconds until a platform that rests has answered, for some of them. */
+async function firstUses(namespaces: Namespaces): Promise<string> {
+  const { journal } = namespaces.default
+  const milliseconds: number[] = []
+  for (let i = 1; i < Math.min(PLATFORMS, 101); i++) {
+    const begin = performance.now()
+    await journal.call('vms', { platform: `p${i}` })
+    milliseconds.push(performance.now() - begin)
+  }
+  milliseconds.sort((a, b) => a - b)
+  const at = (share: number): string =>
+    milliseconds[Math.floor((milliseconds.length - 1) * share)]!.toFixed(1)
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`
 }
 
 await loads()
 await platformsAtRest()
+// The one that was "killed" is open still.
+process.exit(0)

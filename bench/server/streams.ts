@@ -13,8 +13,6 @@ export interface StreamOrder {
 export interface StreamResult {
   /** From the last event until all who read had it. */
   readonly lastMs: number
-  /** To other requests meanwhile. */
-  readonly slowestAnswerMs: number
   /** Readers who did not get it in time. */
   readonly behind: number
 }
@@ -44,31 +42,17 @@ function follow({ port, path }: StreamOrder, reads: boolean): Reader {
   return reader
 }
 
-async function slowestAnswer(port: number, isOver: () => boolean): Promise<number> {
-  let slowest = 0
-  while (!isOver()) {
-    const begin = performance.now()
-    await (await fetch(`http://127.0.0.1:${port}/healthz`)).arrayBuffer()
-    slowest = Math.max(slowest, performance.now() - begin)
-    await pause(10)
-  }
-  return slowest
-}
-
 /** Says `ready`; is told the identifier of the last event, once it has happened. */
 async function run(order: StreamOrder, lastEvent: Promise<number>): Promise<StreamResult> {
   const all = Array.from({ length: order.readers }, (_, i) => follow(order, i >= order.slow))
   await pause(500)
   parentPort!.postMessage('ready')
-  let over = false
-  const asking = slowestAnswer(order.port, () => over)
   const last = await lastEvent
   const begin = performance.now()
   const behind = (): number => all.slice(order.slow).filter(reader => reader.last < last).length
   while (behind() > 0 && performance.now() - begin < MOST_MS) await pause(2)
   const lastMs = performance.now() - begin
-  over = true
-  const result = { lastMs, slowestAnswerMs: await asking, behind: behind() }
+  const result = { lastMs, behind: behind() }
   for (const { socket } of all) socket.destroy()
   return result
 }

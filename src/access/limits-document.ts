@@ -36,6 +36,13 @@ const One = z.strictObject({
 
 const Document = z.strictObject({
   requestMiB: z.int().min(1).max(256).default(16).describe('Size of the largest request'),
+  awakePlatforms: z
+    .int()
+    .min(1)
+    .optional()
+    .describe(
+      'Platforms of all namespaces that are in memory; the others rest in the store until they are used',
+    ),
   each: One.default({}).describe('What a namespace may take'),
   namespaces: z.record(z.string(), One).default({}).describe('What some may take instead, by name'),
 })
@@ -55,6 +62,11 @@ export function parseLimits(document: unknown): ServerLimits {
     wrong.map(name => ({ path: `/namespaces/${name}`, message: 'is not a name of a namespace' })),
   )
 }
+
+/** Platforms in memory, where nothing else is said: some 700 KiB each for a small machine. */
+const AWAKE_PLATFORMS = 500
+
+export const awakePlatformsOf = ({ awakePlatforms = AWAKE_PLATFORMS }: ServerLimits): number => awakePlatforms
 
 /** What a namespace may take. */
 export function limitsOf({ each, namespaces }: ServerLimits, name: string): NamespaceLimits {

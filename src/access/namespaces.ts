@@ -4,10 +4,17 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Journal, type Restored, restoreInstallation } from '../durability/index.ts'
+import {
+  AwakePlatforms,
+  Journal,
+  type JournalOptions,
+  type Restored,
+  restoreInstallation,
+} from '../durability/index.ts'
 import { installation, type LaunchExperiment, NO_LIMITS, type OperationContext } from '../operations/index.ts'
 import { type KeptAnswer, MemoryStore, type Store } from '../store/index.ts'
 import {
+  awakePlatformsOf,
   DEFAULT_SERVER_LIMITS,
   limitsOf,
   type NamespaceLimits,
@@ -33,20 +40,24 @@ export interface NamespacesOptions {
   readonly files?: string | undefined
   /** Who simulates experiments; default: this thread, at once. */
   readonly launch?: LaunchExperiment
+  /** Told of a world that turned out not to be able to go on when somebody needed it. */
+  readonly onRefused?: (world: string, reason: string) => void
 }
 
 export class Namespaces {
   readonly #options: NamespacesOptions
   readonly #store: Store
+  readonly #awake: AwakePlatforms
   readonly #namespaces = new Map<string, Namespace>()
   /** What could not be read and was cut off. */
   readonly losses: string[] = []
-  /** Worlds that are kept, but cannot go on under this version, and why. */
+  /** Worlds that are kept, but cannot go on under this version, and why: those that were found so far. */
   readonly refused = new Map<string, string>()
 
   private constructor(options: NamespacesOptions) {
     this.#options = options
     this.#store = options.store ?? new MemoryStore()
+    this.#awake = new AwakePlatforms(awakePlatformsOf(options.limits ?? DEFAULT_SERVER_LIMITS))
   }
 
   /** With everything that the store has kept. Throws `storeFailed`. */
@@ -75,10 +86,10 @@ export class Namespaces {
         context,
         { worlds },
         new NamespaceStore(this.#store, name),
+        this.#journalOptions(name),
       )
       context.limits = limits
-      for (const [world, reason] of refused)
-        this.refused.set(name === DEFAULT_NAMESPACE ? world : `${name}/${world}`, reason)
+      for (const [world, reason] of refused) this.refused.set(fullName(name, world), reason)
       this.#namespaces.set(name, { name, context, journal, limits: this.#limitsOf(name), answers })
     }
   }
@@ -107,7 +118,7 @@ export class Namespaces {
     let namespace = this.#namespaces.get(name)
     if (namespace === undefined) {
       const context = this.#contextOf(name)
-      const journal = new Journal(context, new NamespaceStore(this.#store, name))
+      const journal = new Journal(context, new NamespaceStore(this.#store, name), this.#journalOptions(name))
       namespace = { name, context, journal, limits: this.#limitsOf(name), answers: [] }
       this.#namespaces.set(name, namespace)
     }
@@ -116,6 +127,17 @@ export class Namespaces {
 
   get default(): Namespace {
     return this.get(DEFAULT_NAMESPACE)
+  }
+
+  #journalOptions(namespace: string): JournalOptions {
+    return {
+      awake: this.#awake,
+      onRefused: (world, reason) => {
+        const name = fullName(namespace, world)
+        this.refused.set(name, reason)
+        this.#options.onRefused?.(name, reason)
+      },
+    }
   }
 
   #contextOf(name: string): OperationContext {
@@ -137,6 +159,10 @@ export class Namespaces {
     await this.#store.close()
   }
 }
+
+/** Of a world among those of all namespaces. */
+const fullName = (namespace: string, world: string): string =>
+  namespace === DEFAULT_NAMESPACE ? world : `${namespace}/${world}`
 
 /** Names of files never begin with a dot: no namespace reaches the folder of another. */
 function filesOf(files: string | undefined, name: string): string | undefined {

@@ -9,6 +9,7 @@ import Fastify, {
 import { Guard, type Namespaces } from '../access/index.ts'
 import { NorthbridgeError } from '../core/index.ts'
 import { JSON_MEDIA_TYPE, parseBody } from './body.ts'
+import { addCatchingUp } from './catching-up.ts'
 import { CommandRunner } from './commands.ts'
 import { addContract } from './contract.ts'
 import { addGate } from './gate.ts'
@@ -113,6 +114,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       onShed: metrics.shed,
     }),
   })
+  addCatchingUp(app, namespaces, commands)
   app.addHook('preClose', async () => {
     for (const { streams } of tenants.all()) {
       for (const stream of streams.keys()) stream.end('the server is shutting down')

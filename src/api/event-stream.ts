@@ -3,23 +3,13 @@
  * is, so a slow client costs no memory, and what the trace dropped meanwhile is told as a `gap`.
  */
 import type { ServerResponse } from 'node:http'
-import type { Trace, TraceEvent } from '../engine/index.ts'
-import { eventView, type Followed } from '../operations/index.ts'
+import type { Trace } from '../engine/index.ts'
+import type { Followed } from '../operations/index.ts'
+import { type EventPieces, followPieces } from './event-pieces.ts'
+import { Turns } from './turns.ts'
 
-/** Events as they are sent: the same to everybody who follows. They go when the trace forgets its events. */
-const TEXTS = new WeakMap<TraceEvent, string>()
-
-function textOf(event: TraceEvent): string {
-  let text = TEXTS.get(event)
-  if (text === undefined) {
-    text = `id: ${event.sequence}\nevent: ${event.kind}\ndata: ${JSON.stringify(eventView(event))}\n\n`
-    TEXTS.set(event, text)
-  }
-  return text
-}
-
-/** Events written before the event loop gets a turn. */
-const BATCH = 256
+/** Streams that have something to send: they are many, and share the event loop with whoever else asks for something. */
+const turns = new Turns()
 
 export interface StreamOptions {
   /** Milliseconds between comments that keep proxies and clients awake. */
@@ -37,6 +27,7 @@ export class EventStream {
   readonly #trace: Trace
   readonly #ended: () => boolean
   readonly #options: StreamOptions
+  readonly #pieces: EventPieces
   readonly #stopFollowing: () => void
   readonly #heartbeat: NodeJS.Timeout
   #stall: NodeJS.Timeout | undefined
@@ -62,7 +53,13 @@ export class EventStream {
       'x-accel-buffering': 'no',
     })
     response.flushHeaders()
-    this.#stopFollowing = trace.follow(this.#schedule)
+    const unfollow = trace.follow(this.#schedule)
+    const [pieces, letGo] = followPieces(trace)
+    this.#pieces = pieces
+    this.#stopFollowing = () => {
+      unfollow()
+      letGo()
+    }
     this.#heartbeat = setInterval(() => {
       if (options.allowed?.() === false) return this.end('the token is no longer valid')
       // A stream with events to tell is awake without it.
@@ -82,7 +79,7 @@ export class EventStream {
   #schedule = (): void => {
     if (this.#scheduled || this.#stall !== undefined) return
     this.#scheduled = true
-    setImmediate(this.#pump)
+    turns.add(this.#pump)
   }
 
   #pump = (): void => {
@@ -90,13 +87,12 @@ export class EventStream {
     if (this.#stall !== undefined || this.#response.destroyed || this.#response.writableEnded) return
     // A client that knows more than there is resumes a stream of another life of the platform.
     const lost = this.#sent + 1 < this.#trace.oldest || this.#sent > this.#trace.told
-    let text = lost ? this.#gap(this.#trace.oldest) : ''
-    for (const event of this.#trace.since(this.#sent, BATCH)) {
-      if (event.sequence > this.#trace.told) break
-      text += textOf(event)
-      this.#sent = event.sequence
+    if (lost) this.#write(this.#gap(this.#trace.oldest))
+    const piece = this.#pieces.after(this.#sent)
+    if (piece !== undefined) {
+      this.#sent = piece.last
+      this.#write(piece.bytes)
     }
-    if (text !== '') this.#write(text)
     if (this.#sent < this.#trace.told) this.#schedule()
     else if (this.#ended()) this.end('nothing more will happen')
   }
@@ -108,8 +104,8 @@ export class EventStream {
     return `id: ${this.#sent}\nevent: gap\ndata: ${JSON.stringify(detail)}\n\n`
   }
 
-  #write(text: string): void {
-    if (this.#response.write(text) || this.#stall !== undefined) return
+  #write(data: string | Uint8Array): void {
+    if (this.#response.write(data) || this.#stall !== undefined) return
     this.#stall = setTimeout(this.#shed, this.#options.stalledMs)
   }
 

@@ -71,6 +71,16 @@ export function addMetrics(app: FastifyInstance, options: MetricsOptions): Metri
     'Event streams that are open',
     name => tenants.of(name).streams.size,
   )
+  byNamespace(
+    'northbridge_platforms_resting',
+    'Platforms that are in no memory until somebody uses them',
+    name => namespaces.get(name).context.platforms.resting.size,
+  )
+  byNamespace(
+    'northbridge_platforms_behind',
+    'Those of them whose newest commands are still to be done again',
+    name => namespaces.get(name).journal.behind.length,
+  )
   const gauge = (name: string, help: string, value: () => number): void => {
     new Gauge({
       name,

@@ -212,10 +212,11 @@ async function openStream(
   request: FastifyRequest,
   reply: FastifyReply,
   respond: Respond,
-  { stream: options }: RouteOptions,
+  { stream: options, commands }: RouteOptions,
 ): Promise<FastifyReply> {
   const tenant = tenantOf(request)
   const { streams } = tenant
+  const { name: owner, context, journal } = tenant.namespace
   checkStreams(tenant)
   const input = inputOf(shape, request) as { platform?: string; after?: number }
   const lastEventId = request.headers['last-event-id']
@@ -223,11 +224,23 @@ async function openStream(
     throw new NorthbridgeError('invalidArgument', 'Last-Event-ID must be the id of an event of this stream')
   }
   const made = request.method === 'GET' ? undefined : JSON.parse((await respond(request)).body)
-  const followed = follow!(tenant.namespace.context, input as never, made as never)
-  reply.hijack()
-  const from = lastEventId === undefined ? (input.after ?? 0) : Number(lastEventId)
-  const stream = new EventStream(reply.raw, followed, from, options(request))
-  streams.set(stream, input.platform)
-  reply.raw.on('close', () => streams.delete(stream))
-  return reply
+  const { platform } = input
+  // A platform that is followed does not rest.
+  const release =
+    platform === undefined ? () => {} : await commands.run(owner, [platform], () => journal.hold(platform))
+  try {
+    const followed = follow!(context, input as never, made as never)
+    reply.hijack()
+    const from = lastEventId === undefined ? (input.after ?? 0) : Number(lastEventId)
+    const stream = new EventStream(reply.raw, followed, from, options(request))
+    streams.set(stream, platform)
+    reply.raw.on('close', () => {
+      streams.delete(stream)
+      release()
+    })
+    return reply
+  } catch (error) {
+    release()
+    throw error
+  }
 }

@@ -56,6 +56,7 @@ export function addServeCommand(root: Command, environment: CommandEnvironment):
         workers: workersOf(options.workers, place.database === undefined ? 1 : 0),
         secret: secretOf(process.env),
         onTrouble: changesOnly(reason => environment.complain(`experiments: ${reason}`)),
+        onRefused: (world, reason) => environment.complain(`"${world}" cannot go on: ${reason}`),
       })
       try {
         const { namespaces, guard } = serving

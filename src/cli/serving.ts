@@ -13,6 +13,8 @@ export interface ServingOptions {
   readonly secret: string | undefined
   /** Told of what went wrong and will be tried again, in words. */
   readonly onTrouble: (reason: string) => void
+  /** Told of a world that turned out, after the start, not to be able to go on. */
+  readonly onRefused: (world: string, reason: string) => void
 }
 
 export interface Serving {
@@ -24,7 +26,7 @@ export interface Serving {
 
 /** Opens them in order; if one cannot be opened, those before it are closed. Throws `storeFailed` and others. */
 export async function openServing(options: ServingOptions): Promise<Serving> {
-  const { place, files, workers, secret, onTrouble } = options
+  const { place, files, workers, secret, onTrouble, onRefused } = options
   const limits = options.limits === undefined ? undefined : parseLimits(readDocument(options.limits))
   const open = new AsyncDisposableStack()
   try {
@@ -36,6 +38,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
       store,
       files,
       launch: simulators.launch,
+      onRefused,
       ...(limits !== undefined && { limits }),
     })
     open.defer(() => namespaces.close())

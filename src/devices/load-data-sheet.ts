@@ -13,8 +13,17 @@ export const dataSheetNames = (): string[] =>
     .map(file => file.slice(0, -'.json'.length))
     .sort()
 
-/** Reads `devices/<name>.json`. Throws `notFound`, and `invalidDocument` for a file that breaks the schema. */
+/** Those that were asked for: they come with the package and do not change. */
+const loaded = new Map<string, DataSheet>()
+
+/** What `devices/<name>.json` holds. Throws `notFound`, and `invalidDocument` for a file that breaks the schema. */
 export function loadDataSheet(name: string): DataSheet {
+  let sheet = loaded.get(name)
+  if (sheet === undefined) loaded.set(name, (sheet = readDataSheet(name)))
+  return sheet
+}
+
+function readDataSheet(name: string): DataSheet {
   const file = /^[a-z0-9][a-z0-9.-]*$/.test(name) ? fileURLToPath(new URL(`${name}.json`, FOLDER)) : undefined
   if (file === undefined || !existsSync(file)) {
     throw new NorthbridgeError('notFound', `there is no data sheet "${name}"`, {

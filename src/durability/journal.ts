@@ -25,10 +25,13 @@ import {
   type Store,
   type WorldMark,
 } from '../store/index.ts'
+import { AwakePlatforms } from './awake-platforms.ts'
 import { ExperimentKeeper } from './experiments.ts'
 import { LogHistory } from './log-history.ts'
 import { RecordKeeper } from './records.ts'
-import { finished } from './waiting.ts'
+import { Residence } from './residence.ts'
+import { standingDocument, withoutStanding } from './standings.ts'
+import { finished, settled } from './waiting.ts'
 import {
   CATALOGUE,
   changesCatalogue,
@@ -39,6 +42,9 @@ import {
   standing,
   usesFiles,
 } from './worlds.ts'
+
+/** States that are kept together when an installation is closed. */
+const STATES_AT_A_TIME = 16
 
 type Outcome<Output> = { readonly output: Output } | { readonly error: unknown }
 
@@ -56,23 +62,41 @@ interface Progress {
   since: number
 }
 
+export interface JournalOptions {
+  /** Platforms in memory, those of other journals too; default: all stay there. */
+  readonly awake?: AwakePlatforms
+  /** Told of a world that turns out not to be able to go on. */
+  readonly onRefused?: (world: string, reason: string) => void
+}
+
 export class Journal {
   readonly #context: OperationContext
   readonly #store: Store
   readonly #worlds = new Map<string, Progress>()
   readonly #refused = new Map<string, string>()
+  readonly #residence: Residence
   /** What becomes of experiments. */
   readonly experiments: ExperimentKeeper
   /** Snapshots of virtual machines, and protections. */
   readonly records: RecordKeeper
 
   /** The history of the installation is to be had from its context from now on. */
-  constructor(context: OperationContext, store: Store) {
+  constructor(context: OperationContext, store: Store, options: JournalOptions = {}) {
+    const { awake = new AwakePlatforms(), onRefused } = options
+    const last = (world: string): number => this.#worlds.get(world)?.sequence ?? 0
     this.#context = context
     this.#store = store
+    this.#residence = new Residence(context, store, awake, {
+      last,
+      keep: world => this.#keep(world),
+      refuse: (world, reason) => {
+        this.refuse(world, reason)
+        onRefused?.(world, reason)
+      },
+    })
     this.experiments = new ExperimentKeeper(context, store)
     this.records = new RecordKeeper(context, store)
-    context.history = new LogHistory(context, store, world => this.#worlds.get(world)?.sequence ?? 0)
+    context.history = new LogHistory(context, store, last)
   }
 
   get context(): OperationContext {
@@ -88,6 +112,26 @@ export class Journal {
   /** A world that was found in the store, and how many of its commands a restart would do again. */
   goOn(world: string, sequence: number, since: number): void {
     this.#worlds.set(world, { sequence, since })
+  }
+
+  /** Platforms that rest, and that have to be brought back to do commands again when somebody needs them. */
+  get behind(): readonly string[] {
+    const { resting } = this.#context.platforms
+    return [...resting.keys()].filter(world => this.#worlds.get(world)!.since > 0)
+  }
+
+  /** Keeps the state of a platform that rests, so that no command has to be done again. Throws `storeFailed`. */
+  *catchUp(platform: string): Software {
+    if (!this.#context.platforms.resting.has(platform)) return
+    yield* this.#residence.enter([platform])
+    this.#residence.leave([platform])
+    yield* settled(this.#residence.rest(platform))
+  }
+
+  /** Has a platform stay in memory until the returned function is called. Throws `storeFailed`. */
+  *hold(platform: string): Software<() => void> {
+    yield* this.#residence.enter([platform])
+    return () => this.#residence.leave([platform])
   }
 
   /**
@@ -106,6 +150,27 @@ export class Journal {
       return { outcome: { error: obstacle }, durable: Promise.resolve() }
     }
     const named = platformsOf(row, this.#context, input as Readonly<Record<string, unknown>>)
+    const needed = row.rests === true ? [] : named
+    try {
+      yield* this.#residence.enter(needed)
+    } catch (error) {
+      answer?.({ error })
+      return { outcome: { error }, durable: Promise.resolve() }
+    }
+    try {
+      return yield* this.#carryOut(id, input, named, answer)
+    } finally {
+      this.#residence.leave(needed)
+    }
+  }
+
+  *#carryOut<Id extends OperationId>(
+    id: Id,
+    input: InputOf<Id>,
+    named: readonly string[],
+    answer?: (outcome: Outcome<OutputOf<Id>>) => KeptAnswer | undefined,
+  ): Software<Journalled<OutputOf<Id>>> {
+    const row = OPERATIONS[id] as unknown as Operation
     const there = named.filter(name => this.#context.platforms.has(name))
     const before = new Map(there.map(name => [name, markOf(this.#context, name)]))
     let outcome: Outcome<OutputOf<Id>>
@@ -152,7 +217,11 @@ export class Journal {
       ...(changes(row) ? this.records.changes() : []),
     ]
     if (forgotten.length + changed.length + documents.length === 0) return undefined
-    for (const world of forgotten) this.#worlds.delete(world)
+    for (const world of forgotten) {
+      this.#worlds.delete(world)
+      this.#residence.gone(world)
+      documents.push(withoutStanding(world))
+    }
     // What is not done again, or has changed several worlds at once, is kept as the states that it led to.
     const failure = 'error' in outcome ? outcome.error : undefined
     const defect = failure !== undefined && !(failure instanceof NorthbridgeError)
@@ -172,6 +241,9 @@ export class Journal {
         after: standing(this.#context, world),
         version: VERSION,
       })
+      const document = standingDocument(this.#context, world, progress.sequence)
+      if (document !== undefined) documents.push(document)
+      this.#residence.used(world)
       const isKept = snapshots.some(snapshot => snapshot.world === world)
       progress.since = isKept ? 0 : progress.since + 1
       if (progress.since >= this.#store.commandsPerSnapshot) void this.#keepState(world, progress)
@@ -229,24 +301,44 @@ export class Journal {
     }
   }
 
-  /** Keeps the state of a world as it is now. One that cannot be kept costs time at the next start, no more: its commands are. */
-  async #keepState(world: string, progress: Progress): Promise<void> {
+  /**
+   * Keeps the state of a world as it is now; false if it is not kept. That costs time at the next start, no more: its
+   * commands are.
+   */
+  async #keepState(world: string, progress: Progress): Promise<boolean> {
     const { sequence } = progress
     progress.since = 0
     try {
       const state = await encodeState(saveWorld(this.#context, world))
       // Meanwhile it may have been deleted, and another one of its name made.
-      if (this.#worlds.get(world) !== progress) return
+      if (this.#worlds.get(world) !== progress) return false
       await this.#store.commit({ snapshots: [{ world, sequence, version: VERSION, origin: false, state }] })
+      return true
     } catch {
       // What is wrong will be said by who has to have it done: a command with its state, or the next start.
+      return false
     }
+  }
+
+  /** The same, unless it is kept; false if the world went on meanwhile, too. */
+  async #keep(world: string): Promise<boolean> {
+    const progress = this.#worlds.get(world)
+    if (progress === undefined) return false
+    const { sequence } = progress
+    if (progress.since > 0 && !(await this.#keepState(world, progress))) return false
+    return this.#worlds.get(world) === progress && progress.sequence === sequence
   }
 
   /** Keeps every state that commands have changed since it was kept last, so that another version can go on from it. */
   async keepAll(): Promise<void> {
-    for (const [world, progress] of this.#worlds) {
-      if (progress.since > 0) await this.#keepState(world, progress)
+    for (const platform of this.behind) {
+      // Without a store they are as they were.
+      if (this.#store.trouble !== undefined) return
+      await finished(this.catchUp(platform)).catch(() => {})
     }
+    const worlds = [...this.#worlds].filter(([, { since }]) => since > 0)
+    // Some at a time: they share one wait for the disk.
+    while (worlds.length > 0)
+      await Promise.all(worlds.splice(0, STATES_AT_A_TIME).map(args => this.#keepState(...args)))
   }
 }

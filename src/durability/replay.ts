@@ -8,8 +8,33 @@ import {
   type Operation,
   type OperationContext,
 } from '../operations/index.ts'
-import type { CommandRecord } from '../store/index.ts'
-import { markOf, sameMark } from './worlds.ts'
+import { type CommandRecord, decodeState, type Store } from '../store/index.ts'
+import { settled } from './waiting.ts'
+import { loadWorld, markOf, sameMark } from './worlds.ts'
+
+/**
+ * Makes a world as it was after one of its commands, in an installation that has none of its name. Throws an error that
+ * says why it cannot be had.
+ */
+export function* replayUpTo(
+  store: Store,
+  context: OperationContext,
+  world: string,
+  sequence: number,
+): Software {
+  const snapshot = yield* settled(store.snapshotBefore(world, sequence))
+  const from = snapshot?.sequence ?? 0
+  const commands = yield* settled(store.commandsOf(world, from, sequence))
+  if (commands.length < sequence - from) throw new Error('it lies too far back to be kept')
+  const back = commands.findLastIndex(wentBack)
+  if (back >= 0) yield* replayUpTo(store, context, world, (commands[back]!.input as { to: number }).to)
+  else if (snapshot !== undefined) yield* loadWorld(context, world, decodeState(snapshot.state))
+  for (const command of commands.slice(back + 1)) yield* repeat(context, world, command)
+}
+
+/** In a log that came from elsewhere the state behind such a command is not kept, but the way to it may be. */
+const wentBack = ({ operation, input, error, sequence }: CommandRecord): boolean =>
+  operation === 'rewindPlatform' && error === null && Number((input as { to?: unknown }).to) < sequence
 
 /**
  * Does a command of a world again, on the world as it was before. Throws an error that says why it cannot be done, or

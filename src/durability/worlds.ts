@@ -1,6 +1,6 @@
 /** Worlds as they are kept: which of them a command concerns, where they stand, and their states. */
 import { NorthbridgeError, opened, type Saved } from '../core/index.ts'
-import { drive, type Software } from '../engine/index.ts'
+import type { Software } from '../engine/index.ts'
 import { changes, type Operation, type OperationContext } from '../operations/index.ts'
 import { readTopology } from '../platform/index.ts'
 import type { WorldMark } from '../store/index.ts'
@@ -60,12 +60,8 @@ function catalogueState({ topologies }: OperationContext): CatalogueState {
 }
 
 /** Puts a world into an installation that has none of its name. Throws `invalidDocument` for a state of another version. */
-export function loadWorld(context: OperationContext, world: string, saved: Saved): void {
-  drive(
-    world === CATALOGUE ? loadCatalogue(context, saved) : loadPlatform(context, world, saved),
-    () => false,
-  )
-}
+export const loadWorld = (context: OperationContext, world: string, saved: Saved): Software =>
+  world === CATALOGUE ? loadCatalogue(context, saved) : loadPlatform(context, world, saved)
 
 function* loadCatalogue(context: OperationContext, saved: Saved): Software {
   const { topologies } = opened<CatalogueState>(saved, 'the catalogue of topologies', 1)

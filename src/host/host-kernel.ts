@@ -149,6 +149,10 @@ export class HostKernel {
     return this.#parts.interrupts.lines()
   }
 
+  get functionCount(): number {
+    return this.#parts.functions.size
+  }
+
   /** Every function, by address. */
   functions(): readonly HostFunction[] {
     return [...this.#parts.functions.values()].sort((a, b) => a.segment - b.segment || a.rid - b.rid)

@@ -199,6 +199,10 @@ export class Hypervisor {
     return this.#machines.find(name).view()
   }
 
+  get vmCount(): number {
+    return this.#machines.size
+  }
+
   /** In the order of creation. */
   vms(): readonly VirtualMachine[] {
     return this.#machines.all.map(machine => machine.view())

@@ -14,6 +14,10 @@ export class MachineTable {
     return [...this.#machines.values()]
   }
 
+  get size(): number {
+    return this.#machines.size
+  }
+
   has(name: string): boolean {
     return this.#machines.has(name)
   }

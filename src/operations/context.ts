@@ -1,16 +1,11 @@
 /** What operations work on: the catalogue of topologies, and running platforms. Narrow on purpose. */
 import type { Topology } from '../platform/index.ts'
-import type { Protection, RecoveryOptions, SimulatedPlatform, VmDocument } from '../system/index.ts'
+import type { Protection, RecoveryOptions, VmDocument } from '../system/index.ts'
 import { type ExperimentJob, type LaunchExperiment, launchHere } from './experiment-job.ts'
 import { type History, NO_HISTORY } from './history.ts'
 import { DEFAULT_LIMITS, type Limits } from './limits.ts'
+import { PlatformRegistry } from './platform-registry.ts'
 import { Registry } from './registry.ts'
-
-/** One platform and what this server knows of it. */
-export interface PlatformEntry {
-  readonly id: string
-  readonly running: SimulatedPlatform
-}
 
 export interface TopologyEntry {
   /** Shipped with Northbridge: cannot be changed. */
@@ -37,7 +32,7 @@ export interface ProtectionEntry {
 
 export interface OperationContext {
   readonly topologies: Registry<TopologyEntry>
-  readonly platforms: Registry<PlatformEntry>
+  readonly platforms: PlatformRegistry
   readonly experiments: Registry<ExperimentJob>
   /** Virtual machines as they were. */
   readonly snapshots: Registry<SnapshotEntry>
@@ -72,7 +67,7 @@ export const createContext = ({
 }: InstallationOptions = {}): OperationContext => {
   const context: OperationContext = {
     topologies: new Registry('topology', 'topologies', () => context.limits.topologies + shipped(context)),
-    platforms: new Registry('platform', 'platforms', () => context.limits.platforms),
+    platforms: new PlatformRegistry(() => context.limits.platforms),
     experiments: new Registry('experiment', 'experiments', () => context.limits.experiments),
     snapshots: new Registry('snapshot', 'snapshots', () => MOST_SNAPSHOTS),
     protections: new Registry('protection', 'protections', () => MOST_SNAPSHOTS),

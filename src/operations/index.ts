@@ -2,7 +2,6 @@ export { CODE_NUMBERS, type CodeNumbers } from './codes.ts'
 export {
   createContext,
   type OperationContext,
-  type PlatformEntry,
   type TopologyEntry,
 } from './context.ts'
 export { parseText, readDocument } from './documents.ts'
@@ -28,6 +27,8 @@ export {
   type RestBinding,
 } from './operation.ts'
 export { DEFAULT_LIMIT, MOST_LIMIT, type Page, pageOf } from './pages.ts'
+export type { PlatformEntry } from './platform-registry.ts'
+export { type PlatformStanding, standingOf } from './platform-standing.ts'
 export type { Registry } from './registry.ts'
 export {
   execute,

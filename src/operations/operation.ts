@@ -68,6 +68,8 @@ export interface Operation<Input extends TSchema = TSchema, Output extends TSche
     /** What had been done to the platform before it came here. */
     earlier?(input: Static<Input>): readonly PastCommand[]
   }
+  /** The platform that its input names need not be brought back into memory for it, where it rests. */
+  readonly rests?: true
   /** It gives back more than it takes: who has reached a limit of memory may do it all the same. */
   readonly frees?: true
   /** It answers from what is installed with the program: a command needs no server for it. */

@@ -4,9 +4,11 @@ import { NorthbridgeError } from '../core/index.ts'
 import { type Software, within } from '../engine/index.ts'
 import { readTopology, type Topology } from '../platform/index.ts'
 import { SimulatedPlatform } from '../system/index.ts'
-import type { OperationContext, PlatformEntry } from './context.ts'
+import type { OperationContext } from './context.ts'
 import { forgetProtections } from './failover/forget.ts'
 import { now, operation } from './operation.ts'
+import type { PlatformEntry } from './platform-registry.ts'
+import { type PlatformStanding, standingOf } from './platform-standing.ts'
 import { Count, Fields, inPlatform, Name, Words } from './schemas.ts'
 import { TopologyDocument } from './topologies.ts'
 import { checkPlatform } from './usage.ts'
@@ -34,20 +36,23 @@ const PlatformDetail = Fields(
   { $id: 'PlatformDetail' },
 )
 
-export function view({ id, running }: PlatformEntry): Static<typeof PlatformView> {
-  const { name, seed, powered, engine, topology } = running
-  return {
-    id,
-    name,
-    topology: topology.name,
-    seed,
-    power: powered ? 'on' : 'off',
-    timeNs: engine.now,
-    functions: running.responds ? running.host.functions().length : 0,
-    vms: running.responds ? running.hypervisor.vms().length : 0,
-    lastEvent: engine.trace.last,
-  }
-}
+export const view = ({ id, running }: PlatformEntry): Static<typeof PlatformView> =>
+  standingView(id, standingOf(running))
+
+const standingView = (
+  id: string,
+  { topology, seed, power, timeNs, functions, vms, lastEvent }: PlatformStanding,
+): Static<typeof PlatformView> => ({
+  id,
+  name: id,
+  topology,
+  seed,
+  power,
+  timeNs,
+  functions,
+  vms,
+  lastEvent,
+})
 
 /** A platform that is on. Throws `notFound`, `poweredOff`. */
 export function poweredPlatform(context: OperationContext, id: string): SimulatedPlatform {
@@ -124,7 +129,13 @@ export const platforms = operation({
     key: (item: Static<typeof PlatformView>) => item.id,
     columns: ['id', 'topology', 'power', 'functions', 'vms', 'seed'],
   },
-  run: context => now(() => context.platforms.entries().map(([, entry]) => view(entry))),
+  run: ({ platforms }) =>
+    now(() =>
+      [
+        ...platforms.entries().map(([, entry]) => view(entry)),
+        ...[...platforms.resting].map(([id, standing]) => standingView(id, standing)),
+      ].sort((a, b) => (a.id < b.id ? -1 : 1)),
+    ),
 })
 
 export const platformState = operation({
@@ -145,6 +156,7 @@ export const deletePlatform = operation({
   summary: 'Switches a platform off and forgets it',
   rest: { method: 'DELETE', path: `${path}/{platform}`, status: 204 },
   words: 'platforms delete',
+  rests: true,
   input: inPlatform({}),
   output: Type.Null(),
   errors: ['notFound'],

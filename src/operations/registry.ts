@@ -70,6 +70,11 @@ export class Registry<Item> {
     this.#refused.set(name, reason)
   }
 
+  /** Takes a name for an item that is kept elsewhere, or keeps the name of one that went there. */
+  protected hold(name: string): void {
+    this.#items.set(name, undefined)
+  }
+
   /** Frees a name. Throws `notFound`. */
   delete(name: string): void {
     if (!this.#refused.delete(name)) this.get(name)

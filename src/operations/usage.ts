@@ -6,6 +6,7 @@ import { NorthbridgeError, PAGE_SIZE } from '../core/index.ts'
 import type { SimulatedPlatform } from '../system/index.ts'
 import type { OperationContext } from './context.ts'
 import type { LimitName } from './limits.ts'
+import { functionsOf, type PlatformStanding, pagesOf, vmsOf } from './platform-standing.ts'
 
 /** What the limits count, for messages. */
 const NAMES: Readonly<Record<LimitName, string>> = {
@@ -20,20 +21,25 @@ const NAMES: Readonly<Record<LimitName, string>> = {
 
 const PAGES_PER_MIB = 2 ** 20 / PAGE_SIZE
 
-const functionsOf = ({ hardware }: SimulatedPlatform): number => hardware.fabric.functions().length
-const vmsOf = (running: SimulatedPlatform): number => (running.responds ? running.hypervisor.vms().length : 0)
-
 const COUNTS: Readonly<Record<LimitName, (context: OperationContext) => number>> = {
   topologies: ({ topologies }) => count(topologies.values(), ({ shipped }) => (shipped ? 0 : 1)),
-  platforms: ({ platforms }) => count(platforms.values(), () => 1),
-  functions: ({ platforms }) => count(platforms.values(), ({ running }) => functionsOf(running)),
-  vms: ({ platforms }) => count(platforms.values(), ({ running }) => vmsOf(running)),
-  memoryMiB: ({ platforms }) =>
-    count(platforms.values(), ({ running }) => running.hardware.memory.populatedPages) / PAGES_PER_MIB,
+  platforms: ({ platforms }) => count(platforms.values(), () => 1) + platforms.resting.size,
+  functions: context => ofPlatforms(context, functionsOf, ({ hardwareFunctions }) => hardwareFunctions),
+  vms: context => ofPlatforms(context, vmsOf, ({ vms }) => vms),
+  memoryMiB: context => ofPlatforms(context, pagesOf, ({ pages }) => pages) / PAGES_PER_MIB,
   experiments: ({ experiments }) => count(experiments.values(), () => 1),
   runningExperiments: ({ experiments }) =>
     count(experiments.values(), ({ state }) => (state === 'running' ? 1 : 0)),
 }
+
+/** Those that rest have what they will have again when they are used. */
+const ofPlatforms = (
+  { platforms }: OperationContext,
+  ofRunning: (running: SimulatedPlatform) => number,
+  ofResting: (standing: PlatformStanding) => number,
+): number =>
+  count(platforms.values(), ({ running }) => ofRunning(running)) +
+  count(platforms.resting.values(), ofResting)
 
 function count<Item>(items: Iterable<Item>, of: (item: Item) => number): number {
   let sum = 0

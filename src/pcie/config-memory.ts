@@ -3,18 +3,22 @@
  * larger pieces they cost what they hold, and little time to make.
  */
 
-/** Dwords of one piece: 64 spaces of 4 KiB. A piece is freed with the last function whose space is in it. */
-const PIECE = 64 * 1024
+/** Dwords of the first piece: 8 spaces of 4 KiB; a small machine has no more. */
+const FIRST_PIECE = 8 * 1024
+/** Each piece is twice as large as the one before, up to 64 spaces. It is freed with the last function in it. */
+const LARGEST_PIECE = 64 * 1024
 
 export class ConfigMemory {
   #piece = new Uint32Array(0)
   #used = 0
+  #next = FIRST_PIECE
 
   /** Zeroed dwords for one space. */
   take(dwords: number): Uint32Array {
     if (this.#used + dwords > this.#piece.length) {
-      this.#piece = new Uint32Array(PIECE)
+      this.#piece = new Uint32Array(this.#next)
       this.#used = 0
+      this.#next = Math.min(this.#next * 2, LARGEST_PIECE)
     }
     const words = this.#piece.subarray(this.#used, this.#used + dwords)
     this.#used += dwords

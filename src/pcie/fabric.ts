@@ -180,6 +180,13 @@ export class Fabric {
     return this.#hosts.flatMap(host => functionsBelow(host.rootBus))
   }
 
+  /** How many {@link functions} there are. */
+  get functionCount(): number {
+    let count = 0
+    for (const host of this.#hosts) count += countBelow(host.rootBus)
+    return count
+  }
+
   /** Reset of the platform: nothing survives. */
   conventionalReset(): void {
     for (const host of this.#hosts) for (const fn of host.rootBus.functions) fn.reset('fundamental')
@@ -216,6 +223,13 @@ function virtualFunctionAt(bus: Bus<PcieFunction>, number: number, devfn: number
     if (found !== undefined) return found
   }
   return undefined
+}
+
+function countBelow({ functions }: Bus<PcieFunction>): number {
+  let count = functions.length
+  for (const { virtualFunctions, secondary } of functions)
+    count += virtualFunctions.length + (secondary === undefined ? 0 : countBelow(secondary))
+  return count
 }
 
 function functionsBelow(bus: Bus<PcieFunction>): PcieFunction[] {

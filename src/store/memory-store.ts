@@ -25,7 +25,7 @@ const EMPTY: Log = { commands: [], snapshots: [] }
 
 export class MemoryStore implements Store {
   readonly trouble: NorthbridgeError | undefined = undefined
-  readonly immediate = true
+  readonly immediate: boolean = true
   readonly commandsPerSnapshot: number
   readonly #logs = new Map<string, { commands: CommandRecord[]; snapshots: Snapshot[] }>()
   readonly #documents = new Map<string, Map<string, unknown>>()

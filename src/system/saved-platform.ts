@@ -102,10 +102,11 @@ export function areEqual(a: Saved | undefined, b: Saved | undefined): boolean {
 
 type Parts = { readonly [name: string]: Saved | undefined }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, byteLength)
-
+/** Pages of memory are most of a state: their bytes are compared at once. */
 function areEqualArrays(a: unknown, b: unknown): boolean {
-  if (!ArrayBuffer.isView(a) || !ArrayBuffer.isView(b)) return false
-  return Buffer.compare(bytesOf(a), bytesOf(b)) === 0
+  if (!ArrayBuffer.isView(a) || !ArrayBuffer.isView(b) || a.constructor !== b.constructor) return false
+  return bytesOf(a).equals(bytesOf(b))
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer =>
+  Buffer.from(buffer, byteOffset, byteLength)

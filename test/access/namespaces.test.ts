@@ -21,11 +21,12 @@ async function call<Id extends OperationId>(
   if ('error' in outcome) throw outcome.error
 }
 
-const platformsOf = (namespaces: Namespaces, name: string) =>
-  namespaces
-    .get(name)
-    .context.platforms.entries()
-    .map(([id, { running }]) => [id, running.stateHash()])
+async function platformsOf(namespaces: Namespaces, name: string): Promise<readonly (readonly string[])[]> {
+  const { journal } = namespaces.get(name)
+  const there = await journal.call('platforms', {})
+  const states = there.map(({ id }) => journal.call('platformState', { platform: id }))
+  return (await Promise.all(states)).map(({ id, stateHash }) => [id, stateHash])
+}
 
 let folder = ''
 beforeAll(() => {
@@ -46,19 +47,20 @@ describe('namespaces in one store', () => {
     await call(first, 'red', 'createTopology', {
       document: { name: 'of-red', iommu: { kind: 'none' }, hostBridges: [{}] },
     })
-    const before = names.map(name => platformsOf(first, name))
+    const before = await Promise.all(names.map(name => platformsOf(first, name)))
     expect(new Set(before.map(String)).size).toBe(3)
     await first.close()
 
     const second = await Namespaces.open({ store: new SqliteStore(folder) })
     expect(second.losses).toEqual([])
-    expect(names.map(name => platformsOf(second, name))).toEqual(before)
+    expect(await Promise.all(names.map(name => platformsOf(second, name)))).toEqual(before)
     expect(names.map(name => second.get(name).context.topologies.has('of-red'))).toEqual([false, true, false])
     await call(second, 'blue', 'deletePlatform', { platform: 'p' })
     await second.close()
 
     const third = await Namespaces.open({ store: new SqliteStore(folder) })
-    expect(names.map(name => platformsOf(third, name).length)).toEqual([1, 1, 0])
+    const left = await Promise.all(names.map(name => platformsOf(third, name)))
+    expect(left.map(({ length }) => length)).toEqual([1, 1, 0])
     await third.close()
   })
 
@@ -70,7 +72,7 @@ describe('namespaces in one store', () => {
     const limits = parseLimits({ namespaces: { red: { platforms: 1, functions: 1, memoryMiB: 1 } } })
     const second = await Namespaces.open({ store, limits })
     expect(second.refused.size).toBe(0)
-    expect(platformsOf(second, 'red')).toHaveLength(2)
+    expect(await platformsOf(second, 'red')).toHaveLength(2)
     const more = call(second, 'red', 'createPlatform', { topology: 'one-socket-82576', name: 'c' })
     await expect(more).rejects.toMatchObject({ code: 'limitExceeded' })
     await call(second, 'red', 'deletePlatform', { platform: 'a' })

@@ -2,7 +2,7 @@
 import type { PageNumber, Saved } from '../../core/index.ts'
 import type { Software } from '../../engine/index.ts'
 import type { AssignedFunction } from '../../host/index.ts'
-import { FAULT } from '../../vtd/formats/fault-reasons.ts'
+import { FAULT } from '../../vtd/formats/fault-codes.ts'
 import type { BehindUnit } from './behind-unit.ts'
 import { type RunsOfMemory, type SavedShadow, ShadowSpace } from './shadow-space.ts'
 import type { UnitModel } from './unit-model.ts'

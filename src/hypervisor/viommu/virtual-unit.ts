@@ -7,7 +7,7 @@ import { hex, NorthbridgeError, opened, type PageNumber, pageOf, type Saved } fr
 import type { Software } from '../../engine/index.ts'
 import type { AssignedFunction, BlockedRequest } from '../../host/index.ts'
 import { compatibilityAddress } from '../../interrupts/formats/message.ts'
-import { FAULT } from '../../vtd/formats/fault-reasons.ts'
+import { FAULT } from '../../vtd/formats/fault-codes.ts'
 import { CAP } from '../../vtd/formats/index.ts'
 import {
   VIRTUAL_UNIT_BASE,
