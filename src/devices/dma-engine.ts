@@ -217,6 +217,8 @@ export class DmaEngine {
 
   #fill(record: Record): void {
     const request = this.#request
+    if (request.write && request.status === STATUS.successful && request.target === TARGET.memory)
+      this.function.modelMade?.wrote?.(request.page)
     record.segment = request.segment
     record.requesterId = request.requesterId
     record.page = request.page

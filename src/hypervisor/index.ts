@@ -8,7 +8,14 @@ export { SHARING_SCOPES, type SharingScope } from './memory/memory-manager.ts'
 export type { MemorySettings } from './memory/memory-settings.ts'
 export type { BalanceReport, HostMemoryView, VmMemoryView } from './memory/vm-memory.ts'
 export type { Arrivals } from './moves/arrivals.ts'
-export { DIRTY_TRACKING, type DirtyLog, type DirtyTracking, type TrackingCost } from './moves/dirty-log.ts'
+export {
+  DEVICE_TRACKING,
+  type DeviceTracking,
+  DIRTY_TRACKING,
+  type DirtyLog,
+  type DirtyTracking,
+  type TrackingCost,
+} from './moves/dirty-log.ts'
 export { type MachineImage, notMigratable, type Obstacle } from './moves/machine-image.ts'
 export type { MachineMoves } from './moves/machine-moves.ts'
 export type { MemoryImage } from './moves/memory-image.ts'

@@ -20,7 +20,7 @@ import { endTurn, InterruptFabric } from './interrupt-fabric.ts'
 import type { MachineContext, SavedMachine } from './machine-state.ts'
 import { viewOf } from './machine-view.ts'
 import { MachineMemory } from './memory/machine-memory.ts'
-import type { DirtyLog, DirtyTracking } from './moves/dirty-log.ts'
+import type { DeviceTracking, DirtyLog, DirtyTracking } from './moves/dirty-log.ts'
 import type { MachineImage } from './moves/machine-image.ts'
 import type { GuestImage, GuestProgram, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
 import type { Vcpu } from './vcpu.ts'
@@ -350,15 +350,14 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     return this.memory.contains(address, 1)
   }
 
-  /** An EPT violation: brings what is missing. False: there is no memory at the address, or not for this access. */
+  /** An EPT violation: brings what is missing. False: there is no such memory. */
   *memoryFault(address: number, write: boolean): Software<boolean> {
     return (yield* this.space.arrive(address)) || (yield* this.space.fault(address, write))
   }
 
   /** Finds out from now on which pages change. Throws `unsupported`, `outOfMemory`, `alreadyDone`. */
-  startLog(tracking: DirtyTracking): DirtyLog {
-    const { machine: port, pages } = this.#context
-    return this.space.startLog(tracking, { port, pages, vcpus: this.vcpus, assigned: this.assigned })
+  startLog(tracking: DirtyTracking, devices: DeviceTracking): DirtyLog {
+    return this.space.startLog(tracking, devices, this)
   }
 
   modificationLogFull(vcpu: number): void {

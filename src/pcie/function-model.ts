@@ -3,7 +3,7 @@
  * (an access to a BAR, a frame from the network), so that idle functions cost nothing. It serves the virtual functions of
  * its physical function too, as one chip does.
  */
-import type { Saved } from '../core/index.ts'
+import type { PageNumber, Saved } from '../core/index.ts'
 import type { ResetKind } from './attribute-table.ts'
 
 export interface FunctionModel {
@@ -13,6 +13,8 @@ export interface FunctionModel {
   reset(kind: ResetKind): void
   /** A virtual function was reset. @param index counted from 0. */
   virtualFunctionReset?(index: number): void
+  /** Its function has written to a page because stimulus had it do so: for a model that keeps account of what is written. */
+  wrote?(page: PageNumber): void
   /** Time that the model asked for is over. @param argument as it was asked for. */
   timeIsUp?(argument: number): void
   save(): Saved

@@ -180,13 +180,15 @@ describe('applying a policy', () => {
 
   it('leaves the state, the time and the log as they were where only the doing shows that memory runs out', () => {
     let undone = 0
+    // All functions of a machine share its address space: each machine needs tables of its own.
+    const machines = ['a', 'b', 'c', 'd']
     for (let spare = 0; spare < 64; spare += 8) {
       const context = installation()
       const northbridge = <Id extends OperationId>(id: Id, input: InputOf<Id>): OutputOf<Id> =>
         drive(execute(context, id, input), () => false)
       northbridge('createPlatform', { topology: 'two-socket-82599', name: 'one' })
       const { running } = context.platforms.get('one')
-      useUp(running.host.memory, CREATE.memoryMiB * 256 + spare)
+      useUp(running.host.memory, machines.length * CREATE.memoryMiB * 256 + spare)
       const followed: string[] = []
       running.engine.trace.follow(({ message }) => followed.push(message))
       const emit = vi.spyOn(running.engine.trace, 'emit')
@@ -203,7 +205,7 @@ describe('applying a policy', () => {
           platforms: ['one'],
           policy: VFS,
           create: CREATE,
-          requests: [{ vm: 'a', needs: [{ resource: 'vf', count: 8 }] }],
+          requests: machines.map(vm => ({ vm, needs: [{ resource: 'vf', count: 2 }] })),
         })
       } catch (error) {
         expect(error).toMatchObject({ code: 'outOfMemory' })

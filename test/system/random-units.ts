@@ -1,5 +1,5 @@
 /** Guests with a remapping unit of their own, for {@link RandomWorld}: their drivers map, unmap, and forget to tell. */
-import { hex } from '../../src/core/index.ts'
+import { hex, NorthbridgeError } from '../../src/core/index.ts'
 import { execute } from '../../src/operations/index.ts'
 import type { OperationId } from '../../src/operations/table.ts'
 import type { RandomWorld } from './random-world.ts'
@@ -21,20 +21,42 @@ function behindUnit(world: RandomWorld, n: number): { vm: string; function: stri
     : { vm: chosen.vm, function: chosen.function }
 }
 
+/** The first function, from the `n`th on, that the machine can have. */
+function attachAny(world: RandomWorld, vm: string, n: number): string {
+  const free = world.platform.host
+    .functions()
+    .filter(({ kind, owner }) => (kind === 'VF' || kind === 'endpoint') && owner.kind !== 'vm')
+  for (const i of free.keys()) {
+    const { address } = free[(n + i) % free.length]!
+    try {
+      call(world, 'attach', { vm, function: address })
+      return address
+    } catch (error) {
+      if (!(error instanceof NorthbridgeError)) throw error
+    }
+  }
+  return 'none'
+}
+
 const addressOf = (n: number): string => hex(0x4000_0000 + (n % 24) * 0x1000)
 
 export const UNIT_COMMANDS = {
-  /** With a function behind it that is to be had, its driver started; each may be refused. */
+  /** In the place of one of that name, with a function behind it, its driver started and something mapped. */
   createWithUnit: (world: RandomWorld, a: number, b: number, c: number) => {
-    const name = world.newName(a)
+    const { hypervisor } = world.platform
+    const vm = world.newName(a)
+    if (hypervisor.vms().some(({ name }) => name === vm)) call(world, 'deleteVm', { vm })
     const viommu = b % 3 === 0 ? 'nested' : 'shadow'
-    const made = call(world, 'createVm', { name, vcpus: 1 + (b % 2), memoryMiB: 3 + (c % 3), viommu })
-    const free = world.platform.host
-      .functions()
-      .filter(({ kind, owner }) => (kind === 'VF' || kind === 'endpoint') && owner.kind !== 'vm')
-    call(world, 'attach', { vm: name, function: free[c % free.length]?.address ?? world.endpoint(c) })
-    if (c % 4 > 0) call(world, 'setViommu', { vm: name, enabled: true })
-    return made
+    const made = call(world, 'createVm', { name: vm, vcpus: 1 + (b % 2), memoryMiB: 3 + (c % 3), viommu })
+    const fn = attachAny(world, vm, c)
+    if (c % 4 === 0) return { made, fn }
+    call(world, 'setViommu', { vm, enabled: true })
+    const address = addressOf(b)
+    const guestAddress = hex((0x180 + (c % 0x100)) * 0x1000)
+    return {
+      made,
+      mapped: call(world, 'mapViommu', { vm, function: fn, address, guestAddress, pages: 1 + (c % 40) }),
+    }
   },
   putBehindUnit: (world: RandomWorld, a: number, b: number) => {
     const vms = world.platform.hypervisor.vms().filter(({ viommu }) => viommu)
@@ -71,7 +93,7 @@ export const UNIT_COMMANDS = {
 }
 
 export const UNIT_WEIGHTS: Readonly<Record<keyof typeof UNIT_COMMANDS, number>> = {
-  createWithUnit: 4,
+  createWithUnit: 5,
   putBehindUnit: 5,
   setViommu: 4,
   mapViommu: 6,

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { type Command, kindsIn, RandomWorld, WORLDS } from './random-world.ts'
 
 /** `npm run restore-campaign` asks for more; `SEED=…` for others. */
-const MOMENTS = Number(process.env['MOMENTS'] ?? 200)
+const MOMENTS = Number(process.env['MOMENTS'] ?? 120)
 const SEED = Number(process.env['SEED'] ?? 1)
 /** A fork builds its machines anew: of so many moments one is tried so. */
 const FORK_EVERY = Number(process.env['FORK_EVERY'] ?? 4)

@@ -100,13 +100,17 @@ export class Copier implements FunctionModel, MmioTarget {
     }
   }
 
+  wrote(page: PageNumber): void {
+    this.#window.wrote(page)
+  }
+
   #copy(done: number, length: number): boolean {
     const [fromPage, fromOffset] = this.#address(COPIER.sourceLow, done)
     const [toPage, toOffset] = this.#address(COPIER.destinationLow, done)
     if (!this.#bus.read(fromPage, fromOffset, this.#page, 0, length)) return false
     if (!this.#bus.write(toPage, toOffset, this.#page, 0, length)) return false
-    this.#window.wrote(toPage)
-    if (toOffset + length > PAGE_SIZE) this.#window.wrote(toPage + 1)
+    this.wrote(toPage)
+    if (toOffset + length > PAGE_SIZE) this.wrote(toPage + 1)
     return true
   }
 

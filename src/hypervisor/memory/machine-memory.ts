@@ -7,7 +7,7 @@ import { GuestMemory, memoryRanges } from '../guest-memory.ts'
 import type { HostProcessor } from '../host-processor.ts'
 import type { MachineContext } from '../machine-state.ts'
 import type { Arrivals } from '../moves/arrivals.ts'
-import { DirtyLog, type DirtyTracking, type LoggedMachine } from '../moves/dirty-log.ts'
+import { type DeviceTracking, DirtyLog, type DirtyTracking, type LoggedMachine } from '../moves/dirty-log.ts'
 import type { HugePages, MemoryBackingKind, VmOptions } from '../types.ts'
 import { FixedBacking, HUGE_PAGES, LARGE_PAGES } from './backing.ts'
 import { DevicePages } from './device-pages.ts'
@@ -200,12 +200,14 @@ export class MachineMemory {
   /** Throws `unsupported`, `outOfMemory`, `alreadyDone`. */
   startLog(
     tracking: DirtyTracking,
-    parts: Pick<LoggedMachine, 'port' | 'pages' | 'vcpus' | 'assigned'>,
+    devices: DeviceTracking,
+    { vcpus, assigned }: Pick<LoggedMachine, 'vcpus' | 'assigned'>,
   ): DirtyLog {
     if (this.log !== undefined)
       throw new NorthbridgeError('alreadyDone', 'changes of memory are tracked already')
-    const { memory, ept } = this
-    this.log = new DirtyLog({ ...parts, memory, ept, forget: this.#forget }, tracking)
+    const { machine: port, pages } = this.#context
+    const machine = { port, pages, vcpus, assigned, memory: this.memory, ept: this.ept, forget: this.#forget }
+    this.log = new DirtyLog(machine, tracking, devices)
     return this.log
   }
 

@@ -1,10 +1,11 @@
 /**
  * Which pages of a machine's memory change: by the processors ("Accessed and Dirty Flags for EPT", read by scanning the
  * tables or told by "Page-Modification Logging"), by the hypervisor's own hand, and by assigned functions, which log for
- * themselves. While it is on, memory is mapped by 4-KiB pages, as KVM does it:
+ * themselves, or for which their remapping units set dirty flags in second-stage tables. While it is on, memory is mapped by 4-KiB pages, as KVM does it:
  * the dirty flag of a larger one would say too little.
  */
 import { PAGE_SIZE, type PageNumber, pageOf } from '../../core/index.ts'
+import type { Software } from '../../engine/index.ts'
 import type { MachinePort } from '../../platform/machine-port.ts'
 import type { ExtendedPageTable } from '../extended-page-table.ts'
 import type { GuestMemory } from '../guest-memory.ts'
@@ -16,6 +17,10 @@ import { pagesOf } from './memory-image.ts'
 /** How the processors' writes are found: every entry is looked at, or they tell themselves. */
 export const DIRTY_TRACKING = ['accessedDirty', 'pml'] as const
 export type DirtyTracking = (typeof DIRTY_TRACKING)[number]
+
+/** How writes of assigned functions are found: the devices tell, or their units ("Accessed/Dirty Flags" of second-stage tables). */
+export const DEVICE_TRACKING = ['device', 'secondStage'] as const
+export type DeviceTracking = (typeof DEVICE_TRACKING)[number]
 
 /** What finding dirty pages has cost. */
 export interface TrackingCost {
@@ -39,6 +44,7 @@ export interface LoggedMachine {
 
 export class DirtyLog {
   readonly tracking: DirtyTracking
+  readonly #devices: DeviceTracking
   readonly #machine: LoggedMachine
   /** Pages found since the last {@link take}. */
   readonly #found = new Set<PageNumber>()
@@ -50,9 +56,10 @@ export class DirtyLog {
   #logExits = 0
 
   /** Throws `unsupported`, `outOfMemory`, with nothing switched on. */
-  constructor(machine: LoggedMachine, tracking: DirtyTracking) {
+  constructor(machine: LoggedMachine, tracking: DirtyTracking, devices: DeviceTracking) {
     this.#machine = machine
     this.tracking = tracking
+    this.#devices = devices
     const { memory, ept, pages, vcpus } = machine
     for (const vcpu of vcpus) vcpu.tracking.check(vcpu.processor, tracking === 'pml')
     try {
@@ -66,8 +73,34 @@ export class DirtyLog {
     ept.accessedDirty = true
     for (const vcpu of vcpus) vcpu.tracking.set(ept.pointer, this.#logs[vcpu.number])
     memory.dirtied = (address, length) => this.#wrote(address, length)
-    for (const { migration } of machine.assigned) migration?.log(true)
+    if (devices === 'device') for (const { migration } of machine.assigned) migration?.log(true)
     this.#clear()
+  }
+
+  /** Has units set dirty flags, where they are asked. Throws `unsupported` if one does not. */
+  *watchFunctions(): Software {
+    if (this.#devices === 'secondStage')
+      for (const { assigned } of this.#machine.assigned) yield* assigned.trackDirty(true)
+  }
+
+  /** Takes what units have noted since the last call, for {@link take}. Returns when a further write is noted again. */
+  *askUnits(): Software {
+    if (this.#devices !== 'secondStage') return
+    const { memory, assigned } = this.#machine
+    for (const { assigned: handle } of assigned) {
+      for (const { base, size } of memory.ranges) {
+        const pages = size / PAGE_SIZE
+        const bitmap = yield* handle.dirtyPages(base, pages)
+        this.#entriesRead += pages
+        for (let i = 0; i < pages; i++)
+          if ((bitmap[i >>> 3]! & (1 << (i & 7))) !== 0) this.#found.add(pageOf(base) + i)
+      }
+    }
+  }
+
+  *leaveFunctions(): Software {
+    if (this.#devices === 'secondStage')
+      for (const { assigned } of this.#machine.assigned) yield* assigned.trackDirty(false)
   }
 
   get cost(): TrackingCost {
@@ -126,6 +159,7 @@ export class DirtyLog {
 
   /** Their devices log by themselves; one that could not remember all may have written anywhere. */
   #takeFromFunctions(): void {
+    if (this.#devices !== 'device') return
     const { memory, assigned } = this.#machine
     for (const { migration } of assigned) {
       const pages = migration?.takeLog() ?? pagesOf(memory)
@@ -137,7 +171,7 @@ export class DirtyLog {
   stop(): void {
     const { memory, ept, pages, vcpus, forget } = this.#machine
     memory.dirtied = undefined
-    for (const { migration } of this.#machine.assigned) migration?.log(false)
+    if (this.#devices === 'device') for (const { migration } of this.#machine.assigned) migration?.log(false)
     ept.accessedDirty = this.#flagsBefore
     for (const vcpu of vcpus) vcpu.tracking.set(ept.pointer, undefined)
     forget()

@@ -9,7 +9,7 @@ import type { GuestMemory } from '../guest-memory.ts'
 import type { GuestImage, GuestProgram, VmOptions } from '../types.ts'
 import type { Machine } from '../virtual-machine.ts'
 import type { Arrivals } from './arrivals.ts'
-import type { DirtyLog, DirtyTracking } from './dirty-log.ts'
+import type { DeviceTracking, DirtyLog, DirtyTracking } from './dirty-log.ts'
 import type { FunctionImage } from './function-image.ts'
 import type { MachineImage, Obstacle } from './machine-image.ts'
 import { type MemoryImage, pagesOf, readMemoryImage, writeMemoryImage } from './memory-image.ts'
@@ -144,8 +144,8 @@ export class MachineMoves {
   }
 
   /** Finds out which pages change from now on. Throws `notFound`, `unsupported`, `outOfMemory`, `alreadyDone`. */
-  startLog(vm: string, tracking: DirtyTracking): DirtyLog {
-    return this.#host.find(vm).startLog(tracking)
+  startLog(vm: string, tracking: DirtyTracking, devices: DeviceTracking = 'device'): DirtyLog {
+    return this.#host.find(vm).startLog(tracking, devices)
   }
 
   endLog(vm: string): void {

@@ -1,7 +1,7 @@
 /** Live migration between two platforms. */
 import { type Static, Type } from '@sinclair/typebox'
 import { NorthbridgeError, parsePhysical } from '../../core/index.ts'
-import { DIRTY_TRACKING } from '../../hypervisor/index.ts'
+import { DEVICE_TRACKING, DIRTY_TRACKING } from '../../hypervisor/index.ts'
 import {
   LiveMigration,
   MIGRATION_DEFAULTS,
@@ -104,6 +104,13 @@ export const migrateVm = operation({
     autoConverge: Type.Optional(Type.Boolean()),
     postCopyAfter: Type.Optional(Count(10_000)),
     tracking: Type.Optional(Words(...DIRTY_TRACKING)),
+    deviceTracking: Type.Optional(
+      Type.Unsafe<(typeof DEVICE_TRACKING)[number]>({
+        ...Words(...DEVICE_TRACKING),
+        description:
+          'Who tells which pages functions write: the devices, or their remapping units by dirty flags; default device',
+      }),
+    ),
     primary: Type.Optional({
       ...FunctionAddress,
       description:

@@ -82,7 +82,8 @@ export class LiveMigration {
     const from = this.#source.disks.medium(vm)
     if (from !== undefined && to !== undefined) this.#medium = { from, to }
     const wasPaused = moves.isPaused(vm)
-    this.#log = moves.startLog(vm, this.#options.tracking)
+    this.#log = moves.startLog(vm, this.#options.tracking, this.#options.deviceTracking)
+    yield* this.#between.on(this.#source, this.#log.watchFunctions())
     from?.track(true)
     const ended = yield* this.#preCopy({
       pages: [...moves.guestPages(vm)],
@@ -144,7 +145,7 @@ export class LiveMigration {
     const before = { bytes: channel.bytes, zeroPages: channel.zeroPages, at: between.elapsed }
     const { throttle } = this.#work
     yield* this.#send(rest, round === 1, true)
-    const pages = this.#log.take()
+    const pages = yield* this.#changed()
     const disk = this.#medium?.from.takeChanged() ?? []
     const bytes = channel.bytes - before.bytes
     const durationNs = between.elapsed - before.at
@@ -204,8 +205,14 @@ export class LiveMigration {
     return this.#report({ outcome: 'cancelled', converged: false })
   }
 
-  // biome-ignore lint/correctness/useYield: functions of the host will have to be waited for
+  /** Pages that the guest, its devices and the hypervisor have changed since the last call. */
+  *#changed(): Software<PageNumber[]> {
+    yield* this.#between.on(this.#source, this.#log.askUnits())
+    return this.#log.take()
+  }
+
   *#endTracking(): Software {
+    yield* this.#between.on(this.#source, this.#log.leaveFunctions())
     this.#source.hypervisor.moves.endLog(this.#vm)
     this.#medium?.from.track(false)
   }
@@ -227,7 +234,7 @@ export class LiveMigration {
     // Their last writes are among what is left.
     source.hypervisor.moves.setFunctions(vm, 'STOP')
     const postCopied = outcome === 'postCopy'
-    const last = this.#last(rest)
+    const last = yield* this.#last(rest)
     source.hypervisor.moves.setFunctions(vm, 'STOP_COPY')
     if (!postCopied) yield* this.#send(last, false, false)
     else yield* this.#send({ pages: [], disk: last.disk }, false, false)
@@ -267,8 +274,8 @@ export class LiveMigration {
   }
 
   /** What is left when the guest stands still: interrupts that were on their way may have changed more. */
-  #last({ pages, disk }: Rest): Rest {
-    const more = this.#log.take()
+  *#last({ pages, disk }: Rest): Software<Rest> {
+    const more = yield* this.#changed()
     const moreDisk = this.#medium?.from.takeChanged() ?? []
     return { pages: union(pages, more), disk: union(disk, moreDisk) }
   }

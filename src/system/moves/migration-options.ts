@@ -1,6 +1,6 @@
 /** What may be said of a live migration, and what is told of it. */
 import { NorthbridgeError, PAGE_SIZE } from '../../core/index.ts'
-import type { DirtyTracking, TrackingCost } from '../../hypervisor/index.ts'
+import type { DeviceTracking, DirtyTracking, TrackingCost } from '../../hypervisor/index.ts'
 
 /** Bytes on the channel besides contents: what names a page, and all of a page of zeros. */
 export const PAGE_HEADER = 8
@@ -34,6 +34,8 @@ export interface MigrationOptions {
   /** Rounds after which the guest goes on at the target before the rest of its memory has come. */
   readonly postCopyAfter?: number
   readonly tracking: DirtyTracking
+  /** Of functions that go with the machine. */
+  readonly deviceTracking: DeviceTracking
   /**
    * Failover teaming: the function of the target that the machine gets for the one that it has, for which its standby stands
    * in meanwhile.
@@ -55,6 +57,7 @@ export const MIGRATION_DEFAULTS: MigrationOptions = {
   ifNotConverging: 'stopAndCopy',
   autoConverge: false,
   tracking: 'accessedDirty',
+  deviceTracking: 'device',
 }
 
 /** One pass over what had to be sent. */

@@ -108,6 +108,7 @@ export class DmaSanitizer implements WriteWatcher, RequestWatcher, FreeWatcher {
               [unit, domain.id],
             )
         }
+        if (first >= domain.endFrame || first + pages <= domain.firstFrame) continue
         for (const leaf of domain.leaves.values()) {
           if (leaf.input === leaf.frame || !overlap(leaf.frame, leaf.pages, first, pages)) continue
           const page = Math.max(first, leaf.frame)
@@ -345,21 +346,31 @@ export class DmaSanitizer implements WriteWatcher, RequestWatcher, FreeWatcher {
 
   #checkShared(domain: DomainTables, leaf: Leaf): void {
     if (leaf.input === leaf.frame) return
-    const owners = this.#ownersOf(domain)
     for (const { tables } of this.#units) {
       for (const other of tables.domains.values()) {
-        if (other === domain || this.#ownersOf(other).some(owner => owners.includes(owner))) continue
-        for (const { input, frame, pages } of other.leaves.values()) {
-          if (input === frame || !overlap(frame, pages, leaf.frame, leaf.pages)) continue
-          this.#log.find(
-            'doubleMapping',
-            undefined,
-            Math.max(frame, leaf.frame),
-            `domain ${domain.id} of ${domain.unit.id} (${owners.join(', ')}) and domain ${other.id} of ${other.unit.id} (${this.#ownersOf(other).join(', ')}) both map it`,
-            [domain.unit, domain.id],
-          )
-        }
+        if (other === domain || leaf.frame >= other.endFrame || leaf.frame + leaf.pages <= other.firstFrame)
+          continue
+        const shared = [...other.leaves.values()].filter(
+          ({ input, frame, pages }) => input !== frame && overlap(frame, pages, leaf.frame, leaf.pages),
+        )
+        if (shared.length > 0) this.#doublyMapped(domain, leaf, other, shared)
       }
+    }
+  }
+
+  /** Two domains map the same: that is for the same owner only. */
+  #doublyMapped(domain: DomainTables, leaf: Leaf, other: DomainTables, shared: readonly Leaf[]): void {
+    const owners = this.#ownersOf(domain)
+    const others = this.#ownersOf(other)
+    if (others.some(owner => owners.includes(owner))) return
+    for (const { frame } of shared) {
+      this.#log.find(
+        'doubleMapping',
+        undefined,
+        Math.max(frame, leaf.frame),
+        `domain ${domain.id} of ${domain.unit.id} (${owners.join(', ')}) and domain ${other.id} of ${other.unit.id} (${others.join(', ')}) both map it`,
+        [domain.unit, domain.id],
+      )
     }
   }
 

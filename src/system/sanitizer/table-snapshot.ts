@@ -33,6 +33,9 @@ export interface DomainTables {
   /** By first page. */
   readonly leaves: Map<PageNumber, Leaf>
   readonly tables: Set<PageNumber>
+  /** All frames of its leaves are from the one to below the other. */
+  firstFrame: PageNumber
+  endFrame: PageNumber
 }
 
 export interface UnitTables {
@@ -71,12 +74,12 @@ export const savedTables = ({ domains, contexts, pages }: UnitTables): SavedTabl
 
 export function tablesIn({ domains, contexts, pages }: SavedTables, unit: RemappingUnit): UnitTables {
   const made = domains.map(({ id, requesters, leaves, tables }): DomainTables => {
-    const found = new Map<PageNumber, Leaf>()
+    const domain = newDomain(unit, id, requesters, tables)
     for (let i = 0; i < leaves.length; i += 4) {
       const [input, pages, frame, rights] = leaves.subarray(i, i + 4) as unknown as Four
-      found.set(input, { input, pages, frame, rights })
+      addLeaf(domain, { input, pages, frame, rights })
     }
-    return { unit, id, requesters: new Set(requesters), leaves: found, tables: new Set(tables) }
+    return domain
   })
   return {
     unit,
@@ -84,6 +87,27 @@ export function tablesIn({ domains, contexts, pages }: SavedTables, unit: Remapp
     contexts: new Map(contexts),
     pages: new Set(pages),
   }
+}
+
+const newDomain = (
+  unit: RemappingUnit,
+  id: number,
+  requesters: Iterable<number> = [],
+  tables: Iterable<PageNumber> = [],
+): DomainTables => ({
+  unit,
+  id,
+  requesters: new Set(requesters),
+  leaves: new Map(),
+  tables: new Set(tables),
+  firstFrame: Number.POSITIVE_INFINITY,
+  endFrame: 0,
+})
+
+function addLeaf(domain: DomainTables, leaf: Leaf): void {
+  domain.leaves.set(leaf.input, leaf)
+  domain.firstFrame = Math.min(domain.firstFrame, leaf.frame)
+  domain.endFrame = Math.max(domain.endFrame, leaf.frame + leaf.pages)
 }
 
 type Four = readonly [number, number, number, number]
@@ -182,7 +206,7 @@ class Scan {
   #domain(id: number): DomainTables {
     let domain = this.#domains.get(id)
     if (domain === undefined) {
-      domain = { unit: this.#unit, id, requesters: new Set(), leaves: new Map(), tables: new Set() }
+      domain = newDomain(this.#unit, id)
       this.#domains.set(id, domain)
     }
     return domain
@@ -216,7 +240,7 @@ class Scan {
       const input = first + index * span
       const target = get(ADDR, words, index * 2)
       if (level === 1 || get(PS, words, index * 2) === 1) {
-        domain.leaves.set(input, { input, pages: span, frame: target, rights })
+        addLeaf(domain, { input, pages: span, frame: target, rights })
       } else this.#table(domain, target, level - 1, input, rights, secondStage)
     }
   }

@@ -137,6 +137,7 @@ const GOOD: Readonly<Record<string, unknown>> = {
   autoConverge: true,
   postCopyAfter: 1,
   tracking: 'accessedDirty',
+  deviceTracking: 'device',
   primary: '0000:01:10.0',
   enabled: true,
   told: true,
@@ -167,6 +168,7 @@ const OF_ONE: Readonly<Partial<Record<OperationId, Readonly<Record<string, unkno
   traceFrame: { length: 64 },
   openDisk: { model: 'paravirtual' },
   runBlockWorkload: { pattern: 'random' },
+  attach: { memory: 'pinned' },
   protectVm: { to: 'q', functions: {} },
   planConversion: {
     way: 'v2v',

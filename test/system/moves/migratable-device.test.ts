@@ -1,7 +1,7 @@
 /** A virtual machine that moves with a device of the host: the state of the device arrives bit for bit. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { within } from '../../../src/engine/index.ts'
+import { OVER, type Software, within } from '../../../src/engine/index.ts'
 import { interruptCountAddress } from '../../../src/guest/index.ts'
 import { DeviceMigration } from '../../../src/host/index.ts'
 import {
@@ -189,5 +189,96 @@ describe('a migratable device', () => {
       expect.objectContaining({ code: 'notMigratable' }),
     )
     expect([...hashes(), c.stateHash()]).toEqual([...before, hash])
+  })
+})
+
+/** Its units set dirty flags in second-stage tables. */
+const NOTING = shipped(
+  'migratable-device',
+  { commandLine: 'intel_iommu=on,sm_on' },
+  {
+    iommu: {
+      kind: 'intel-vtd',
+      units: [{ id: 'dmar0', includeAll: true, capabilities: { SMTS: 1, SSTS: 1, SSADS: 1, SMPWCS: 1 } }],
+    },
+  },
+)
+
+describe('what a device writes while its machine moves', () => {
+  const PAGES = 1024
+  const FIRST = 0x40_0000
+
+  /** Migrates while stimulus has the device write at random; returns what memory is to hold, and the report. */
+  function disturbed(
+    deviceTracking: 'device' | 'secondStage',
+    writes: readonly { readonly at: number; readonly value: number }[],
+    hugePages: 'none' | '2MiB',
+  ) {
+    const world = new MovingWorld()
+    const topology = deviceTracking === 'secondStage' ? NOTING : shipped('migratable-device')
+    const a = world.add('a', topology)
+    const b = world.add('b', topology)
+    world.run('createVm', { platform: 'a', name: VM, vcpus: 1, memoryMiB: 16, hugePages })
+    world.run('attach', { platform: 'a', vm: VM, function: DEVICE })
+    const model = new Uint8Array(PAGES * 4096)
+    const left = [...writes]
+    const meanwhile = function* (): Software {
+      const next = left.shift()
+      if (next === undefined) return
+      const data = Uint8Array.of(next.value, next.value ^ 0xff)
+      model.set(data, next.at)
+      const { parts } = yield* within(
+        a.engine,
+        a.dma(DEVICE, true, Math.floor((FIRST + next.at) / 4096), next.at % 4096, data),
+      )
+      for (const { status } of parts) expect(status).toBe(0)
+    }
+    const options = {
+      ...MIGRATION_DEFAULTS,
+      downtimeLimitNs: 1_000_000,
+      maxRounds: 6,
+      functions: { [DEVICE]: OTHER },
+      deviceTracking,
+    }
+    const report = done(
+      undoneOnFailure(
+        [a, b],
+        new LiveMigration(new TwoPlatforms(a, b), VM, options, at => (at > 0 ? meanwhile() : OVER)).run(),
+      ),
+    )
+    return { report, model, left, b }
+  }
+
+  const write = fc.record({
+    at: fc.integer({ min: 0, max: PAGES * 4096 - 2 }),
+    value: fc.integer({ min: 1, max: 255 }),
+  })
+
+  for (const deviceTracking of ['device', 'secondStage'] as const) {
+    it(`arrives, found by ${deviceTracking === 'device' ? 'its own log' : 'dirty flags of second-stage tables'}`, () => {
+      fc.assert(
+        fc.property(
+          fc.array(write, { minLength: 1, maxLength: 40 }),
+          fc.constantFrom('none' as const, '2MiB' as const),
+          (writes, hugePages) => {
+            const { model, left, b, report } = disturbed(deviceTracking, writes, hugePages)
+            expect(left).toEqual([])
+            expect(report.rounds[0]!.dirtied).toBeGreaterThan(0)
+            expect(Buffer.from(b.hypervisor.readGuest(VM, FIRST, model.length)).equals(model)).toBe(true)
+          },
+        ),
+        { numRuns: 4, seed: 5 },
+      )
+    })
+  }
+
+  it('is not followed by units that set no dirty flags: the move is refused, and nothing has changed', () => {
+    const { world, a, b } = worldWithCopier()
+    const before = [a.stateHash(), b.stateHash()]
+    const input = { platform: 'a', vm: VM, to: 'b', functions: { [DEVICE]: OTHER } } as const
+    expect(() => world.run('migrateVm', { ...input, deviceTracking: 'secondStage' })).toThrow(
+      'does not set dirty bits',
+    )
+    expect([a.stateHash(), b.stateHash()]).toEqual(before)
   })
 })

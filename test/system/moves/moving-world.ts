@@ -12,10 +12,11 @@ import {
 import { parseTopology, type Topology } from '../../../src/platform/index.ts'
 import { SimulatedPlatform } from '../../../src/system/index.ts'
 
-export function shipped(name: string, host: object = {}): Topology {
+/** @param more parts of the document that are others. */
+export function shipped(name: string, host: object = {}, more: object = {}): Topology {
   const path = join(import.meta.dirname, '../../../topologies', `${name}.json`)
   const document = JSON.parse(readFileSync(path, 'utf8'))
-  return parseTopology({ ...document, host: { ...document.host, ...host } })
+  return parseTopology({ ...document, ...more, host: { ...document.host, ...host } })
 }
 
 export class MovingWorld {

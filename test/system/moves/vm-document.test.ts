@@ -52,6 +52,23 @@ describe('a virtual machine as a document', () => {
     })
   }
 
+  it('is taken of memory that is swapped out, and leaves it there', () => {
+    const world = new MovingWorld()
+    const platform = world.add('a')
+    world.run('createVm', { platform: 'a', name: VM, vcpus: 1, memoryMiB: 4, backing: 'paged' })
+    world.run('useMemory', { platform: 'a', vm: VM, mebibytes: 1 })
+    world.run('swapOut', { platform: 'a', vm: VM, mebibytes: 4 })
+    const before = platform.stateHash()
+    const { swapped } = platform.hypervisor.memory.view(VM)
+    expect(swapped).toBeGreaterThanOrEqual(256)
+    const { memory } = done(within(platform.engine, captureVm(platform, VM)))
+    expect(memory.pages.length).toBeGreaterThanOrEqual(256)
+    expect(
+      world.run('readMemory', { platform: 'a', vm: VM, address: '0x200000', length: 8192 }).data,
+    ).toMatch(/[1-9a-f]/)
+    expect(platform.stateHash()).toBe(before)
+  })
+
   it('takes interrupts that were requested and not yet taken with it', () => {
     const { world, a } = worldWithVm('posted')
     a.hypervisor.moves.pause(VM)
