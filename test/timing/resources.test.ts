@@ -27,6 +27,40 @@ describe('the event queue', () => {
     )
   })
 
+  it('serves events of lanes in the same order as if each were scheduled by itself', () => {
+    const chance = fc.record({
+      lane: fc.integer({ min: -1, max: 2 }),
+      delay: fc.integer({ min: 0, max: 20 }),
+      /** Events that it schedules when it is served. */
+      more: fc.integer({ min: 0, max: 2 }),
+    })
+    fc.assert(
+      fc.property(fc.array(chance, { minLength: 1, maxLength: 100 }), chances => {
+        const run = (inLanes: boolean): { served: readonly number[]; hash: string } => {
+          const events = new EventQueue()
+          const lanes = [events.lane(), events.lane(), events.lane()]
+          const served: number[] = []
+          let scheduled = 0
+          const scheduleOne = (): void => {
+            const { lane, delay } = chances[scheduled % chances.length]!
+            const time = events.now + delay
+            if (inLanes && lane >= 0) events.scheduleIn(lanes[lane]!, time, kind, scheduled++)
+            else events.schedule(time, kind, scheduled++)
+          }
+          const kind: number = events.handle(subject => {
+            served.push(subject)
+            const { more } = chances[subject % chances.length]!
+            for (let i = 0; i < more && scheduled < 500; i++) scheduleOne()
+          })
+          for (const _ of chances) scheduleOne()
+          events.run(1e6)
+          return { served, hash: events.traceHash }
+        }
+        expect(run(true)).toEqual(run(false))
+      }),
+    )
+  })
+
   it('refuses an event of the past', () => {
     const events = new EventQueue()
     const kind = events.handle(() => {})

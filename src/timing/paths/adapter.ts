@@ -1,6 +1,6 @@
 /** A network adapter: wires, packet engines, descriptor rings, and the DMA between them and memory. */
 import type { RequesterId } from '../../core/index.ts'
-import type { Journeys, Path, Step } from '../resources/journeys.ts'
+import { type Journeys, Path, type Step } from '../resources/journeys.ts'
 import type { Pool } from '../resources/pool.ts'
 import { Ring } from '../resources/ring.ts'
 import type { Server } from '../resources/server.ts'
@@ -67,10 +67,9 @@ export class Adapter {
     const { costs, configuration } = simulation
     const { gbps, ports } = configuration.adapter
     const arrival = (this.#framing.onWire(payload) * 8) / gbps / ports
-    const time = (): number => costs.devicePacket
     return costs.devicePacket <= arrival
-      ? new Delay(simulation, this.#receiver.name, 'packet', time)
-      : new Serve(simulation, this.#receiver, 'packet', time)
+      ? new Delay(simulation, this.#receiver.name, 'packet', costs.devicePacket)
+      : new Serve(simulation, this.#receiver, 'packet', () => costs.devicePacket)
   }
 
   /** From the wire to memory. `lossy`: a packet that finds no descriptor is lost; else the sender is told to wait. */
@@ -80,7 +79,7 @@ export class Adapter {
     const { requester, buffers, descriptors } = queue
     return [
       this.#receiveEngine(payload),
-      new Delay(simulation, 'adapter', 'pipeline', () => costs.devicePipeline),
+      new Delay(simulation, 'adapter', 'pipeline', costs.devicePipeline),
       lossy ? new TakeOrDrop(simulation, descriptors) : new Take(simulation, descriptors, one),
       new Do(item => {
         journeys.pages[item] = buffers.next()
@@ -102,7 +101,7 @@ export class Adapter {
       new Do(item => {
         journeys.pages[item] = buffers.next()
       }),
-      new Delay(simulation, 'link', 'doorbell', () => costs.registerWrite),
+      new Delay(simulation, 'link', 'doorbell', costs.registerWrite),
       new Fetch(simulation, queue, this.#descriptorPath(queue, 'read')),
       ...this.root.read({ requester, bytes: size => this.#framing.inMemory(size) }),
       new Serve(
@@ -111,7 +110,7 @@ export class Adapter {
         'packet',
         size => costs.devicePacket * this.#framing.packets(size),
       ),
-      new Delay(simulation, 'adapter', 'pipeline', () => costs.devicePipeline),
+      new Delay(simulation, 'adapter', 'pipeline', costs.devicePipeline),
       new Serve(simulation, this.#out[port]!, 'frames', size => (this.#framing.onWire(size) * 8) / gbps),
       this.#descriptorTraffic(queue, 'write'),
     ]
@@ -119,26 +118,22 @@ export class Adapter {
 
   /** Descriptors travel beside the packets: so many at once, or as soon as somebody waits for them. */
   #descriptorTraffic(queue: Queue, kind: 'read' | 'write'): Step {
-    const { journeys, costs } = this.#simulation
+    const { journeys } = this.#simulation
+    const { descriptorBatch } = this.#simulation.costs
     const path = this.#descriptorPath(queue, kind)
     let waiting = 0
     return new Do(() => {
       waiting++
-      if (waiting < costs.descriptorBatch && !queue.idle()) return
+      if (waiting < descriptorBatch && !queue.idle()) return
       journeys.begin(path, waiting * DESCRIPTOR_BYTES, 0, queue.ringPage)
       waiting = 0
     })
   }
 
-  #descriptorPath({ requester }: Queue, kind: 'read' | 'write'): MutablePath {
+  #descriptorPath({ requester }: Queue, kind: 'read' | 'write'): Path {
     const steps = kind === 'read' ? this.root.read({ requester }) : this.root.write({ requester })
-    return { steps: merged(steps), measured: false, end: () => {} }
+    return new Path(merged(steps), false)
   }
-}
-
-/** Its end is set by who uses it. */
-interface MutablePath extends Path {
-  end: (item: number) => void
 }
 
 /** Takes a descriptor; who finds none is lost. */
@@ -151,7 +146,7 @@ class TakeOrDrop implements Step {
     this.#descriptors = descriptors
   }
 
-  enter(item: number): boolean {
+  readonly enter = (item: number): boolean => {
     if (this.#descriptors.has(1)) return this.#descriptors.take(item, 1)
     this.#simulation.counter('drops').count++
     this.#simulation.journeys.drop(item)
@@ -167,18 +162,20 @@ class Fetch implements Step {
   readonly #batch: number
   readonly #waiting = new Ring()
   readonly #part: number
+  readonly parts: readonly number[]
   #known = 0
 
-  constructor(simulation: Simulation, queue: Queue, path: MutablePath) {
+  constructor(simulation: Simulation, queue: Queue, path: Path) {
     this.#journeys = simulation.journeys
     this.#queue = queue
     this.#batch = simulation.costs.descriptorBatch
     this.#part = simulation.journeys.part('adapter', 'descriptor fetch')
+    this.parts = [this.#part]
     path.end = () => this.#fetched()
     this.#path = path
   }
 
-  enter(item: number): boolean {
+  readonly enter = (item: number): boolean => {
     if (this.#known > 0) {
       this.#known--
       return true

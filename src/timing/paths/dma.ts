@@ -1,7 +1,7 @@
 /** A device that does nothing but DMA: transfers to random places of a window, as pcie-bench makes them. */
 import type { DmaWorkload } from '../configuration.ts'
 import { type AddressSpace, PAGES_OF } from '../remapping/remapping.ts'
-import type { Path, Step } from '../resources/journeys.ts'
+import { Path, type Step } from '../resources/journeys.ts'
 import { Delay, merged, Serve } from '../resources/steps.ts'
 import type { Simulation } from '../simulation.ts'
 import { Root, type Transfer } from './root.ts'
@@ -41,11 +41,11 @@ export function buildDma(simulation: Simulation, workload: DmaWorkload): void {
     'issue',
     size => costs.deviceWriteIssue + costs.deviceWriteChunkIssue * pieces(size, costs.deviceWriteChunk),
   )
-  const fixed = new Delay(simulation, 'device', 'engine latency', () => half)
+  const fixed = new Delay(simulation, 'device', 'engine latency', half)
   const read = [issueRead, fixed, ...root.read(transfer), fixed]
   const write = [issueWrite, fixed, ...root.write(transfer), fixed]
   // The read follows its write on the link, and may not pass it.
-  const commit = new Delay(simulation, 'root complex', 'write made visible', () => costs.writeCommit)
+  const commit = new Delay(simulation, 'root complex', 'write made visible', costs.writeCommit)
   const readBack = [
     issueWrite,
     fixed,
@@ -82,7 +82,7 @@ class Loop {
     const end = (): void => {
       if (--this.#left === 0) this.begin()
     }
-    this.#paths = ways.map(steps => ({ steps: merged(steps), measured: true, end }))
+    this.#paths = ways.map(steps => new Path(merged(steps), true, end))
   }
 
   begin(): void {

@@ -105,7 +105,7 @@ export class NetworkWorkers {
   /** From one end of the wire to the other. */
   latency(): Step {
     const { costs } = this.#simulation
-    return new Delay(this.#simulation, 'wire', 'latency', () => costs.wireLatency)
+    return new Delay(this.#simulation, 'wire', 'latency', costs.wireLatency)
   }
 
   /** Of the packets that arrive. */
@@ -150,7 +150,7 @@ class DropIfFull implements Step {
     this.#limit = limit
   }
 
-  enter(item: number): boolean {
+  readonly enter = (item: number): boolean => {
     if (this.#worker.backlog < this.#limit) return true
     this.#simulation.counter('drops').count++
     this.#simulation.journeys.drop(item)

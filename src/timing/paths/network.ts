@@ -1,7 +1,7 @@
 /** Network traffic of guests or the host, by each model: who touches a packet between wire and application. */
 import type { NetworkWorkload } from '../configuration.ts'
 import { InvalidationPort } from '../host-iommu/invalidation-port.ts'
-import type { Path, Step } from '../resources/journeys.ts'
+import { Path, type Step } from '../resources/journeys.ts'
 import type { Processor } from '../resources/processor.ts'
 import { Count, Do } from '../resources/steps.ts'
 import type { Simulation } from '../simulation.ts'
@@ -206,11 +206,7 @@ class Network {
       wakening,
       errand,
     )
-    const completion: Path = {
-      steps: [completer, new Do(() => queue.descriptors.give(1))],
-      measured: false,
-      end: () => {},
-    }
+    const completion = new Path([completer, new Do(() => queue.descriptors.give(1))], false)
     return [
       ...adapter.transmit(queue),
       new Do(item => {

@@ -62,8 +62,8 @@ export class Root {
       new Take(simulation, this.#tags, tags),
       new Serve(simulation, this.#up, 'read request', size => link.requestTime(bytes(size))),
       new Translate(simulation, this.#walkers, transfer.requester, false, bytes),
-      new Delay(simulation, 'root complex', 'latency', () => costs.rootComplexLatency + this.#wake(transfer)),
-      new Delay(simulation, 'memory', 'read', (_, item) => costs.cacheRead + this.#extra(transfer, item)),
+      new Delay(simulation, 'root complex', 'latency', costs.rootComplexLatency + this.#wake(transfer)),
+      new Delay(simulation, 'memory', 'read', this.#readTime(transfer)),
       ...this.#dram(transfer),
       new Serve(simulation, this.#down, 'completions', size => link.completionTime(bytes(size))),
       new Give(simulation, this.#tags, tags),
@@ -83,10 +83,8 @@ export class Root {
       new Serve(simulation, this.#up, 'write', size => link.writeTime(bytes(size))),
       ...this.#acceptance(bytes),
       new Translate(simulation, this.#walkers, transfer.requester, true, bytes),
-      new Delay(simulation, 'root complex', 'latency', () => costs.rootComplexLatency / 2),
-      new Delay(simulation, 'memory', 'write', () =>
-        transfer.remote === true ? costs.remoteSocketExtra : 0,
-      ),
+      new Delay(simulation, 'root complex', 'latency', costs.rootComplexLatency / 2),
+      new Delay(simulation, 'memory', 'write', this.#remoteExtra(transfer)),
       ...this.#dram(transfer),
       new Give(simulation, this.#credits, credits),
       new Count(simulation, 'transfers'),
@@ -97,10 +95,16 @@ export class Root {
     return alone === true ? this.#simulation.costs.uncoreWake : 0
   }
 
-  #extra({ coldFrom = Number.POSITIVE_INFINITY, remote }: Transfer, item: number): number {
+  #readTime(transfer: Transfer): number | ((item: number) => number) {
     const { costs, journeys } = this.#simulation
-    const cold = journeys.pages[item]! >= coldFrom
-    return (cold ? costs.dramExtra : 0) + (remote === true ? costs.remoteSocketExtra : 0)
+    const { coldFrom } = transfer
+    const remote = this.#remoteExtra(transfer)
+    if (coldFrom === undefined) return costs.cacheRead + remote
+    return item => costs.cacheRead + ((journeys.pages[item]! >= coldFrom ? costs.dramExtra : 0) + remote)
+  }
+
+  #remoteExtra({ remote }: Transfer): number {
+    return remote === true ? this.#simulation.costs.remoteSocketExtra : 0
   }
 
   /** A root complex that takes writes more slowly than the link brings them. */

@@ -3,7 +3,7 @@ import type { StorageWorkload } from '../configuration.ts'
 import type { ParameterName } from '../costs/parameters.ts'
 import { InvalidationPort } from '../host-iommu/invalidation-port.ts'
 import type { Side } from '../resources/accounts.ts'
-import type { Path, Step } from '../resources/journeys.ts'
+import { Path, type Step } from '../resources/journeys.ts'
 import type { Processor } from '../resources/processor.ts'
 import type { Server } from '../resources/server.ts'
 import { Count, Delay, Do, merged, Serve } from '../resources/steps.ts'
@@ -90,11 +90,9 @@ class Storage {
       journeys.begin(path, blockBytes, machine)
     }
     const again = events.handle(begin)
-    const path: Path = {
-      steps: merged(this.#steps(machine, processor, space)),
-      measured: true,
-      end: () => events.schedule(events.now, again, 0),
-    }
+    const path = new Path(merged(this.#steps(machine, processor, space)), true, () =>
+      events.schedule(events.now, again, 0),
+    )
     for (let i = 0; i < depth; i++) events.schedule(0, again, 0)
   }
 
@@ -167,7 +165,7 @@ class Storage {
     }
     return [
       new Count(simulation, 'doorbells'),
-      new Delay(simulation, 'link', 'doorbell', () => costs.registerWrite),
+      new Delay(simulation, 'link', 'doorbell', costs.registerWrite),
       onQueue,
       ...root.read({ requester, bytes: () => COMMAND_BYTES }),
       onData,

@@ -1,6 +1,6 @@
 /** Who offers packets: streams with a window, sources that never rest or keep a rate, and one message at a time. */
 import type { NetworkWorkload } from '../configuration.ts'
-import type { Path, Step } from '../resources/journeys.ts'
+import { Path, type Step } from '../resources/journeys.ts'
 import { Delay, Do, merged } from '../resources/steps.ts'
 import type { Simulation } from '../simulation.ts'
 import { AGGREGATE_BYTES } from '../software/worker.ts'
@@ -64,7 +64,7 @@ export class Traffic {
       journeys.begin(path, size, flow)
     }
     const first = events.handle(begin)
-    const path: Path = { steps: merged(steps), measured: true, end: item => begin(journeys.flows[item]!) }
+    const path = new Path(merged(steps), true, item => begin(journeys.flows[item]!))
     const round = ((this.#framing.onWire(size) * 8) / this.#wires) * this.#streams
     const inWindow = Math.max(FEWEST, Math.floor(this.#window / size))
     const burst = Math.ceil(this.#workload.messageBytes / size)
@@ -105,17 +105,12 @@ export class Traffic {
       }
     })
     const interval = this.#interval()
-    const path: Path = {
-      steps: merged(
-        interval === undefined && arriving
-          ? [steps[0]!, new Do(() => events.schedule(events.now, next, 0)), ...steps.slice(1)]
-          : steps,
-      ),
-      measured: true,
-      end: () => {
-        if (interval === undefined && !arriving) events.schedule(events.now, next, 0)
-      },
-    }
+    const again = (): void => events.schedule(events.now, next, 0)
+    const restless = interval === undefined
+    const path =
+      restless && arriving
+        ? new Path(merged([steps[0]!, new Do(again), ...steps.slice(1)]), true)
+        : new Path(merged(steps), true, restless ? again : undefined)
     const ahead = interval === undefined && !arriving ? this.#simulation.configuration.adapter.ringSize : 1
     for (let i = 0; i < ahead; i++) events.schedule(0, next, 0)
   }
@@ -134,13 +129,11 @@ export class Traffic {
   requests(lane: number, steps: readonly Step[]): void {
     const { events, journeys, costs } = this.#simulation
     const size = this.#packet
-    const partner = new Delay(this.#simulation, 'other end', 'turnaround', () => costs.partnerTurnaround)
+    const partner = new Delay(this.#simulation, 'other end', 'turnaround', costs.partnerTurnaround)
     const again = events.handle(flow => journeys.begin(path, size, flow))
-    const path: Path = {
-      steps: merged([...steps, partner]),
-      measured: true,
-      end: item => events.schedule(events.now, again, journeys.flows[item]!),
-    }
+    const path = new Path(merged([...steps, partner]), true, item =>
+      events.schedule(events.now, again, journeys.flows[item]!),
+    )
     for (let flow = 0; flow < this.#flowsOfLane; flow++) events.schedule(0, again, this.#flow(lane, flow))
   }
 }

@@ -18,21 +18,33 @@ const HASH_SEED = 0x811c_9dc5
 /** Parts of a nanosecond that the hash tells apart. */
 const TICKS = 1024
 
+/** No slot. */
+const NONE = -1
+/** An order that no event has. */
+const SERVED = -1
+
 export class EventQueue {
   /** Nanoseconds. */
   now = 0
   served = 0
   #hash = HASH_SEED
   readonly #handlers: EventHandler[] = []
-  // A heap by time, then by order of scheduling. The events of the heap's nodes stand in slots.
+  // A heap by time, then by order of scheduling, whose nodes have their events in slots.
   #times = new Float64Array(FIRST_CAPACITY)
-  #slots = Int32Array.from({ length: FIRST_CAPACITY }, (_, slot) => slot)
+  #slots = new Int32Array(FIRST_CAPACITY)
   #size = 0
   // By slot.
-  #orders = new Float64Array(FIRST_CAPACITY)
+  #due = new Float64Array(FIRST_CAPACITY)
+  #orders = new Float64Array(FIRST_CAPACITY).fill(SERVED)
   #kinds = new Int32Array(FIRST_CAPACITY)
   #subjects = new Int32Array(FIRST_CAPACITY)
+  /** The next of the same lane, or of those slots that nobody uses. */
+  #next = chained(FIRST_CAPACITY, 0)
+  #unused = 0
   #order = 0
+  // By lane: its last event.
+  readonly #lastSlots: number[] = []
+  readonly #lastOrders: number[] = []
 
   /** Names the code that serves a kind of events; returns the kind. */
   handle(handler: EventHandler): number {
@@ -40,21 +52,52 @@ export class EventQueue {
     return this.#handlers.push(handler) - 1
   }
 
-  get pending(): number {
-    return this.#size
+  /** A place for events of which each is scheduled for no earlier than the one before, as a rule. */
+  lane(): number {
+    this.#lastSlots.push(0)
+    return this.#lastOrders.push(NaN) - 1
   }
 
   schedule(time: number, kind: number, subject: number): void {
+    this.#push(time, this.#keep(time, kind, subject))
+  }
+
+  /**
+   * The same, for an event of a lane: it stands behind the last one, and out of everybody's way until that was served. One
+   * that breaks the rule of its lane goes by itself.
+   */
+  scheduleIn(lane: number, time: number, kind: number, subject: number): void {
+    const last = this.#lastSlots[lane]!
+    const waits = this.#orders[last] === this.#lastOrders[lane]
+    const slot = this.#keep(time, kind, subject)
+    if (waits && time < this.#due[last]!) {
+      this.#push(time, slot)
+      return
+    }
+    this.#lastSlots[lane] = slot
+    this.#lastOrders[lane] = this.#orders[slot]!
+    if (waits) this.#next[last] = slot
+    else this.#push(time, slot)
+  }
+
+  /** Puts an event into a slot. */
+  #keep(time: number, kind: number, subject: number): number {
     assert(time >= this.now, 'events lie in the future')
-    if (this.#size === this.#times.length) this.#grow()
-    const times = this.#times
-    const slots = this.#slots
-    let at = this.#size++
-    // Beyond the heap stand the slots that nobody uses.
-    const slot = slots[at]!
+    if (this.#unused === NONE) this.#grow()
+    const slot = this.#unused
+    this.#unused = this.#next[slot]!
+    this.#next[slot] = NONE
+    this.#due[slot] = time
     this.#orders[slot] = this.#order++
     this.#kinds[slot] = kind
     this.#subjects[slot] = subject
+    return slot
+  }
+
+  #push(time: number, slot: number): void {
+    const times = this.#times
+    const slots = this.#slots
+    let at = this.#size++
     while (at > 0) {
       const parent = (at - 1) >>> FAN_OUT
       // The newest is the last among equals: it stays below.
@@ -78,22 +121,23 @@ export class EventQueue {
     const slot = this.#slots[0]!
     const kind = this.#kinds[slot]!
     const subject = this.#subjects[slot]!
-    this.#dropFirst(slot)
+    const next = this.#next[slot]!
+    this.#orders[slot] = SERVED
+    this.#next[slot] = this.#unused
+    this.#unused = slot
+    if (next !== NONE) this.#sink(this.#due[next]!, next)
+    else if (--this.#size > 0) this.#sink(this.#times[this.#size]!, this.#slots[this.#size]!)
     this.now = time
     this.served++
     this.#hash = Math.imul(this.#hash ^ (kind + (subject << 6)), HASH_PRIME) ^ (time * TICKS)
     this.#handlers[kind]!(subject)
   }
 
-  /** Takes the first away: the last takes its place and sinks to where it belongs. */
-  #dropFirst(unused: number): void {
+  /** Puts an event in the place of the first, from where it sinks to where it belongs. */
+  #sink(time: number, slot: number): void {
     const times = this.#times
     const slots = this.#slots
-    const size = --this.#size
-    const time = times[size]!
-    const slot = slots[size]!
-    slots[size] = unused
-    if (size === 0) return
+    const size = this.#size
     let at = 0
     for (;;) {
       const first = (at << FAN_OUT) + 1
@@ -122,16 +166,16 @@ export class EventQueue {
   }
 
   #grow(): void {
-    const size = this.#times.length
+    const size = this.#due.length
     const capacity = size * 2
     this.#times = longer(this.#times, new Float64Array(capacity))
-    this.#slots = longer(
-      this.#slots,
-      Int32Array.from({ length: capacity }, (_, slot) => slot),
-    )
-    this.#orders = longer(this.#orders, new Float64Array(capacity))
+    this.#slots = longer(this.#slots, new Int32Array(capacity))
+    this.#due = longer(this.#due, new Float64Array(capacity))
+    this.#orders = longer(this.#orders, new Float64Array(capacity).fill(SERVED))
     this.#kinds = longer(this.#kinds, new Int32Array(capacity))
     this.#subjects = longer(this.#subjects, new Int32Array(capacity))
+    this.#next = longer(this.#next, chained(capacity, size))
+    this.#unused = size
   }
 
   /** Equal for runs in which the same things happened at the same times. */
@@ -144,4 +188,11 @@ export class EventQueue {
 export function longer<Numbers extends Float64Array | Int32Array>(old: Numbers, made: Numbers): Numbers {
   made.set(old)
   return made
+}
+
+/** Slots from `first` on, each naming the next. */
+function chained(capacity: number, first: number): Int32Array<ArrayBuffer> {
+  return Int32Array.from({ length: capacity }, (_, slot) =>
+    slot < first ? NONE : slot + 1 < capacity ? slot + 1 : NONE,
+  )
 }

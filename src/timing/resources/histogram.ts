@@ -23,7 +23,8 @@ export class Histogram {
   /** The value that a share of all lies at or below; 0 if there are none. */
   quantile(share: number): number {
     let below = share * this.count
-    for (const [bucket, count] of this.#buckets.entries()) {
+    for (let bucket = 0; bucket < this.#buckets.length; bucket++) {
+      const count = this.#buckets[bucket]!
       below -= count
       if (count > 0 && below <= 0) return 2 ** ((bucket + 0.5) / PER_DOUBLING)
     }

@@ -2,24 +2,39 @@
  * Items under way: packets, requests, transfers. Each walks the steps of its path; the time between any two moments of
  * its life is charged to one part (a resource and why), so that the parts of an item sum to its latency.
  */
-import type { EventQueue } from './event-queue.ts'
+import { type EventQueue, longer } from './event-queue.ts'
 import { Histogram } from './histogram.ts'
 import { Ring } from './ring.ts'
 
-/** One step of a path. */
+/** One step of a path. Functions, not methods: to call one of a list costs less than to look up a method of one. */
 export interface Step {
   /** An item comes. True: it goes on at once; false: it will be {@link Journeys.resume | resumed}. */
-  enter(item: number): boolean
+  readonly enter: (item: number) => boolean
   /** An item that waited here is resumed: it goes on. */
-  leave?(item: number): void
+  readonly leave?: (item: number) => void
+  /** What it charges items for. */
+  readonly parts?: readonly number[]
 }
 
-export interface Path {
-  readonly steps: readonly Step[]
+const nothing = (): void => {}
+
+export class Path {
+  readonly enters: readonly Step['enter'][]
+  readonly leaves: readonly NonNullable<Step['leave']>[]
+  /** What its items may be charged for. */
+  readonly parts: readonly number[]
   /** Called when an item has made all its steps; its number may be given to another afterwards. */
-  readonly end: (item: number) => void
+  end: (item: number) => void
   /** Whether the end of an item is an operation that is measured. */
   readonly measured: boolean
+
+  constructor(steps: readonly Step[], measured: boolean, end: (item: number) => void = nothing) {
+    this.enters = steps.map(({ enter }) => enter)
+    this.leaves = steps.map(({ leave = nothing }) => leave)
+    this.parts = [...new Set(steps.flatMap(({ parts = [] }) => parts))]
+    this.measured = measured
+    this.end = end
+  }
 }
 
 interface PartName {
@@ -42,7 +57,10 @@ export class Journeys {
   #steps = new Int32Array(FIRST_CAPACITY)
   #began = new Float64Array(FIRST_CAPACITY)
   #since = new Float64Array(FIRST_CAPACITY)
+  /** What they were charged, part by part: all 0 for a number that is not in use. */
   #rows = new Float64Array(0)
+  /** Parts: numbers of a row. */
+  #width = 0
   readonly #unused = new Ring()
   #items = 0
   /** Payload. */
@@ -55,7 +73,7 @@ export class Journeys {
   constructor(events: EventQueue) {
     this.#events = events
     this.resumed = events.handle(item => {
-      this.#paths[item]!.steps[this.#steps[item]!]!.leave?.(item)
+      this.#paths[item]!.leaves[this.#steps[item]!]!(item)
       this.resume(item)
     })
   }
@@ -65,8 +83,8 @@ export class Journeys {
     const known = this.parts.findIndex(part => part.resource === resource && part.activity === activity)
     if (known >= 0) return known
     const part = this.parts.push({ resource, activity }) - 1
-    this.#sums = new Float64Array(this.parts.length)
-    this.#rows = new Float64Array(this.#steps.length * this.parts.length)
+    this.#width = this.parts.length
+    this.#sums = new Float64Array(this.#width)
     return part
   }
 
@@ -83,15 +101,13 @@ export class Journeys {
     this.sizes[item] = size
     this.flows[item] = flow
     this.pages[item] = page
-    const { length } = this.parts
-    this.#rows.fill(0, item * length, (item + 1) * length)
     this.#walk(item)
     return item
   }
 
   /** Charges a part of the life of an item. */
   charge(item: number, part: number, nanoseconds: number): void {
-    this.#rows[item * this.parts.length + part]! += nanoseconds
+    this.#rows[item * this.#width + part]! += nanoseconds
   }
 
   /** Notes the moment from which {@link waited} counts. */
@@ -116,27 +132,39 @@ export class Journeys {
 
   /** Ends an item that goes no further, unmeasured. */
   drop(item: number): void {
+    this.#clear(item, this.#paths[item]!.parts)
     this.#unused.push(item)
   }
 
   #walk(item: number): void {
     const path = this.#paths[item]!
-    const { steps } = path
-    for (let at = this.#steps[item]!; at < steps.length; at++) {
+    const { enters } = path
+    for (let at = this.#steps[item]!; at < enters.length; at++) {
       this.#steps[item] = at
-      if (!steps[at]!.enter(item)) return
+      if (!enters[at]!(item)) return
     }
-    if (path.measured) this.#measure(item)
+    if (path.measured) this.#measure(item, path.parts)
+    else this.#clear(item, path.parts)
     path.end(item)
     this.#unused.push(item)
   }
 
-  #measure(item: number): void {
+  #measure(item: number, parts: readonly number[]): void {
     this.latencies.add(this.#events.now - this.#began[item]!)
     this.bytes += this.sizes[item]!
     const sums = this.#sums
-    const row = item * sums.length
-    for (let part = 0; part < sums.length; part++) sums[part]! += this.#rows[row + part]!
+    const rows = this.#rows
+    const row = item * this.#width
+    for (let i = 0; i < parts.length; i++) {
+      const part = parts[i]!
+      sums[part]! += rows[row + part]!
+      rows[row + part] = 0
+    }
+  }
+
+  #clear(item: number, parts: readonly number[]): void {
+    const row = item * this.#width
+    for (const part of parts) this.#rows[row + part] = 0
   }
 
   /** Nanoseconds of a part, summed over the items measured. */
@@ -152,6 +180,7 @@ export class Journeys {
 
   #make(): number {
     const item = this.#items++
+    if (item === 0) this.#rows = new Float64Array(this.#steps.length * this.#width)
     if (item === this.#steps.length) {
       const capacity = item * 2
       this.#steps = longer(this.#steps, new Int32Array(capacity))
@@ -160,13 +189,8 @@ export class Journeys {
       this.#began = longer(this.#began, new Float64Array(capacity))
       this.#since = longer(this.#since, new Float64Array(capacity))
       this.pages = longer(this.pages, new Float64Array(capacity))
-      this.#rows = longer(this.#rows, new Float64Array(capacity * this.parts.length))
+      this.#rows = longer(this.#rows, new Float64Array(capacity * this.#width))
     }
     return item
   }
-}
-
-function longer<Numbers extends Float64Array | Int32Array>(old: Numbers, made: Numbers): Numbers {
-  made.set(old)
-  return made
 }

@@ -5,10 +5,13 @@ import { Station } from './station.ts'
 export class Server extends Station {
   /** When each unit will be free. */
   readonly #free: Float64Array
+  /** Of the events that say that somebody is done. */
+  readonly lane: number
 
   constructor(events: EventQueue, name: string, units = 1) {
     super(events, name, units)
     this.#free = new Float64Array(units)
+    this.lane = events.lane()
   }
 
   /**

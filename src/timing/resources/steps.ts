@@ -1,6 +1,7 @@
 /** Steps that paths are made of. */
 import type { RequesterId } from '../../core/index.ts'
 import type { Simulation } from '../simulation.ts'
+import type { EventQueue } from './event-queue.ts'
 import type { Journeys, Step } from './journeys.ts'
 import type { Pool } from './pool.ts'
 import type { Server } from './server.ts'
@@ -26,24 +27,53 @@ export function merged(steps: readonly Step[]): readonly Step[] {
   return result
 }
 
-/** Time that passes without anybody being busy. */
+/** What depends on the size of an item only, which mostly is that of the item before. */
+class BySize {
+  readonly #of: (size: number) => number
+  #size = -1
+  #value = 0
+
+  constructor(of: (size: number) => number) {
+    this.#of = of
+  }
+
+  at(size: number): number {
+    if (size !== this.#size) {
+      this.#size = size
+      this.#value = this.#of(size)
+    }
+    return this.#value
+  }
+}
+
+/** Time that passes without anybody being busy: always the same, or a function of the item. */
 export class Delay implements Delayable {
   readonly #simulation: Simulation
+  readonly #journeys: Journeys
   readonly #part: number
-  readonly #time: (bytes: number, item: number) => number
+  readonly #time: number | ((item: number) => number)
   readonly #then: Delay | undefined
+  /** The whole with all that follows, if it is always the same. */
+  readonly #fixed: number | undefined
+  readonly #lane: number
+  readonly parts: readonly number[]
 
   constructor(
     simulation: Simulation,
     resource: string,
     activity: string,
-    time: (bytes: number, item: number) => number,
+    time: number | ((item: number) => number),
     then?: Delay,
   ) {
     this.#simulation = simulation
+    this.#journeys = simulation.journeys
     this.#part = simulation.journeys.part(resource, activity)
     this.#time = time
     this.#then = then
+    this.parts = [this.#part, ...(then?.parts ?? [])]
+    const rest = then === undefined ? 0 : then.#fixed
+    this.#fixed = typeof time === 'number' && rest !== undefined ? time + rest : undefined
+    this.#lane = simulation.events.lane()
   }
 
   before(delay: Delay): Delay {
@@ -52,23 +82,27 @@ export class Delay implements Delayable {
   }
 
   timeFor(item: number): number {
-    const time = this.#time(this.#simulation.journeys.sizes[item]!, item)
-    return time + (this.#then === undefined ? 0 : this.#then.timeFor(item))
+    if (this.#fixed !== undefined) return this.#fixed
+    return this.#own(item) + (this.#then === undefined ? 0 : this.#then.timeFor(item))
   }
 
   /** Charges the item, and returns how long it takes. */
   pass(item: number): number {
-    const { journeys } = this.#simulation
-    const time = this.#time(journeys.sizes[item]!, item)
-    journeys.charge(item, this.#part, time)
+    const time = this.#own(item)
+    this.#journeys.charge(item, this.#part, time)
     return time + (this.#then === undefined ? 0 : this.#then.pass(item))
   }
 
-  enter(item: number): boolean {
+  #own(item: number): number {
+    const time = this.#time
+    return typeof time === 'number' ? time : time(item)
+  }
+
+  readonly enter = (item: number): boolean => {
     const time = this.pass(item)
     if (time === 0) return true
     const { events, journeys } = this.#simulation
-    events.schedule(events.now + time, journeys.resumed, item)
+    events.scheduleIn(this.#lane, events.now + time, journeys.resumed, item)
     return false
   }
 }
@@ -76,12 +110,16 @@ export class Delay implements Delayable {
 /** To be served by a station for a time that may depend on the size. */
 export class Serve implements Delayable {
   readonly #simulation: Simulation
+  readonly #journeys: Journeys
+  readonly #events: EventQueue
   readonly #server: Server
   readonly #activity: string
   readonly #time: (bytes: number) => number
+  readonly #service: BySize
   readonly #then: Delay | undefined
   readonly #waiting: number
-  readonly #service: number
+  readonly #served: number
+  readonly parts: readonly number[]
 
   constructor(
     simulation: Simulation,
@@ -90,13 +128,18 @@ export class Serve implements Delayable {
     time: (bytes: number) => number,
     then?: Delay,
   ) {
+    const { journeys, events } = simulation
     this.#simulation = simulation
+    this.#journeys = journeys
+    this.#events = events
     this.#server = server
     this.#activity = activity
     this.#time = time
+    this.#service = new BySize(time)
     this.#then = then
-    this.#waiting = simulation.journeys.part(server.name, 'waiting')
-    this.#service = simulation.journeys.part(server.name, activity)
+    this.#waiting = journeys.part(server.name, 'waiting')
+    this.#served = journeys.part(server.name, activity)
+    this.parts = [this.#waiting, this.#served, ...(then?.parts ?? [])]
   }
 
   before(delay: Delay): Serve {
@@ -104,21 +147,21 @@ export class Serve implements Delayable {
     return new Serve(this.#simulation, this.#server, this.#activity, this.#time, then)
   }
 
-  enter(item: number): boolean {
-    const { journeys, events } = this.#simulation
-    const { now } = events
-    const service = this.#time(journeys.sizes[item]!)
-    const done = this.#server.enter(service)
-    journeys.charge(item, this.#waiting, done - service - now)
-    journeys.charge(item, this.#service, service)
+  readonly enter = (item: number): boolean => {
+    const journeys = this.#journeys
+    const events = this.#events
+    const server = this.#server
+    const service = this.#service.at(journeys.sizes[item]!)
+    const done = server.enter(service)
+    journeys.charge(item, this.#waiting, done - service - events.now)
+    journeys.charge(item, this.#served, service)
     const delay = this.#then === undefined ? 0 : this.#then.pass(item)
-    events.schedule(done + delay, journeys.resumed, item)
+    events.scheduleIn(server.lane, done + delay, journeys.resumed, item)
     return false
   }
 
-  leave(item: number): void {
-    const late = this.#then === undefined ? 0 : this.#then.timeFor(item)
-    this.#server.leave(late)
+  readonly leave = (item: number): void => {
+    this.#server.leave(this.#then === undefined ? 0 : this.#then.timeFor(item))
   }
 }
 
@@ -126,23 +169,26 @@ export class Serve implements Delayable {
 export class Take implements Step {
   readonly #journeys: Journeys
   readonly #pool: Pool
-  readonly #amount: (bytes: number) => number
+  readonly #amount: BySize
   readonly #part: number
+  readonly parts: readonly number[]
 
   constructor(simulation: Simulation, pool: Pool, amount: (bytes: number) => number) {
     this.#journeys = simulation.journeys
     this.#pool = pool
-    this.#amount = amount
+    this.#amount = new BySize(amount)
     this.#part = simulation.journeys.part(pool.name, 'waiting')
+    this.parts = [this.#part]
   }
 
-  enter(item: number): boolean {
-    if (this.#pool.take(item, this.#amount(this.#journeys.sizes[item]!))) return true
-    this.#journeys.waits(item)
+  readonly enter = (item: number): boolean => {
+    const journeys = this.#journeys
+    if (this.#pool.take(item, this.#amount.at(journeys.sizes[item]!))) return true
+    journeys.waits(item)
     return false
   }
 
-  leave(item: number): void {
+  readonly leave = (item: number): void => {
     this.#journeys.charge(item, this.#part, this.#journeys.waited(item))
   }
 }
@@ -150,16 +196,16 @@ export class Take implements Step {
 export class Give implements Step {
   readonly #journeys: Journeys
   readonly #pool: Pool
-  readonly #amount: (bytes: number) => number
+  readonly #amount: BySize
 
   constructor(simulation: Simulation, pool: Pool, amount: (bytes: number) => number) {
     this.#journeys = simulation.journeys
     this.#pool = pool
-    this.#amount = amount
+    this.#amount = new BySize(amount)
   }
 
-  enter(item: number): boolean {
-    this.#pool.give(this.#amount(this.#journeys.sizes[item]!))
+  readonly enter = (item: number): boolean => {
+    this.#pool.give(this.#amount.at(this.#journeys.sizes[item]!))
     return true
   }
 }
@@ -172,7 +218,7 @@ export class Count implements Step {
     this.#counter = simulation.counter(name)
   }
 
-  enter(): boolean {
+  readonly enter = (): boolean => {
     this.#counter.count++
     return true
   }
@@ -186,7 +232,7 @@ export class Do implements Step {
     this.#action = action
   }
 
-  enter(item: number): boolean {
+  readonly enter = (item: number): boolean => {
     this.#action(item)
     return true
   }
@@ -199,8 +245,12 @@ export class Translate implements Delayable {
   readonly #requester: RequesterId
   readonly #write: boolean
   readonly #bytes: (size: number) => number
+  readonly #pages: BySize
   readonly #then: Delay | undefined
-  readonly #parts
+  readonly #charged
+  readonly parts: readonly number[]
+  readonly #times
+  readonly #lane: number
   /** By item: its walks. */
   readonly #walking: number[] = []
 
@@ -212,18 +262,23 @@ export class Translate implements Delayable {
     bytes: (size: number) => number,
     then?: Delay,
   ) {
-    const { journeys } = simulation
+    const { journeys, costs } = simulation
     this.#simulation = simulation
     this.#walkers = walkers
     this.#requester = requester
     this.#write = write
     this.#bytes = bytes
+    this.#pages = new BySize(size => Math.max(1, Math.ceil(bytes(size) / PAGE)))
     this.#then = then
-    this.#parts = {
+    this.#lane = simulation.events.lane()
+    const { translationHit, walkStart, tableRead } = costs
+    this.#times = { hit: translationHit, walkStart, tableRead }
+    this.#charged = {
       hit: journeys.part('remapping unit', 'look-up'),
       waiting: journeys.part(walkers.name, 'waiting'),
       walk: journeys.part(walkers.name, 'walk'),
     }
+    this.parts = [...Object.values(this.#charged), ...(then?.parts ?? [])]
   }
 
   before(delay: Delay): Translate {
@@ -231,15 +286,16 @@ export class Translate implements Delayable {
     return new Translate(this.#simulation, this.#walkers, this.#requester, this.#write, this.#bytes, then)
   }
 
-  enter(item: number): boolean {
-    const { remapping, journeys, costs, events } = this.#simulation
+  readonly enter = (item: number): boolean => {
+    const { remapping, journeys, events } = this.#simulation
+    const times = this.#times
     const delay = this.#then === undefined ? 0 : this.#then.pass(item)
     if (remapping === undefined) {
       if (delay === 0) return true
-      events.schedule(events.now + delay, journeys.resumed, item)
+      events.scheduleIn(this.#lane, events.now + delay, journeys.resumed, item)
       return false
     }
-    const pages = Math.max(1, Math.ceil(this.#bytes(journeys.sizes[item]!) / PAGE))
+    const pages = this.#pages.at(journeys.sizes[item]!)
     const first = journeys.pages[item]!
     // Each page has packets of its own, whose walks do not wait for one another.
     let done = events.now
@@ -248,24 +304,25 @@ export class Translate implements Delayable {
     for (let i = 0; i < pages; i++) {
       const reads = remapping.translate(this.#requester, first + i, this.#write)
       if (reads === 0) continue
-      const walk = costs.walkStart + reads * costs.tableRead
+      const walk = times.walkStart + reads * times.tableRead
       done = Math.max(done, this.#walkers.enter(walk))
       longest = Math.max(longest, walk)
       walks++
     }
-    journeys.charge(item, this.#parts.hit, costs.translationHit)
-    journeys.charge(item, this.#parts.waiting, done - longest - events.now)
-    journeys.charge(item, this.#parts.walk, longest)
+    journeys.charge(item, this.#charged.hit, times.hit)
+    if (walks > 0) {
+      journeys.charge(item, this.#charged.waiting, done - longest - events.now)
+      journeys.charge(item, this.#charged.walk, longest)
+    }
     this.#walking[item] = walks
-    events.schedule(done + costs.translationHit + delay, journeys.resumed, item)
+    events.scheduleIn(this.#lane, done + times.hit + delay, journeys.resumed, item)
     return false
   }
 
-  leave(item: number): void {
+  readonly leave = (item: number): void => {
     const walks = this.#walking[item] ?? 0
     if (walks === 0) return
-    const { costs } = this.#simulation
-    const late = costs.translationHit + (this.#then === undefined ? 0 : this.#then.timeFor(item))
+    const late = this.#times.hit + (this.#then === undefined ? 0 : this.#then.timeFor(item))
     for (let left = walks; left > 0; left--) this.#walkers.leave(late)
   }
 }

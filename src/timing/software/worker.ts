@@ -69,7 +69,8 @@ export class Worker extends Thread implements Step {
   #polling = false
   readonly #queue = new Ring()
   readonly #batch: number[] = []
-  readonly #parts
+  readonly #charged
+  readonly parts: readonly number[]
   /** When it was last woken; what came before had to wait for that. */
   #woken = 0
   #rung = 0
@@ -101,7 +102,7 @@ export class Worker extends Thread implements Step {
     this.#errand = options.errand
     const { workload } = simulation.configuration
     this.#neverHalts = options.side === 'guest' && 'idle' in workload && workload.idle === 'poll'
-    this.#parts = {
+    this.#charged = {
       moderation: journeys.part(role, 'not told yet'),
       waking: journeys.part(role, 'waking up'),
       queueing: journeys.part(role, 'queueing'),
@@ -109,10 +110,11 @@ export class Worker extends Thread implements Step {
       mapping: journeys.part(role, 'mapping'),
       batch: journeys.part(role, 'others of the batch'),
     }
+    this.parts = Object.values(this.#charged)
   }
 
   /** Hands it an item; the item goes on when the batch is done that it is part of. */
-  enter(item: number): boolean {
+  readonly enter = (item: number): boolean => {
     this.#simulation.journeys.waits(item)
     this.#queue.push(item)
     if (this.#polling) this.processor.endPolling()
@@ -164,7 +166,7 @@ export class Worker extends Thread implements Step {
       const worked = events.now
       if (this.#errand !== undefined) yield* this.#errand(this, batch)
       const mapping = events.now - worked
-      for (const item of batch) this.#finish(item, began, { waking, mapping })
+      this.#finish(batch, began, waking, mapping)
       this.#again = batch.length === this.#budget
       if (this.processor.waiting > 0) yield TURN
     }
@@ -229,24 +231,26 @@ export class Worker extends Thread implements Step {
       this.charge(activity, batch.length, nanoseconds * bytes)
   }
 
-  /** Charges the item what it waited and what was done for it, and lets it go on. */
-  #finish(item: number, began: number, spent: { readonly waking: number; readonly mapping: number }): void {
+  /** Charges the items what they waited and what was done for them, and lets them go on. */
+  #finish(batch: readonly number[], began: number, due: number, mapping: number): void {
     const { journeys, events } = this.#simulation
-    const parts = this.#parts
-    const came = journeys.since(item)
-    const told = clamp(this.#rung, came, began)
-    const woken = clamp(this.#woken, told, began)
-    journeys.charge(item, parts.moderation, told - came)
-    journeys.charge(item, parts.queueing, began - woken)
+    const charged = this.#charged
     const whole = events.now - began
-    const waking = Math.min(spent.waking, whole - spent.mapping)
-    journeys.charge(item, parts.waking, woken - told + waking)
-    journeys.charge(item, parts.mapping, spent.mapping)
-    const rest = whole - waking - spent.mapping
-    const own = Math.min(rest, this.#own(journeys.sizes[item]!))
-    journeys.charge(item, parts.work, own)
-    journeys.charge(item, parts.batch, rest - own)
-    journeys.resume(item)
+    const waking = Math.min(due, whole - mapping)
+    const rest = whole - waking - mapping
+    for (const item of batch) {
+      const came = journeys.since(item)
+      const told = clamp(this.#rung, came, began)
+      const woken = clamp(this.#woken, told, began)
+      journeys.charge(item, charged.moderation, told - came)
+      journeys.charge(item, charged.queueing, began - woken)
+      journeys.charge(item, charged.waking, woken - told + waking)
+      journeys.charge(item, charged.mapping, mapping)
+      const own = Math.min(rest, this.#own(journeys.sizes[item]!))
+      journeys.charge(item, charged.work, own)
+      journeys.charge(item, charged.batch, rest - own)
+      journeys.resume(item)
+    }
   }
 
   /** What an item costs alone, waking apart. */
