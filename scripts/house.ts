@@ -19,7 +19,7 @@ const COMMON = [
   'store',
   'operations',
 ]
-const FACES = ['api', 'cli', 'testing', 'workers']
+const FACES = ['client', 'api', 'cli', 'testing', 'workers']
 
 /** Top floor first: a room imports only from itself and from rooms before it. */
 export const ROOMS = ['core', 'engine', ...HARDWARE, ...SOFTWARE, ...COMMON, ...FACES]

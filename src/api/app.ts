@@ -11,6 +11,7 @@ import { NorthbridgeError, VERSION } from '../core/index.ts'
 import type { OperationContext } from '../operations/index.ts'
 import { JSON_MEDIA_TYPE, parseBody } from './body.ts'
 import { CommandRunner } from './commands.ts'
+import { addConsole } from './console.ts'
 import type { EventStream } from './event-stream.ts'
 import { liftComponents, markComponents } from './openapi.ts'
 import { PROBLEM_TYPE, problemOf } from './problems.ts'
@@ -121,6 +122,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     () => ({ status: 'ok' }),
   )
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+
+  await addConsole(app)
 
   const streams = new Map<EventStream, string>()
   addRoutes(app, { context, commands: new CommandRunner(), streams, stream: { heartbeatMs, stalledMs } })
