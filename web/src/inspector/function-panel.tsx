@@ -128,7 +128,7 @@ function Dma({ fn }: { fn: PcieFunction }) {
           )
         }}
       >
-        <Choice name="direction" label="" of={['write', 'read']} />
+        <Choice name="direction" label="direction" of={['write', 'read']} />
         <Field name="address" label="at" value="0x1000" pattern={HEX} />
       </Form>
       {answer && (

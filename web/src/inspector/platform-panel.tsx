@@ -2,6 +2,7 @@ import { Facts } from '../parts/facts.tsx'
 import { Field, Form } from '../parts/form.tsx'
 import { createVm, power } from '../state/actions.ts'
 import { functions, groups, platform, units, vms } from '../state/world.ts'
+import { Tour } from './tour.tsx'
 
 export function PlatformPanel() {
   const shown = platform.value
@@ -41,9 +42,7 @@ export function PlatformPanel() {
           </Form>
         </section>
       )}
-      <p class="hint">
-        Select a function or a virtual machine on the map. Functions can be dragged onto virtual machines.
-      </p>
+      {on && <Tour />}
     </>
   )
 }

@@ -1,6 +1,6 @@
 /** The machine as a map: functions, the ports that they hang below, and the virtual machines that have them. */
 import { computed, signal } from '@preact/signals'
-import type { PcieFunction } from '../api.ts'
+import type { PcieFunction, VirtualMachine } from '../api.ts'
 import { assign } from '../state/actions.ts'
 import { select, selection } from '../state/place.ts'
 import { faults, functions, vms } from '../state/world.ts'
@@ -116,8 +116,20 @@ const asButton = (label: string, chosen: boolean, act: () => void) => ({
 const isChosen = (kind: string, name: string): boolean =>
   selection.value?.kind === kind && selection.value.name === name
 
+/** As it is written in the box (texts end in spaces for that), so that who speaks to the page can say what he sees. */
 const sayFunction = (fn: PcieFunction): string =>
-  `${kindName(fn)} ${fn.address}, ${fn.owner.kind === 'vm' ? `of virtual machine ${fn.owner.name}` : (fn.driver ?? 'no driver')}${faulty.value.has(fn.address) ? ', has faulted' : ''}`
+  [
+    kindName(fn),
+    shortAddress(fn.address),
+    sayOwner(fn),
+    fn.sriov && `${fn.sriov.numVfs} of ${fn.sriov.totalVfs} VFs`,
+    faulty.value.has(fn.address) && 'has faulted',
+  ]
+    .filter(Boolean)
+    .join(' ')
+
+const sayOwner = ({ owner, driver }: PcieFunction): string =>
+  owner.kind === 'vm' ? `→ ${owner.name}` : (driver ?? 'no driver')
 
 const startDrag = (address: string) => (event: PointerEvent) => {
   if (event.button === 0) dragged.value = { address, x: event.offsetX, y: event.offsetY }
@@ -137,13 +149,13 @@ function FunctionNode({ box }: { box: FunctionBox }) {
         <rect class="body" x={x} y={y} width={width} height={height} rx={6} />
         <rect class="group" x={x} y={y} width={5} height={height} rx={2} fill={groupColour(fn.group)} />
         <text class="name" x={x + 14} y={y + 18}>
-          {kindName(fn)}
+          {`${kindName(fn)} `}
         </text>
         <text class="address" x={x + width - 8} y={y + 18} text-anchor="end">
-          {shortAddress(fn.address)}
+          {`${shortAddress(fn.address)} `}
         </text>
         <text class="owner" x={x + 14} y={y + 34}>
-          {fn.owner.kind === 'vm' ? `→ ${fn.owner.name}` : (fn.driver ?? 'no driver')}
+          {`${sayOwner(fn)} `}
         </text>
         {fn.sriov && (
           <text class="owner" x={x + width - 8} y={y + 34} text-anchor="end">
@@ -172,23 +184,25 @@ function FunctionNode({ box }: { box: FunctionBox }) {
   )
 }
 
+const sayMachine = ({ vcpus, memoryMiB, devices }: VirtualMachine): string =>
+  `${vcpus} vCPU · ${memoryMiB} MiB · ${devices.length} function${devices.length === 1 ? '' : 's'}`
+
 function MachineNode({ box: { vm, x, y, width, height } }: { box: MachineBox }) {
   const chosen = isChosen('vm', vm.name)
   return (
     <g
       class={`node machine${chosen ? ' chosen' : ''}${dragged.value ? ' target' : ''}`}
       data-vm={vm.name}
-      {...asButton(`Virtual machine ${vm.name}, ${vm.devices.length} functions`, chosen, () =>
+      {...asButton(`Virtual machine ${vm.name} ${sayMachine(vm)}`, chosen, () =>
         select({ kind: 'vm', name: vm.name }),
       )}
     >
       <rect class="body" x={x} y={y} width={width} height={height} rx={6} />
       <text class="name" x={x + 14} y={y + 22}>
-        {vm.name}
+        {`${vm.name} `}
       </text>
       <text class="owner" x={x + 14} y={y + 42}>
-        {vm.vcpus} vCPU · {vm.memoryMiB} MiB · {vm.devices.length} function
-        {vm.devices.length === 1 ? '' : 's'}
+        {sayMachine(vm)}
       </text>
     </g>
   )
