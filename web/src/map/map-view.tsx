@@ -102,7 +102,8 @@ function AssignmentLine({ assignment: { function: address, vm, from, to } }: { a
 /** What makes a box of the map a button: pointer, keyboard, and what it is called. */
 const asButton = (label: string, chosen: boolean, act: () => void) => ({
   role: 'button' as const,
-  tabIndex: 0,
+  // SVG minds the case of attributes.
+  tabindex: 0,
   'aria-label': label,
   'aria-pressed': chosen,
   onClick: act,
