@@ -3,9 +3,9 @@
  * 1 GiB of guest memory, interrupts, the guest's own probe. Through the library, and through REST on loopback beside
  * the cheapest answer that the same server gives.
  */
+import { Namespaces } from '../src/access/index.ts'
 import { startServer } from '../src/api/index.ts'
 import { createPlatform } from '../src/index.ts'
-import { installation } from '../src/operations/index.ts'
 import { report } from './measure.ts'
 
 const TOPOLOGY = 'two-socket-82599'
@@ -17,7 +17,12 @@ const pf = machine.functions().find(fn => fn.kind === 'PF' && (fn.virtualFunctio
 const vf = pf.virtualFunctions![0]!
 machine.createVm({ name: 'guest', vcpus: 1, memoryMiB: 1024 })
 
-const server = await startServer({ context: installation(), port: 0, host: '127.0.0.1', logLevel: 'silent' })
+const server = await startServer({
+  namespaces: await Namespaces.open(),
+  port: 0,
+  host: '127.0.0.1',
+  logLevel: 'silent',
+})
 const call = async (method: string, path: string, body?: object): Promise<void> => {
   const response = await fetch(`${server.url}${path}`, {
     method,

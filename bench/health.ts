@@ -1,8 +1,8 @@
 /**
  * How long `GET /healthz` waits: on an idle server, and while it builds a platform of 2,000 functions from a document.
  */
+import { Namespaces } from '../src/access/index.ts'
 import { startServer } from '../src/api/index.ts'
-import { installation } from '../src/operations/index.ts'
 
 const ports = Array.from({ length: 248 }, (_, i) => ({
   at: `${(1 + (i >>> 3)).toString(16).padStart(2, '0')}.${i & 7}`,
@@ -24,7 +24,12 @@ const topology = {
   })),
 }
 
-const server = await startServer({ context: installation(), port: 0, host: '127.0.0.1', logLevel: 'silent' })
+const server = await startServer({
+  namespaces: await Namespaces.open(),
+  port: 0,
+  host: '127.0.0.1',
+  logLevel: 'silent',
+})
 
 /** Milliseconds of each answer, ascending, until `done`. */
 async function poll(done: () => boolean): Promise<number[]> {

@@ -1,8 +1,8 @@
 /** A headless Chromium with one page on a server of its own. */
 import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
+import { Namespaces } from '../src/access/index.ts'
 import { type RunningServer, startServer } from '../src/api/index.ts'
-import { installation } from '../src/operations/index.ts'
 
 const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 
@@ -21,7 +21,7 @@ export interface Console {
 
 export async function openConsole(): Promise<Console> {
   const server: RunningServer = await startServer({
-    context: installation(),
+    namespaces: await Namespaces.open(),
     host: '127.0.0.1',
     port: 0,
     logLevel: 'silent',

@@ -2,9 +2,9 @@
  * The library: a platform as an object whose methods are the operations that REST and the command line offer, with
  * the same names, inputs, results and errors.
  */
+import { journalInMemory } from './durability/index.ts'
 import { drive } from './engine/index.ts'
 import {
-  execute,
   type InputOf,
   installation,
   type OperationContext,
@@ -83,9 +83,14 @@ export function platformOf(northbridge: Northbridge, platform: string): Northbri
 }
 
 function northbridgeOf(context: OperationContext): Northbridge {
+  const journal = journalInMemory(context)
   const methods = operationEntries().map(([id]) => [
     id,
-    (input: object = {}) => drive(execute(context, id, input as never), () => false),
+    (input: object = {}) => {
+      const { outcome } = drive(journal.execute(id, input as never), () => false)
+      if ('error' in outcome) throw outcome.error
+      return outcome.output
+    },
   ])
   return Object.freeze(Object.fromEntries(methods)) as Northbridge
 }

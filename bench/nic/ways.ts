@@ -157,12 +157,23 @@ const frameTo = (pool: number, length: number): Uint8Array => {
   return bytes
 }
 
-function contestants(layout: Layout, most: number): Contestant[] {
-  const receive = (pools: number, length: number): Contestant => {
+/** A way of frames, and to how many queues they go in turn. */
+export interface Way extends Contestant {
+  readonly sheet: string
+  readonly length: number
+  readonly queues: number
+}
+
+function contestants(layout: Layout, most: number): Way[] {
+  const { sheet } = layout
+  const receive = (pools: number, length: number): Way => {
     const bench = new Bench(layout, pools)
     const frames = Array.from({ length: pools }, (_, pool) => Frame.of(frameTo(pool, length)))
     return {
-      name: `${layout.sheet}: ${length} bytes from the wire, ${pools} pools`,
+      name: `${sheet}: ${length} bytes from the wire, ${pools} pools`,
+      sheet,
+      length,
+      queues: pools,
       count: 10_000,
       run: count => {
         for (let i = 0; i < count; i++) {
@@ -173,11 +184,14 @@ function contestants(layout: Layout, most: number): Contestant[] {
       },
     }
   }
-  const transmit = (to: number, name: string): Contestant => {
+  const transmit = (to: number, name: string): Way => {
     const bench = new Bench(layout, 2)
     bench.memory.write(0x1000, frameTo(to, 60))
     return {
-      name: `${layout.sheet}: 60 bytes ${name}`,
+      name: `${sheet}: 60 bytes ${name}`,
+      sheet,
+      length: 60,
+      queues: 1,
       count: 10_000,
       run: count => {
         for (let i = 0; i < count; i++) {
@@ -197,8 +211,7 @@ function contestants(layout: Layout, most: number): Contestant[] {
 }
 
 /** All ways of a frame through both chips. */
-export const allWays = (): Contestant[] =>
-  LAYOUTS.flatMap((layout, i) => contestants(layout, i === 0 ? 7 : 63))
+export const allWays = (): Way[] => LAYOUTS.flatMap((layout, i) => contestants(layout, i === 0 ? 7 : 63))
 
 /** Bytes that each frame allocates, by its way. */
 export const heapPerFrame = (ways: readonly Contestant[], frames: number): Map<string, number> =>

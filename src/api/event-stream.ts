@@ -3,8 +3,20 @@
  * is, so a slow client costs no memory, and what the trace dropped meanwhile is told as a `gap`.
  */
 import type { ServerResponse } from 'node:http'
-import type { Trace } from '../engine/index.ts'
+import type { Trace, TraceEvent } from '../engine/index.ts'
 import { eventView, type Followed } from '../operations/index.ts'
+
+/** Events as they are sent: the same to everybody who follows. They go when the trace forgets its events. */
+const TEXTS = new WeakMap<TraceEvent, string>()
+
+function textOf(event: TraceEvent): string {
+  let text = TEXTS.get(event)
+  if (text === undefined) {
+    text = `id: ${event.sequence}\nevent: ${event.kind}\ndata: ${JSON.stringify(eventView(event))}\n\n`
+    TEXTS.set(event, text)
+  }
+  return text
+}
 
 /** Events written before the event loop gets a turn. */
 const BATCH = 256
@@ -14,13 +26,17 @@ export interface StreamOptions {
   readonly heartbeatMs: number
   /** Milliseconds after which a client that takes nothing is dropped. */
   readonly stalledMs: number
+  /** Whether the client may still read it; asked now and then. */
+  readonly allowed?: () => boolean
+  /** Told when a client was dropped because it takes nothing. */
+  readonly onShed?: () => void
 }
 
 export class EventStream {
   readonly #response: ServerResponse
   readonly #trace: Trace
   readonly #ended: () => boolean
-  readonly #stalledMs: number
+  readonly #options: StreamOptions
   readonly #stopFollowing: () => void
   readonly #heartbeat: NodeJS.Timeout
   #stall: NodeJS.Timeout | undefined
@@ -37,7 +53,7 @@ export class EventStream {
     this.#response = response
     this.#trace = trace
     this.#ended = ended
-    this.#stalledMs = options.stalledMs
+    this.#options = options
     this.#sent = after
     response.writeHead(200, {
       'content-type': 'text/event-stream',
@@ -48,6 +64,7 @@ export class EventStream {
     response.flushHeaders()
     this.#stopFollowing = trace.follow(this.#schedule)
     this.#heartbeat = setInterval(() => {
+      if (options.allowed?.() === false) return this.end('the token is no longer valid')
       // A stream with events to tell is awake without it.
       if (this.#stall === undefined && !this.#scheduled) this.#write(': heartbeat\n\n')
     }, options.heartbeatMs)
@@ -76,7 +93,7 @@ export class EventStream {
     let text = lost ? this.#gap(this.#trace.oldest) : ''
     for (const event of this.#trace.since(this.#sent, BATCH)) {
       if (event.sequence > this.#trace.told) break
-      text += `id: ${event.sequence}\nevent: ${event.kind}\ndata: ${JSON.stringify(eventView(event))}\n\n`
+      text += textOf(event)
       this.#sent = event.sequence
     }
     if (text !== '') this.#write(text)
@@ -93,7 +110,12 @@ export class EventStream {
 
   #write(text: string): void {
     if (this.#response.write(text) || this.#stall !== undefined) return
-    this.#stall = setTimeout(() => this.#response.destroy(), this.#stalledMs)
+    this.#stall = setTimeout(this.#shed, this.#options.stalledMs)
+  }
+
+  #shed = (): void => {
+    this.#options.onShed?.()
+    this.#response.destroy()
   }
 
   #drained = (): void => {

@@ -9,6 +9,12 @@ export interface Answer {
   readonly body: string
 }
 
+/** A key, and what tells the request that it belongs to. */
+export interface AnswerIdentity {
+  readonly key: string
+  readonly fingerprint: string
+}
+
 interface Entry {
   readonly fingerprint: string
   readonly answer: Promise<Answer>
@@ -21,8 +27,12 @@ export class IdempotencyStore {
   /** Oldest first. */
   readonly #entries = new Map<string, Entry>()
 
-  constructor(capacity = 10_000) {
+  /** @param kept answers of an earlier process, oldest first */
+  constructor(kept: readonly (AnswerIdentity & Answer)[] = [], capacity = 10_000) {
     this.#capacity = capacity
+    for (const { key, fingerprint, ...answer } of kept.slice(-capacity)) {
+      this.#entries.set(key, { fingerprint, answer: Promise.resolve(answer) })
+    }
   }
 
   /**
@@ -32,7 +42,7 @@ export class IdempotencyStore {
   async answer(
     key: string,
     request: readonly string[],
-    respond: () => Promise<Answer>,
+    respond: (identity: AnswerIdentity) => Promise<Answer>,
   ): Promise<{ answer: Answer; replayed: boolean }> {
     if (!KEY.test(key)) {
       throw new NorthbridgeError(
@@ -51,7 +61,7 @@ export class IdempotencyStore {
       }
       return { answer: await known.answer, replayed: true }
     }
-    const entry = { fingerprint, answer: respond() }
+    const entry = { fingerprint, answer: respond({ key, fingerprint }) }
     this.#entries.set(key, entry)
     if (this.#entries.size > this.#capacity) this.#entries.delete(this.#entries.keys().next().value!)
     const answer = await entry.answer

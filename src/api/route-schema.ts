@@ -86,6 +86,9 @@ function headersOf({ rest: { method }, follow }: Operation): FastifySchema {
   return { headers: Type.Object({ 'Idempotency-Key': Type.Optional(key) }) }
 }
 
+/** What may be wrong with any request. */
+const ALWAYS = ['malformedInput', 'invalidArgument', 'unauthenticated', 'forbidden', 'limitExceeded'] as const
+
 export function routeSchema(id: string, row: Operation, shape: RouteInput): FastifySchema {
   const { rest, output, errors, summary, list, follow } = row
   const query = { ...shape.query?.properties, ...(shape.paged ? PageQuery.properties : {}) }
@@ -93,7 +96,7 @@ export function routeSchema(id: string, row: Operation, shape: RouteInput): Fast
   const statuses = new Map<number, string[]>()
   // Whatever needs power needs a kernel that goes on too.
   const halts = errors.includes('poweredOff') ? (['hostHalted'] as const) : []
-  for (const code of new Set([...errors, ...halts, 'malformedInput', 'invalidArgument'] as const)) {
+  for (const code of new Set([...errors, ...halts, ...ALWAYS])) {
     const { status } = CODE_NUMBERS[code]
     statuses.set(status, [...(statuses.get(status) ?? []), code])
   }

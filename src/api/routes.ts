@@ -3,33 +3,32 @@ import type { TObject, TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Issue, NorthbridgeError } from '../core/index.ts'
 import {
-  execute,
   type InputOf,
   invalid,
   issuesOf,
   type Operation,
-  type OperationContext,
   type OperationId,
   operationEntries,
   type Page,
   pageOf,
+  platformsOf,
 } from '../operations/index.ts'
 import type { CommandRunner } from './commands.ts'
 import { EventStream, type StreamOptions } from './event-stream.ts'
-import { type Answer, IdempotencyStore } from './idempotency.ts'
+import type { Answer, AnswerIdentity } from './idempotency.ts'
 import { PROBLEM_TYPE, problemOf } from './problems.ts'
+import { senderOf } from './request-log.ts'
 import { PageQuery, type RouteInput, routeInput, routeSchema } from './route-schema.ts'
+import { REPORT_POLICY } from './security-headers.ts'
+import { checkStreams, type Tenant } from './tenants.ts'
+import type { Span } from './tracing/index.ts'
 
 export interface RouteOptions {
-  readonly context: OperationContext
   readonly commands: CommandRunner
-  /** Open event streams and the platform that each follows. */
-  readonly streams: Map<EventStream, string>
-  readonly stream: StreamOptions
+  readonly stream: (request: FastifyRequest) => StreamOptions
 }
 
 export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
-  const idempotency = new IdempotencyStore()
   for (const [id, row] of operationEntries()) {
     const shape = routeInput(row)
     const respond = responder(id, row, shape, options)
@@ -37,14 +36,15 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
       method: row.rest.method,
       url: row.rest.path.replace(/\{(\w+)\}/g, ':$1'),
       schema: routeSchema(id, row, shape),
+      config: { row },
       handler: async (request, reply) => {
         if (row.follow !== undefined && wantsEvents(request))
           return openStream(row, shape, request, reply, respond, options)
         const key = request.headers['idempotency-key']
         if (row.rest.method !== 'POST' || key === undefined) return send(reply, await respond(request))
         const identity = [request.method, request.url, request.rawBody]
-        const { answer, replayed } = await idempotency.answer(String(key), identity, () =>
-          settled(request, respond),
+        const { answer, replayed } = await tenantOf(request).idempotency.answer(String(key), identity, kept =>
+          settled(request, respond, kept),
         )
         if (replayed) reply.header('idempotent-replayed', 'true')
         return send(reply, answer)
@@ -53,67 +53,88 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
   }
 }
 
+/** The gate lets no request for an operation pass without. */
+const tenantOf = ({ tenant }: FastifyRequest): Tenant => tenant!
+
 const send = (reply: FastifyReply, { status, headers, body }: Answer): FastifyReply =>
   reply
     .code(status)
     .headers(headers)
     .send(body === '' ? undefined : body)
 
-type Respond = (request: FastifyRequest) => Promise<Answer>
+/** @param kept what the answer is kept under, for a request that may be sent again */
+type Respond = (request: FastifyRequest, kept?: AnswerIdentity) => Promise<Answer>
 
 /** Refusals are answers too: a request under an idempotency key is refused the same way again. */
-async function settled(request: FastifyRequest, respond: Respond): Promise<Answer> {
+async function settled(request: FastifyRequest, respond: Respond, kept: AnswerIdentity): Promise<Answer> {
   try {
-    return await respond(request)
+    return await respond(request, kept)
   } catch (error) {
-    if (!(error instanceof NorthbridgeError)) request.log.error(error)
-    const problem = problemOf(error, request.url)
-    return {
-      status: problem.status,
-      headers: { 'content-type': PROBLEM_TYPE },
-      body: JSON.stringify(problem),
-    }
+    return refusal(request, error)
   }
 }
 
-function responder(
-  id: OperationId,
-  row: Operation,
-  shape: RouteInput,
-  { context, commands, streams }: RouteOptions,
-): Respond {
-  const { status = 200, location, media } = row.rest
-  return async request => {
+function refusal(request: FastifyRequest, error: unknown): Answer {
+  if (!(error instanceof NorthbridgeError)) request.log.error({ err: error, ...senderOf(request) })
+  const problem = problemOf(error, request.url)
+  return {
+    status: problem.status,
+    headers: { 'content-type': PROBLEM_TYPE },
+    body: JSON.stringify(problem),
+  }
+}
+
+function responder(id: OperationId, row: Operation, shape: RouteInput, { commands }: RouteOptions): Respond {
+  return async (request, kept) => {
+    const { namespace, streams } = tenantOf(request)
+    const { name: owner, context, journal } = namespace
     const input = inputOf(shape, request)
     const page = row.list === undefined ? undefined : pageQuery(shape, request)
+    const answerTo = (output: unknown): Answer => answerOf(row, input, output, page)
     const line = typeof input['platform'] === 'string' ? input['platform'] : undefined
-    const output: unknown = await commands.run(linesOf(input), () =>
-      execute(context, id, input as InputOf<OperationId>),
-    )
+    const lines = platformsOf(row, context, input)
+    let answer: Answer | undefined
+    const waiting = request.span?.child('wait for the turn')
+    let working: Span | undefined
+    const { durable } = await commands.run(owner, lines, () => {
+      waiting?.end()
+      working = request.span?.child(id)
+      return journal.execute(id, input as InputOf<OperationId>, outcome => {
+        answer = 'error' in outcome ? refusal(request, outcome.error) : answerTo(outcome.output)
+        return kept === undefined || answer.status >= 500 ? undefined : { ...kept, ...answer }
+      })
+    })
+    working?.end()
+    const keeping = request.span?.child('keep')
+    await durable
+    keeping?.end()
     if (line !== undefined && !context.platforms.has(line)) endStreams(streams, line)
-    if (status === 204) return { status, headers: {}, body: '' }
-    const result: unknown | Page =
-      page === undefined
-        ? output
-        : pageOf(output as readonly unknown[], row.list!.key, page.limit, page.cursor)
-    const headers: Record<string, string> = {
-      'content-type': `${media ?? 'application/json'}; charset=utf-8`,
-    }
-    if (location !== undefined) headers['location'] = fill(location, { ...input, ...(output as object) })
-    return { status, headers, body: media === undefined ? JSON.stringify(result) : String(result) }
+    return answer!
   }
 }
 
-/** Platforms that a command works on: it waits for its turn with each. */
-function linesOf({ platform, platforms }: Readonly<Record<string, unknown>>): readonly string[] {
-  const names = Array.isArray(platforms) ? platforms : [platform]
-  return names.filter(name => typeof name === 'string')
+function answerOf(
+  row: Operation,
+  input: Input,
+  output: unknown,
+  page: { readonly limit?: number; readonly cursor?: string } | undefined,
+): Answer {
+  const { status = 200, location, media } = row.rest
+  if (status === 204) return { status, headers: {}, body: '' }
+  const result: unknown | Page =
+    page === undefined ? output : pageOf(output as readonly unknown[], row.list!.key, page.limit, page.cursor)
+  const headers: Record<string, string> = {
+    'content-type': `${media ?? 'application/json'}; charset=utf-8`,
+  }
+  if (media === 'text/html') headers['content-security-policy'] = REPORT_POLICY
+  if (location !== undefined) headers['location'] = fill(location, { ...input, ...(output as object) })
+  return { status, headers, body: media === undefined ? JSON.stringify(result) : String(result) }
 }
 
 const fill = (template: string, values: Readonly<Record<string, unknown>>): string =>
   template.replace(/\{(\w+)\}/g, (_match, name: string) => encodeURIComponent(String(values[name])))
 
-function endStreams(streams: ReadonlyMap<EventStream, string>, gone: string): void {
+function endStreams(streams: Tenant['streams'], gone: string): void {
   for (const [stream, platform] of streams) if (platform === gone) stream.end('the platform is gone')
 }
 
@@ -188,19 +209,22 @@ async function openStream(
   request: FastifyRequest,
   reply: FastifyReply,
   respond: Respond,
-  { context, streams, stream: options }: RouteOptions,
+  { stream: options }: RouteOptions,
 ): Promise<FastifyReply> {
+  const tenant = tenantOf(request)
+  const { streams } = tenant
+  checkStreams(tenant)
   const input = inputOf(shape, request) as { platform?: string; after?: number }
   const lastEventId = request.headers['last-event-id']
   if (lastEventId !== undefined && !/^\d{1,15}$/.test(String(lastEventId))) {
     throw new NorthbridgeError('invalidArgument', 'Last-Event-ID must be the id of an event of this stream')
   }
   const made = request.method === 'GET' ? undefined : JSON.parse((await respond(request)).body)
-  const followed = follow!(context, input as never, made as never)
+  const followed = follow!(tenant.namespace.context, input as never, made as never)
   reply.hijack()
   const from = lastEventId === undefined ? (input.after ?? 0) : Number(lastEventId)
-  const stream = new EventStream(reply.raw, followed, from, options)
-  streams.set(stream, input.platform ?? '')
+  const stream = new EventStream(reply.raw, followed, from, options(request))
+  streams.set(stream, input.platform)
   reply.raw.on('close', () => streams.delete(stream))
   return reply
 }

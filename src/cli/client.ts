@@ -18,15 +18,21 @@ export const localCall =
   async (id, input) =>
     drive(execute(context, id, input), () => false)
 
+/** @param token is sent along; default: the one that `NORTHBRIDGE_TOKEN` holds, if any */
 export const remoteCall =
-  (server: string): Call =>
+  (server: string, token = process.env['NORTHBRIDGE_TOKEN']): Call =>
   async (id, input) => {
     const row = OPERATIONS[id] as unknown as Operation
-    if (row.list === undefined) return (await send(server, row, input)) as OutputOf<typeof id>
+    if (row.list === undefined) return (await send(server, row, input, token)) as OutputOf<typeof id>
     const items: unknown[] = []
     let cursor: string | undefined
     do {
-      const page = (await send(server, row, { ...input, ...(cursor === undefined ? {} : { cursor }) })) as {
+      const page = (await send(
+        server,
+        row,
+        { ...input, ...(cursor === undefined ? {} : { cursor }) },
+        token,
+      )) as {
         items: unknown[]
         next?: string
       }
@@ -36,7 +42,12 @@ export const remoteCall =
     return items as unknown as OutputOf<typeof id>
   }
 
-async function send(server: string, { rest }: Operation, input: object): Promise<unknown> {
+async function send(
+  server: string,
+  { rest }: Operation,
+  input: object,
+  token: string | undefined,
+): Promise<unknown> {
   const left = { ...input } as Record<string, unknown>
   const path = rest.path.replace(/\{(\w+)\}/g, (_match, name: string) => {
     const value = left[name]
@@ -53,6 +64,7 @@ async function send(server: string, { rest }: Operation, input: object): Promise
     method: rest.method,
     headers: {
       accept: rest.media ?? 'application/json',
+      ...(token && { authorization: `Bearer ${token}` }),
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     ...(body === undefined ? {} : { body }),

@@ -12,13 +12,15 @@ import {
   type Report,
   readText,
   replay,
+  replayInsideVm,
   reportOf,
   tellCases,
   tellConfigReport,
   tellProcessors,
   tellReport,
 } from '../conformance/index.ts'
-import { QUIRK_PRESETS, quirksByName } from '../vtd/index.ts'
+import { NorthbridgeError } from '../core/index.ts'
+import { NO_QUIRKS, QUIRK_PRESETS, quirksByName } from '../vtd/index.ts'
 import type { CommandEnvironment } from './environment.ts'
 import { toJson } from './output.ts'
 
@@ -27,6 +29,7 @@ const FAILED = 1
 
 interface ConformOptions {
   readonly quirks?: string
+  readonly insideVm?: true
   readonly json?: true
 }
 
@@ -44,11 +47,19 @@ export function addConformCommands(root: Command, environment: CommandEnvironmen
     .description('replay programs recorded from another remapping unit, step by step')
     .argument('<file...>', 'programs: .jsonl, .json, either packed with gzip, or a folder of such files')
     .option('--quirks <name>', `depart from the specification as ${QUIRK_PRESETS.join(' or ')} does`, 'none')
+    .option(
+      '--inside-vm',
+      'drive the remapping unit of a guest from inside its virtual machine, with assigned functions behind it',
+    )
     .option('--json', 'print JSON for programs')
-    .action((files: readonly string[], { quirks: name, json }: ConformOptions) => {
+    .action((files: readonly string[], { quirks: name, insideVm, json }: ConformOptions) => {
       const quirks = quirksByName(name!)
       const programs = files.flatMap(filesIn).flatMap(file => parseVectors(readText(file), basename(file)))
-      tell(reportOf(programs.map(program => replay(program, quirks))), json, environment)
+      if (insideVm && quirks !== NO_QUIRKS) {
+        throw new NorthbridgeError('invalidArgument', '--inside-vm: units of guests have no quirks')
+      }
+      const verdicts = insideVm ? replayInsideVm(programs) : programs.map(program => replay(program, quirks))
+      tell(reportOf(verdicts), json, environment)
     })
   conform
     .command('linux')

@@ -28,7 +28,10 @@ export function render(row: Operation, output: unknown, input: unknown): string 
 }
 
 /** Items as rows; what a column does not show is left to `--json`. */
-function table(items: readonly Readonly<Record<string, unknown>>[], columns: readonly string[]): string {
+export function table(
+  items: readonly Readonly<Record<string, unknown>>[],
+  columns: readonly string[],
+): string {
   const rows = [columns, ...items.map(item => columns.map(name => cellOf(item[name])))]
   const widths = columns.map((_name, i) => Math.max(...rows.map(row => row[i]!.length)))
   return rows

@@ -10,9 +10,12 @@ import { addGroupCommands } from './group-commands.ts'
 import { addInterchangeCommands } from './interchange-commands.ts'
 import { addOperationCommands } from './operation-commands.ts'
 import { complainAbout, type Output } from './output.ts'
+import { addPlatformCommands } from './platform-commands.ts'
 import { addPolicyCommands } from './policy-commands.ts'
 import { addPredictCommand } from './predict-command.ts'
 import { addServeCommand } from './serve-command.ts'
+import { addTokenCommands } from './token-commands.ts'
+import { addWorkerCommand } from './worker-command.ts'
 
 /** Runs one command line (without `node` and script) and returns the exit status. */
 export async function runCli(
@@ -48,8 +51,11 @@ export function program(environment: CommandEnvironment): Command {
       writeErr: text => environment.complain(text.trimEnd()),
     })
   addServeCommand(root, environment)
+  addWorkerCommand(root, environment)
+  addTokenCommands(root, environment)
   addExperimentCommands(root, environment)
   addDocumentCommands(root, environment)
+  addPlatformCommands(root, environment)
   addInterchangeCommands(root, environment)
   addConformCommands(root, environment)
   addCompareCommands(root, environment)

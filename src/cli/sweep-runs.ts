@@ -81,10 +81,13 @@ export function writeResult(result: SweepResult, file: string, folder: string): 
   ]
 }
 
-/** Number of workers that a text asks for. Throws `invalidArgument`. */
-export function workersOf(text: string | undefined): number {
+/** Number of workers that a text asks for, `least` or more. Throws `invalidArgument`. */
+export function workersOf(text: string | undefined, least: 0 | 1 = 1): number {
   if (text === undefined) return defaultWorkers()
   const workers = Number(text)
-  if (/^\d{1,4}$/.test(text) && workers >= 1 && workers <= MOST_WORKERS) return workers
-  throw new NorthbridgeError('invalidArgument', `--workers must be 1 to ${MOST_WORKERS}, not "${text}"`)
+  if (/^\d{1,4}$/.test(text) && workers >= least && workers <= MOST_WORKERS) return workers
+  throw new NorthbridgeError(
+    'invalidArgument',
+    `--workers must be ${least} to ${MOST_WORKERS}, not "${text}"`,
+  )
 }

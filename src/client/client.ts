@@ -25,7 +25,8 @@ export interface CallOptions {
 export interface ClientOptions {
   /** Of the server, without `/v1`. Default: where the page comes from. */
   readonly baseUrl?: string
-  readonly token?: string
+  /** Sent with each request; a function is asked each time. */
+  readonly token?: string | (() => string | undefined)
   /** Default: the runtime's own. */
   readonly fetch?: typeof fetch
 }
@@ -93,11 +94,12 @@ const isPage = (answer: unknown): answer is Page =>
   typeof answer === 'object' && answer !== null && Array.isArray((answer as Page).items)
 
 async function once(
-  { baseUrl = '', token, fetch: request = fetch }: ClientOptions,
+  { baseUrl = '', token: given, fetch: request = fetch }: ClientOptions,
   route: Route,
   input: Values,
   { signal, idempotencyKey }: CallOptions,
 ): Promise<unknown> {
+  const token = typeof given === 'function' ? given() : given
   const rest: Record<string, unknown> = { ...input }
   const take = (name: string): unknown => {
     const value = rest[name]

@@ -148,6 +148,71 @@ export type CacheEntry = {
   readonly entry: Readonly<Record<string, unknown>>
 }
 
+export type Command = {
+  readonly sequence: number
+  readonly operation: string
+  readonly input: Readonly<Record<string, unknown>>
+  readonly error: string | null
+  /** Virtual time after it, nanoseconds */
+  readonly timeNs: number
+  readonly lastEvent: number
+  /** Of the Northbridge that carried it out */
+  readonly version: string
+}
+
+export type Consolidation = {
+  /** Hosts on one */
+  readonly ratio: number
+  readonly processors: number
+  readonly vcpus: number
+  readonly hostMiB: number
+  readonly grantedMiB: number
+  /** Host pages that sharing saved */
+  readonly savedBySharing: number
+  readonly ballooned: number
+  readonly swapped: number
+  readonly largestDeviationPercent: number
+  readonly isolation: {
+    readonly pairs: number
+    readonly isolated: number
+    readonly breaches: readonly string[]
+  }
+  readonly hosts: readonly {
+    readonly vm: string
+    readonly vcpus: number
+    readonly memoryMiB: number
+    readonly shares: number
+    readonly demand: number
+    readonly entitled: number
+    readonly used: number
+    readonly deviationPercent: number
+    readonly function: string | null
+    readonly memory: {
+      readonly resident: number
+      readonly shared: number
+      readonly swapped: number
+      readonly ballooned: number
+    }
+    readonly pagesHeld: number
+    readonly pagesUsed: number
+  }[]
+}
+
+/** An I/O address space of user space, which groups share */
+export type Container = {
+  /** The virtual machine */
+  readonly owner: string
+  readonly name: string
+  /** IOMMU groups that share the address space */
+  readonly groups: readonly number[]
+  /** Translation domains that hold it: one, or one for each kind of unit */
+  readonly domains: readonly number[]
+  readonly mappings: number
+  /** Of 4 KiB, that are mapped */
+  readonly pages: number
+  readonly tracksDirty: boolean
+}
+
 export type ControllerRequests = {
   /** Memory reads that the controller sent */
   readonly reads: number
@@ -162,6 +227,15 @@ export type ControllerRequests = {
   readonly tableReads: number
   /** Messages that the controller signalled */
   readonly interrupts: number
+}
+
+export type CpuRun = {
+  readonly machines: readonly {
+    readonly vm: string
+    readonly usedNs: number
+    readonly entitledNs: number
+    readonly readyNs: number
+  }[]
 }
 
 /** Northbridge device data sheet */
@@ -1021,6 +1095,27 @@ export type ExportedFile = {
   readonly link?: string
 }
 
+export type Failover = {
+  readonly platform: string
+  /** It was switched off first */
+  readonly fenced: boolean
+  readonly detectionNs: number
+  readonly machines: readonly {
+    readonly vm: string
+    readonly to: string
+    /** From its checkpoint; from its definition; not at all */
+    readonly outcome: "resumed" | "restarted" | "lost"
+    /** Of a loss */
+    readonly reason?: string
+    /** What it had and has no more */
+    readonly missing: readonly string[]
+    /** From its checkpoint to the death of its platform, by that one’s clock */
+    readonly workLostNs: number
+    /** From the death to its going on */
+    readonly downtimeNs: number
+  }[]
+}
+
 /** What a remapping unit recorded */
 export type Fault = {
   /** Fault reason code of the specification */
@@ -1317,6 +1412,18 @@ export type GroupRepair = {
   readonly text: string
 }
 
+export type GuestMapping = {
+  readonly function: string
+  /** I/O virtual address of the guest */
+  readonly address: string
+  readonly pages: number
+  /** In the host’s tables for this function, afterwards */
+  readonly mappings: number
+  /** VM exits of the guest’s kernel, idle loop included */
+  readonly exits: number
+  readonly exitsByHandler: Readonly<Record<string, number>>
+}
+
 /** One architectural operation of a virtual processor */
 export type GuestOperation = {
   readonly op: "cpuid"
@@ -1478,6 +1585,92 @@ export type GuestOperation = {
   readonly vpid?: string | number
   /** a number of at most 32 bits, or hexadecimal text like "0x1000" */
   readonly address?: string | number
+}
+
+export type GuestRemappingUnit = {
+  readonly mode: "shadow" | "nested"
+  /** hexadecimal text like "0x1000" */
+  readonly base: string
+  /** GSTS.TES of the guest’s unit */
+  readonly translates: boolean
+  /** GSTS.IRES */
+  readonly remapsInterrupts: boolean
+  readonly functions: readonly {
+    /** Address on the host */
+    readonly function: string
+    /** Requester id in the guest */
+    readonly source: string
+    readonly mappings: number
+    /** Mapped in the host’s tables for this function */
+    readonly pages: number
+  }[]
+  readonly registers: readonly {
+    readonly name: string
+    readonly value: string
+  }[]
+  /** Fault records that the guest has not cleared yet */
+  readonly records: readonly {
+    /** Fault reason code of the specification */
+    readonly reason: string
+    readonly name: string
+    /** Requester id in the guest */
+    readonly source: string
+    readonly address: string
+    readonly access: "read" | "write"
+  }[]
+  /** Faults that the guest’s kernel has read, oldest first */
+  readonly faults: readonly {
+    /** Fault reason code of the specification */
+    readonly reason: string
+    readonly name: string
+    /** Requester id in the guest */
+    readonly source: string
+    readonly address: string
+    readonly access: "read" | "write"
+  }[]
+  readonly counters: {
+    readonly registerReads: number
+    readonly registerWrites: number
+    /** How often the host’s tables followed the guest’s */
+    readonly followed: number
+    /** Faults of functions that the guest’s unit recorded */
+    readonly faults: number
+    /** Faults that are no business of the guest’s unit */
+    readonly withheldFaults: number
+    /** Interrupt requests that the guest’s unit blocked */
+    readonly blockedInterrupts: number
+  }
+}
+
+export type GuestRemappingUse = {
+  readonly enabled: boolean
+  /** VM exits of the guest’s kernel, idle loop included */
+  readonly exits: number
+  readonly exitsByHandler: Readonly<Record<string, number>>
+}
+
+export type HostCpu = {
+  readonly processors: number
+  readonly machines: readonly VmCpu[]
+}
+
+export type HostMemory = {
+  readonly totalPages: number
+  readonly freePages: number
+  /** Free, or to be had from virtual machines, and promised to nobody */
+  readonly unreservedPages: number
+  /** Host pages that stand for several guest pages */
+  readonly sharedPages: number
+  /** Guest pages that they stand for */
+  readonly sharedBy: number
+  readonly sharing: "none" | "vm" | "host"
+  readonly machines: readonly VmMemory[]
+}
+
+export type HotResetMember = {
+  readonly function: string
+  readonly group: number | null
+  readonly owner: Owner
 }
 
 export type InjectableFault = {
@@ -1729,6 +1922,19 @@ export type LocalApic = {
   }>>
 }
 
+export type MemoryBalance = {
+  /** Pages that were missing for the host to be at ease; negative: to spare */
+  readonly shortage: number
+  readonly shared: number
+  readonly machines: readonly {
+    readonly vm: string
+    /** Pages that it was to lose; negative: got back */
+    readonly asked: number
+    readonly ballooned: number
+    readonly swapped: number
+  }[]
+}
+
 export type MemoryBytes = {
   /** hexadecimal text like "0x1000" */
   readonly address: string
@@ -1741,6 +1947,69 @@ export type MemoryRange = {
   /** hexadecimal text like "0x1000" */
   readonly address: string
   readonly length: number
+}
+
+export type MemoryUsed = {
+  readonly pages: number
+  /** Pages that hold what an earlier use wrote */
+  readonly held: number
+  /** VM exits that brought memory */
+  readonly faults: number
+}
+
+export type MigrationReport = {
+  readonly vm: string
+  readonly from: string
+  readonly to: string
+  readonly outcome: "migrated" | "cancelled"
+  /** The rest could be sent in the time allowed */
+  readonly converged: boolean
+  readonly rounds: readonly MigrationRound[]
+  readonly stateBytes: number
+  readonly finalPages: number
+  /** Sent while the guest stood still */
+  readonly finalBytes: number
+  readonly bytes: number
+  readonly downtimeNs: number
+  readonly totalNs: number
+  readonly postCopy: {
+    readonly pages: number
+    /** Pages that the guest waited for */
+    readonly faults: number
+    readonly hostFaults: number
+    readonly stalledNs: number
+    readonly durationNs: number
+  } | null
+  readonly primary: {
+    readonly released: string
+    readonly releaseNs: number
+    readonly taken: string
+  } | null
+  /** Frames that came while the guest stood still */
+  readonly framesLost: number
+  readonly tracking: "accessedDirty" | "pml"
+  readonly cost: {
+    /** Leaves of tables that were looked at */
+    readonly entriesRead: number
+    /** VM exits because a log of pages was full */
+    readonly logExits: number
+  }
+}
+
+export type MigrationRound = {
+  readonly round: number
+  readonly pages: number
+  readonly zeroPages: number
+  readonly diskPages: number
+  readonly bytes: number
+  readonly durationNs: number
+  /** Pages that changed meanwhile */
+  readonly dirtied: number
+  readonly dirtyPagesPerSecond: number
+  /** Percent of its time that the guest was held back */
+  readonly throttle: number
+  /** Time that sending the rest would take */
+  readonly expectedDowntimeNs: number
 }
 
 /** A network port of the machine */
@@ -1975,6 +2244,24 @@ export type Platform = {
   readonly lastEvent: number
 }
 
+export type PlatformArchive = {
+  readonly format: "northbridge-platform"
+  readonly formatVersion: number
+  /** Version that wrote it */
+  readonly northbridge: string
+  /** a name of 1 to 63 letters, digits, ".", "_" and "-", beginning with a letter or digit */
+  readonly name: string
+  readonly topology: TopologyDocument
+  readonly seed: number
+  /** What had been done to it, as far back as it was kept */
+  readonly commands: readonly Command[]
+  /** As it stood then: JSON, compressed with zstd, as base64 */
+  readonly state: string
+  readonly stateHash: string
+  /** Of everything else in the file */
+  readonly digest: string
+}
+
 export type PlatformDetail = {
   readonly id: string
   readonly name: string
@@ -2034,7 +2321,7 @@ export type Problem = {
   readonly title: string
   readonly status: number
   readonly detail: string
-  readonly code: "invalidDocument" | "invalidArgument" | "malformedInput" | "notFound" | "nameTaken" | "alreadyDone" | "poweredOff" | "hostHalted" | "functionInUse" | "functionNotAssignable" | "groupNotViable" | "noRemapping" | "noInterruptRemapping" | "policyRefused" | "sriovUnsupported" | "sriovOutOfRange" | "sriovBusy" | "resetUnavailable" | "outOfMemory" | "outOfResources" | "topologyConflict" | "expectationFailed" | "experimentRunning" | "experimentCancelled" | "limitExceeded" | "idempotencyConflict" | "unsupported" | "payloadTooLarge" | "unsupportedMediaType" | "defect"
+  readonly code: "invalidDocument" | "invalidArgument" | "malformedInput" | "notFound" | "nameTaken" | "alreadyDone" | "poweredOff" | "hostHalted" | "platformAlive" | "functionInUse" | "vmPaused" | "notMigratable" | "functionNotAssignable" | "groupNotViable" | "noRemapping" | "noInterruptRemapping" | "policyRefused" | "sriovUnsupported" | "sriovOutOfRange" | "sriovBusy" | "resetUnavailable" | "outOfMemory" | "memoryPinned" | "outOfResources" | "topologyConflict" | "expectationFailed" | "experimentRunning" | "experimentCancelled" | "limitExceeded" | "idempotencyConflict" | "unsupported" | "unauthenticated" | "forbidden" | "payloadTooLarge" | "unsupportedMediaType" | "storeFailed" | "worldUnavailable" | "stateUnavailable" | "defect"
   readonly instance?: string
   readonly issues?: readonly {
     /** JSON pointer of the wrong field */
@@ -2397,6 +2684,23 @@ export type ProcessorRun = {
   }[]
 }
 
+/** What is kept elsewhere of a virtual machine */
+export type Protection = {
+  readonly platform: string
+  readonly vm: string
+  /** The platform that takes it */
+  readonly to: string
+  /** It goes on from a checkpoint, or is made and started again */
+  readonly by: "checkpoint" | "restart"
+  readonly takenNs: number
+  readonly memoryPages: number | null
+  /** Why there is no checkpoint */
+  readonly obstacles: readonly {
+    readonly what: string
+    readonly reason: string
+  }[]
+}
+
 /** A token bucket */
 export type RateLimit = {
   readonly bitsPerSecond: number
@@ -2425,6 +2729,23 @@ export type RemappingUnit = {
   readonly version?: string
   /** Fields of CAP and ECAP that are not 0, in their encodings */
   readonly capabilities: Readonly<Record<string, number>>
+}
+
+/** What a guest did that was asked for a function */
+export type RemovalAnswer = {
+  readonly function: string
+  /** pending: the guest has not answered yet; the function goes when it does */
+  readonly answer: "ejected" | "refused" | "pending"
+  /** ACPI's name of why the guest keeps the function */
+  readonly reason?: string
+}
+
+export type Resources = {
+  readonly inUse: Readonly<Record<string, number>>
+  readonly strays: readonly {
+    readonly resource: string
+    readonly what: string
+  }[]
 }
 
 /** The way of one memory request, hop by hop */
@@ -2473,6 +2794,51 @@ export type SanitizerFinding = {
     readonly physicalAddress?: string
     readonly size?: number
   }[]
+}
+
+export type SharingReport = {
+  readonly scanned: number
+  readonly merged: number
+}
+
+/** A virtual machine as it was; pages of zeros are not kept */
+export type Snapshot = {
+  readonly name: string
+  readonly vm: string
+  readonly platform: string | null
+  readonly vcpus: number
+  readonly memoryMiB: number
+  /** What the guest’s clock showed */
+  readonly clockNs: number
+  readonly memoryPages: number
+  readonly diskPages: number
+  readonly networkDevices: number
+  readonly digest: string
+}
+
+export type SnapshotDocument = {
+  /** JSON text */
+  readonly document: string
+}
+
+/** A host that is to become a virtual machine, as it was measured */
+export type SourceHost = {
+  /** a name of 1 to 63 letters, digits, ".", "_" and "-", beginning with a letter or digit */
+  readonly name: string
+  readonly processors: number
+  readonly memoryMiB: number
+  /** How busy its processors are */
+  readonly loadPercent: number
+  readonly ownMiB?: number
+  /** Memory that has the same contents in every host */
+  readonly commonMiB?: number
+  /** Memory that holds files and could do without */
+  readonly cacheMiB?: number
+  readonly shares?: number
+  readonly reservationPercent?: number
+  readonly reservationMiB?: number
+  /** A virtual function reaches all memory of its machine, which is pinned then */
+  readonly network?: "none" | "virtualFunction"
 }
 
 export type TableEntry = {
@@ -2945,6 +3311,9 @@ export type VirtualMachine = {
   readonly nested: boolean
   readonly vmcsShadowing: boolean
   readonly program: "kernel" | "hypervisor"
+  readonly state: "running" | "paused"
+  readonly backing: "fixed" | "paged"
+  readonly hugePages: "none" | "2MiB" | "1GiB"
   /** Ranges of guest memory, guest-physical */
   readonly memory: readonly {
     /** hexadecimal text like "0x1000" */
@@ -3024,6 +3393,59 @@ export type VirtualSwitch = {
   }[]
 }
 
+export type VmCpu = {
+  readonly vm: string
+  readonly vcpus: number
+  readonly shares: number
+  readonly reservationPercent: number
+  readonly limitPercent: number
+  readonly loadPercent: number
+  readonly usedNs: number
+  /** What it was entitled to while it had something to compute */
+  readonly entitledNs: number
+  /** How long virtual processors waited for a processor */
+  readonly readyNs: number
+  readonly turns: number
+  /** Turns on another processor than the one before */
+  readonly moves: number
+}
+
+export type VmMemory = {
+  readonly vm: string
+  readonly memoryMiB: number
+  readonly backing: "fixed" | "paged"
+  /** Host pages of 4 KiB that are its own */
+  readonly resident: number
+  /** Pages of 2 MiB that make up a part of them */
+  readonly largePages: number
+  /** Pages whose host page stands for others too */
+  readonly shared: number
+  readonly swapped: number
+  /** Pages that the guest gave back and has not used since */
+  readonly ballooned: number
+  readonly balloon: {
+    readonly wanted: number
+    readonly actual: number
+    readonly driven: boolean
+  } | null
+  /** Part of the resident pages that was used lately */
+  readonly active: number
+  /** Who may reach all of it at any moment */
+  readonly pinnedBy: readonly string[]
+  readonly shares: number
+  readonly reservationMiB: number
+  readonly limitMiB: number
+  readonly counters: {
+    readonly populated: number
+    readonly swappedOut: number
+    readonly swappedIn: number
+    readonly merged: number
+    readonly copied: number
+    readonly broken: number
+    readonly collapsed: number
+  }
+}
+
 export type Vmcs = {
   readonly fields: Readonly<Record<string, string>>
 }
@@ -3051,6 +3473,13 @@ export interface Operations {
     readonly input: Readonly<Record<string, never>>
     readonly output: {
       readonly status: "ok"
+    }
+  }
+  /** Says whether commands are taken: not while the server shuts down or its store cannot keep them */
+  readonly readiness: {
+    readonly input: Readonly<Record<string, never>>
+    readonly output: {
+      readonly status: "ready"
     }
   }
   /** Lists the topologies that platforms can be made from */
@@ -3194,6 +3623,54 @@ export interface Operations {
       readonly files: readonly ExportedFile[]
     }
   }
+  /** Gives a platform with its history as one document that another installation can import */
+  readonly archivePlatform: {
+    readonly input: {
+      readonly platform: string
+    }
+    readonly output: PlatformArchive
+  }
+  /** Makes a platform of what another installation has written of one, with its history */
+  readonly importPlatform: {
+    readonly input: {
+      readonly archive: PlatformArchive
+      /** a name of 1 to 63 letters, digits, ".", "_" and "-", beginning with a letter or digit */
+      readonly name?: string
+    }
+    readonly output: Platform
+  }
+  /** Lists what has been done to a platform, as far back as it is kept */
+  readonly commands: {
+    readonly input: {
+      readonly after?: number
+      readonly limit?: number
+      readonly cursor?: string
+      readonly platform: string
+    }
+    readonly output: {
+      readonly items: readonly Command[]
+      /** Cursor of the next page; absent on the last */
+      readonly next?: string
+    }
+  }
+  /** Puts a platform back to where it stood after one of its commands; that is a command too */
+  readonly rewindPlatform: {
+    readonly input: {
+      readonly platform: string
+      readonly to: number
+    }
+    readonly output: Platform
+  }
+  /** Makes another platform in the state of this one, as it is or as it was after one of its commands */
+  readonly forkPlatform: {
+    readonly input: {
+      readonly platform: string
+      /** a name of 1 to 63 letters, digits, ".", "_" and "-", beginning with a letter or digit */
+      readonly name: string
+      readonly at?: number
+    }
+    readonly output: Platform
+  }
   /** Lists the functions of a platform by address */
   readonly functions: {
     readonly input: {
@@ -3248,6 +3725,18 @@ export interface Operations {
     readonly output: {
       /** Linux's name: flr, af_flr, pm or bus */
       readonly method: string
+    }
+  }
+  /** Chooses which resets of a function are used, in this order; by default all that it has, none: it is not reset */
+  readonly setResetMethods: {
+    readonly input: {
+      readonly platform: string
+      readonly function: string
+      readonly methods?: readonly ("flr" | "af_flr" | "pm" | "bus")[]
+    }
+    readonly output: {
+      readonly function: string
+      readonly methods: readonly string[]
     }
   }
   /** Tells the DMA engine of a function to read or write memory at an I/O virtual address */
@@ -3649,8 +4138,21 @@ export interface Operations {
       readonly nested?: boolean
       /** A guest with VMX reads and writes the most used fields of its VMCS without VM exits */
       readonly vmcsShadowing?: boolean
+      /** Host pages for all of its memory at once, or for what is used, as long as it is */
+      readonly backing?: "fixed" | "paged"
+      /** The largest pages that its memory is made of; default 2MiB */
+      readonly hugePages?: "none" | "2MiB" | "1GiB"
+      /** Of paged memory: its claim on host memory */
+      readonly memorySettings?: {
+        /** Weight when there is too little memory; default 10 for each MiB */
+        readonly shares?: number
+        readonly reservationMiB?: number
+        readonly limitMiB?: number
+      }
       /** What runs in it: a kernel, or a hypervisor that runs the operations it is given in a guest of its own */
       readonly program?: "kernel" | "hypervisor"
+      /** A remapping unit of its own: the host copies the guest’s tables, or walks them in place over its own */
+      readonly viommu?: "shadow" | "nested"
     }
     readonly output: VirtualMachine
   }
@@ -3677,6 +4179,10 @@ export interface Operations {
       readonly vm: string
       /** a function address like "0000:03:10.1" */
       readonly function: string
+      /** the VF token, a UUID: of a VF that of its PF, of a PF that of its VFs */
+      readonly vfToken?: string
+      /** Whether a function that cannot be reset is refused; default ifAvailable */
+      readonly reset?: "required" | "ifAvailable"
     }
     readonly output: AssignedDevice
   }
@@ -3688,6 +4194,121 @@ export interface Operations {
       readonly function: string
     }
     readonly output: undefined
+  }
+  /** Asks the guest of a virtual machine to let go of a function, and waits for it as long as told */
+  readonly requestRemoval: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      readonly function: string
+      readonly waitMs?: number
+    }
+    readonly output: RemovalAnswer
+  }
+  /** A program in the guest opens a function, or closes it: its kernel keeps what is open */
+  readonly holdDevice: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      readonly function: string
+      readonly open: boolean
+    }
+    readonly output: {
+      readonly function: string
+      readonly open: boolean
+    }
+  }
+  /** Resets a function under its guest: by its own methods, or with its bus if all of that is the machine’s */
+  readonly resetDevice: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      readonly function: string
+    }
+    readonly output: {
+      /** Linux's name: flr, af_flr, pm or bus; hot: with its bus */
+      readonly method: string
+      /** All that were reset */
+      readonly functions: readonly string[]
+    }
+  }
+  /** Lists what a reset of the bus of a function would hit, and whose it is */
+  readonly hotResetMembers: {
+    readonly input: {
+      readonly limit?: number
+      readonly cursor?: string
+      readonly platform: string
+      readonly vm: string
+      readonly function: string
+    }
+    readonly output: {
+      readonly items: readonly HotResetMember[]
+      /** Cursor of the next page; absent on the last */
+      readonly next?: string
+    }
+  }
+  /** Lists the VFIO containers of a platform: the I/O address spaces of virtual machines */
+  readonly containers: {
+    readonly input: {
+      readonly limit?: number
+      readonly cursor?: string
+      readonly platform: string
+    }
+    readonly output: {
+      readonly items: readonly Container[]
+      /** Cursor of the next page; absent on the last */
+      readonly next?: string
+    }
+  }
+  /** Counts what the software of a platform has taken, and names what is taken and held by nobody */
+  readonly resources: {
+    readonly input: {
+      readonly platform: string
+    }
+    readonly output: Resources
+  }
+  /** Has a virtual machine go on elsewhere when its platform dies: takes a checkpoint, each time anew */
+  readonly protectVm: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      readonly to: string
+      /** Switches of the other platform for those of this one; default: of the same names */
+      readonly switches?: Readonly<Record<string, string>>
+      /** Functions of the other platform for those that a machine has which is started again */
+      readonly functions?: Readonly<Record<string, string>>
+    }
+    readonly output: Protection
+  }
+  /** Forgets what is kept of a virtual machine: it ends with its platform */
+  readonly unprotectVm: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+    }
+    readonly output: undefined
+  }
+  /** Lists virtual machines that go on elsewhere when their platform dies */
+  readonly protections: {
+    readonly input: {
+      readonly limit?: number
+      readonly cursor?: string
+    }
+    readonly output: {
+      readonly items: readonly Protection[]
+      /** Cursor of the next page; absent on the last */
+      readonly next?: string
+    }
+  }
+  /** Has the protected virtual machines of a platform that died go on elsewhere */
+  readonly failOver: {
+    readonly input: {
+      readonly platform: string
+      /** A platform that still responds is switched off; default: that is refused */
+      readonly fence?: boolean
+      readonly detectMs?: number
+    }
+    readonly output: Failover
   }
   /** Reads guest memory at a guest-physical address */
   readonly readMemory: {
@@ -3711,6 +4332,342 @@ export interface Operations {
       readonly data: string
     }
     readonly output: MemoryRange
+  }
+  /** Keeps the virtual processors of a virtual machine from running; what comes for its devices is not taken */
+  readonly pauseVm: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+    }
+    readonly output: VirtualMachine
+  }
+  /** Lets a paused virtual machine go on; interrupts that waited for it are taken */
+  readonly resumeVm: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+    }
+    readonly output: VirtualMachine
+  }
+  /** Lists the snapshots of virtual machines */
+  readonly snapshots: {
+    readonly input: {
+      readonly limit?: number
+      readonly cursor?: string
+    }
+    readonly output: {
+      readonly items: readonly Snapshot[]
+      /** Cursor of the next page; absent on the last */
+      readonly next?: string
+    }
+  }
+  /** Keeps a snapshot that was given as a document */
+  readonly importSnapshot: {
+    readonly input: {
+      /** a name of 1 to 63 letters, digits, ".", "_" and "-", beginning with a letter or digit */
+      readonly name: string
+      /** JSON text, as it was exported */
+      readonly document: string
+    }
+    readonly output: Snapshot
+  }
+  /** Shows a snapshot */
+  readonly snapshot: {
+    readonly input: {
+      readonly snapshot: string
+    }
+    readonly output: Snapshot
+  }
+  /** Forgets a snapshot */
+  readonly deleteSnapshot: {
+    readonly input: {
+      readonly snapshot: string
+    }
+    readonly output: undefined
+  }
+  /** Keeps a virtual machine as it is now: memory, processors, devices, and a disk in the host’s memory */
+  readonly takeSnapshot: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      /** a name of 1 to 63 letters, digits, ".", "_" and "-", beginning with a letter or digit */
+      readonly name: string
+    }
+    readonly output: Snapshot
+  }
+  /** Puts a virtual machine back to what it was in a snapshot of it */
+  readonly rewindVm: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      readonly snapshot: string
+      /** It stays paused; default false */
+      readonly paused?: boolean
+    }
+    readonly output: VirtualMachine
+  }
+  /** Makes a virtual machine of a snapshot, on this platform or any other */
+  readonly placeSnapshot: {
+    readonly input: {
+      readonly snapshot: string
+      readonly platform: string
+      /** a name of 1 to 63 letters, digits, ".", "_" and "-", beginning with a letter or digit */
+      readonly name?: string
+      /** Switches of this platform for those of the document; default: those of the same names */
+      readonly switches?: Readonly<Record<string, string>>
+      /** Functions of this platform for assigned ones of the document */
+      readonly functions?: Readonly<Record<string, string>>
+      /** It stays paused; default false */
+      readonly paused?: boolean
+    }
+    readonly output: VirtualMachine
+  }
+  /** Makes a second virtual machine of one that is, or was: it goes on from there, with addresses of its own */
+  readonly cloneVm: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      /** a name of 1 to 63 letters, digits, ".", "_" and "-", beginning with a letter or digit */
+      readonly name: string
+      readonly snapshot?: string
+      /** Of its network devices, in the order of their slots; default: made of the name */
+      readonly macs?: readonly string[]
+      /** Switches of this platform for those of the document; default: those of the same names */
+      readonly switches?: Readonly<Record<string, string>>
+    }
+    readonly output: VirtualMachine
+  }
+  /** Gives a snapshot as a document, which any server takes */
+  readonly exportSnapshot: {
+    readonly input: {
+      readonly snapshot: string
+    }
+    readonly output: SnapshotDocument
+  }
+  /** Moves a running virtual machine to another platform; tells rounds, bytes and downtime */
+  readonly migrateVm: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      /** The other platform */
+      readonly to: string
+      readonly bandwidthMbps?: number
+      readonly latencyNs?: number
+      readonly downtimeLimitNs?: number
+      readonly maxRounds?: number
+      readonly ifNotConverging?: "stopAndCopy" | "cancel"
+      readonly autoConverge?: boolean
+      readonly postCopyAfter?: number
+      readonly tracking?: "accessedDirty" | "pml"
+      /** The function of the other platform for the one for which a standby stands in (failover teaming) */
+      readonly primary?: string
+      /** What the guest does meanwhile: it writes page after page of a range, round and round */
+      readonly load?: {
+        readonly vcpu?: number
+        /** hexadecimal text like "0x1000" */
+        readonly address: string
+        readonly pages: number
+        readonly pagesPerSecond: number
+      }
+      /** Functions of the other platform for assigned ones here whose state can be taken out of them */
+      readonly functions?: Readonly<Record<string, string>>
+      /** Switches of the other platform for those here */
+      readonly switches?: Readonly<Record<string, string>>
+    }
+    readonly output: MigrationReport
+  }
+  /** Shows the remapping unit of a guest: registers, faults, and what the host maps for it */
+  readonly viommu: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+    }
+    readonly output: GuestRemappingUnit
+  }
+  /** Has the kernel of a guest use its remapping unit, or let it be */
+  readonly setViommu: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      readonly enabled: boolean
+    }
+    readonly output: GuestRemappingUse
+  }
+  /** Has the kernel of a guest map guest memory for a function behind its remapping unit */
+  readonly mapViommu: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      readonly function: string
+      /** hexadecimal text like "0x1000" */
+      readonly address: string
+      /** false: the guest’s driver forgets to tell its unit, a mistake that guest kernels make */
+      readonly told?: boolean
+      /** hexadecimal text like "0x1000" */
+      readonly guestAddress: string
+      readonly pages?: number
+      readonly access?: "read" | "write" | "readWrite"
+    }
+    readonly output: GuestMapping
+  }
+  /** Has the kernel of a guest take back what it mapped for a function behind its remapping unit */
+  readonly unmapViommu: {
+    readonly input: {
+      /** false: the guest’s driver forgets to tell its unit, a mistake that guest kernels make */
+      readonly told?: boolean
+      readonly pages?: number
+      readonly platform: string
+      readonly vm: string
+      readonly function: string
+      /** hexadecimal text like "0x1000" */
+      readonly address: string
+    }
+    readonly output: GuestMapping
+  }
+  /** Shows what stands behind the memory of a virtual machine */
+  readonly vmMemory: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+    }
+    readonly output: VmMemory
+  }
+  /** Sets shares, reservation and limit of host memory of a virtual machine */
+  readonly setVmMemory: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      /** Weight when there is too little memory; default 10 for each MiB */
+      readonly shares?: number
+      readonly reservationMiB?: number
+      readonly limitMiB?: number
+    }
+    readonly output: VmMemory
+  }
+  /** Asks the guest of a virtual machine for a part of its memory */
+  readonly setBalloon: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      readonly mebibytes: number
+    }
+    readonly output: VmMemory
+  }
+  /** Swaps out memory that a virtual machine did not use lately */
+  readonly swapOut: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      readonly mebibytes: number
+    }
+    readonly output: VmMemory
+  }
+  /** Puts small pages of a virtual machine together into pages of 2 MiB */
+  readonly collapseMemory: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+    }
+    readonly output: VmMemory
+  }
+  /** Has the guest of a virtual machine use memory: a program writes, or reads, a word of each page */
+  readonly useMemory: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      readonly mebibytes: number
+      readonly firstMiB?: number
+      /** The program ends: a balloon may have its memory, as that of a file cache */
+      readonly release?: boolean
+      readonly contents?: "read" | "own" | "common"
+    }
+    readonly output: MemoryUsed
+  }
+  /** Shows how virtual machines share the memory of the host */
+  readonly hostMemory: {
+    readonly input: {
+      readonly platform: string
+    }
+    readonly output: HostMemory
+  }
+  /** Says whose pages may be shared with whose */
+  readonly setSharing: {
+    readonly input: {
+      readonly platform: string
+      /** Nobody’s, pages within one virtual machine, or all on the host */
+      readonly scope: "none" | "vm" | "host"
+    }
+    readonly output: {
+      readonly sharing: "none" | "vm" | "host"
+    }
+  }
+  /** Looks for pages with the same contents and keeps them once */
+  readonly sharePages: {
+    readonly input: {
+      readonly platform: string
+      /** Takes pages of 2 MiB apart for it */
+      readonly large?: boolean
+    }
+    readonly output: SharingReport
+  }
+  /** Takes memory back where it is missed least, or gives it back, by shares and use */
+  readonly balanceMemory: {
+    readonly input: {
+      readonly platform: string
+    }
+    readonly output: MemoryBalance
+  }
+  /** Shows the part of the processors that a virtual machine may have, and what it has had */
+  readonly vmCpu: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+    }
+    readonly output: VmCpu
+  }
+  /** Sets shares, reservation, limit and load of the virtual processors of a virtual machine */
+  readonly setVmCpu: {
+    readonly input: {
+      readonly platform: string
+      readonly vm: string
+      /** Weight when processors are short; default 1000 for each virtual processor */
+      readonly shares?: number
+      /** Percent of one processor that it gets whatever happens: 150 are one and a half */
+      readonly reservationPercent?: number
+      /** Percent of one processor that it gets at most */
+      readonly limitPercent?: number
+      /** How much of the time each virtual processor has something to compute */
+      readonly loadPercent?: number
+    }
+    readonly output: VmCpu
+  }
+  /** Shows how virtual machines share the processors of the host */
+  readonly hostCpu: {
+    readonly input: {
+      readonly platform: string
+    }
+    readonly output: HostCpu
+  }
+  /** Lets time pass while virtual machines compute, their turns shared out slice by slice */
+  readonly runCpu: {
+    readonly input: {
+      readonly platform: string
+      readonly nanoseconds: number
+      /** Nanoseconds of a turn; default 10000000 */
+      readonly sliceNs?: number
+    }
+    readonly output: CpuRun
+  }
+  /** Makes virtual machines of many hosts on one, has them work, and reports what each got */
+  readonly consolidate: {
+    readonly input: {
+      readonly platform: string
+      readonly hosts: readonly SourceHost[]
+      /** Virtual time for which they compute */
+      readonly nanoseconds: number
+      readonly sliceNs?: number
+    }
+    readonly output: Consolidation
   }
   /** Shows a virtual processor: pending and in-service vectors, exits by reason */
   readonly vcpu: {
@@ -4125,6 +5082,8 @@ export interface Operations {
       readonly limit?: RateLimit
       /** of an uplink that is busy; default 50 */
       readonly share?: number
+      /** A paravirtual device that stands in for a function with the same address, e.g. while the machine moves */
+      readonly standby?: boolean
       /** descriptors of each ring of the guest */
       readonly ringEntries?: number
     }
@@ -4536,6 +5495,7 @@ export interface Operations {
 
 export const ROUTES = {
   health: { method: 'GET', path: '/healthz', query: [], body: 'none' },
+  readiness: { method: 'GET', path: '/readyz', query: [], body: 'none' },
   topologies: { method: 'GET', path: '/v1/topologies', query: ['limit', 'cursor'], body: 'none' },
   createTopology: { method: 'POST', path: '/v1/topologies', query: [], body: 'whole' },
   validateTopology: { method: 'POST', path: '/v1/topologies/validate', query: [], body: 'whole' },
@@ -4551,11 +5511,17 @@ export const ROUTES = {
   deletePlatform: { method: 'DELETE', path: '/v1/platforms/{platform}', query: [], body: 'none' },
   power: { method: 'POST', path: '/v1/platforms/{platform}/power', query: [], body: 'fields' },
   exportPlatform: { method: 'GET', path: '/v1/platforms/{platform}/exports/{format}', query: [], body: 'none' },
+  archivePlatform: { method: 'GET', path: '/v1/platforms/{platform}/archive', query: [], body: 'none' },
+  importPlatform: { method: 'POST', path: '/v1/platforms/imports', query: [], body: 'fields' },
+  commands: { method: 'GET', path: '/v1/platforms/{platform}/commands', query: ['after', 'limit', 'cursor'], body: 'none' },
+  rewindPlatform: { method: 'POST', path: '/v1/platforms/{platform}/rewind', query: [], body: 'fields' },
+  forkPlatform: { method: 'POST', path: '/v1/platforms/{platform}/fork', query: [], body: 'fields' },
   functions: { method: 'GET', path: '/v1/platforms/{platform}/functions', query: ['limit', 'cursor'], body: 'none' },
   function: { method: 'GET', path: '/v1/platforms/{platform}/functions/{function}', query: [], body: 'none' },
   readConfig: { method: 'GET', path: '/v1/platforms/{platform}/functions/{function}/config', query: ['offset', 'length'], body: 'none' },
   setNumVfs: { method: 'PUT', path: '/v1/platforms/{platform}/functions/{function}/sriov', query: [], body: 'fields' },
   resetFunction: { method: 'POST', path: '/v1/platforms/{platform}/functions/{function}/reset', query: [], body: 'none' },
+  setResetMethods: { method: 'PUT', path: '/v1/platforms/{platform}/functions/{function}/reset-methods', query: [], body: 'fields' },
   dma: { method: 'POST', path: '/v1/platforms/{platform}/functions/{function}/dma', query: [], body: 'fields' },
   interrupt: { method: 'POST', path: '/v1/platforms/{platform}/functions/{function}/interrupt', query: [], body: 'fields' },
   route: { method: 'POST', path: '/v1/platforms/{platform}/functions/{function}/route', query: [], body: 'fields' },
@@ -4594,8 +5560,49 @@ export const ROUTES = {
   deleteVm: { method: 'DELETE', path: '/v1/platforms/{platform}/vms/{vm}', query: [], body: 'none' },
   attach: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/devices', query: [], body: 'fields' },
   detach: { method: 'DELETE', path: '/v1/platforms/{platform}/vms/{vm}/devices/{function}', query: [], body: 'none' },
+  requestRemoval: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/devices/{function}/removal', query: [], body: 'fields' },
+  holdDevice: { method: 'PUT', path: '/v1/platforms/{platform}/vms/{vm}/devices/{function}/hold', query: [], body: 'fields' },
+  resetDevice: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/devices/{function}/reset', query: [], body: 'none' },
+  hotResetMembers: { method: 'GET', path: '/v1/platforms/{platform}/vms/{vm}/devices/{function}/hot-reset', query: ['limit', 'cursor'], body: 'none' },
+  containers: { method: 'GET', path: '/v1/platforms/{platform}/containers', query: ['limit', 'cursor'], body: 'none' },
+  resources: { method: 'GET', path: '/v1/platforms/{platform}/resources', query: [], body: 'none' },
+  protectVm: { method: 'PUT', path: '/v1/platforms/{platform}/vms/{vm}/protection', query: [], body: 'fields' },
+  unprotectVm: { method: 'DELETE', path: '/v1/platforms/{platform}/vms/{vm}/protection', query: [], body: 'none' },
+  protections: { method: 'GET', path: '/v1/protections', query: ['limit', 'cursor'], body: 'none' },
+  failOver: { method: 'POST', path: '/v1/platforms/{platform}/failover', query: [], body: 'fields' },
   readMemory: { method: 'GET', path: '/v1/platforms/{platform}/vms/{vm}/memory', query: ['address', 'length'], body: 'none' },
   writeMemory: { method: 'PUT', path: '/v1/platforms/{platform}/vms/{vm}/memory', query: [], body: 'fields' },
+  pauseVm: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/pause', query: [], body: 'none' },
+  resumeVm: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/resume', query: [], body: 'none' },
+  snapshots: { method: 'GET', path: '/v1/snapshots', query: ['limit', 'cursor'], body: 'none' },
+  importSnapshot: { method: 'POST', path: '/v1/snapshots', query: [], body: 'fields' },
+  snapshot: { method: 'GET', path: '/v1/snapshots/{snapshot}', query: [], body: 'none' },
+  deleteSnapshot: { method: 'DELETE', path: '/v1/snapshots/{snapshot}', query: [], body: 'none' },
+  takeSnapshot: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/snapshots', query: [], body: 'fields' },
+  rewindVm: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/rewind', query: [], body: 'fields' },
+  placeSnapshot: { method: 'POST', path: '/v1/snapshots/{snapshot}/place', query: [], body: 'fields' },
+  cloneVm: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/clone', query: [], body: 'fields' },
+  exportSnapshot: { method: 'GET', path: '/v1/snapshots/{snapshot}/document', query: [], body: 'none' },
+  migrateVm: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/migrate', query: [], body: 'fields' },
+  viommu: { method: 'GET', path: '/v1/platforms/{platform}/vms/{vm}/viommu', query: [], body: 'none' },
+  setViommu: { method: 'PUT', path: '/v1/platforms/{platform}/vms/{vm}/viommu/translation', query: [], body: 'fields' },
+  mapViommu: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/viommu/mappings', query: [], body: 'fields' },
+  unmapViommu: { method: 'DELETE', path: '/v1/platforms/{platform}/vms/{vm}/viommu/mappings/{function}/{address}', query: ['told', 'pages'], body: 'none' },
+  vmMemory: { method: 'GET', path: '/v1/platforms/{platform}/vms/{vm}/host-memory', query: [], body: 'none' },
+  setVmMemory: { method: 'PUT', path: '/v1/platforms/{platform}/vms/{vm}/host-memory', query: [], body: 'fields' },
+  setBalloon: { method: 'PUT', path: '/v1/platforms/{platform}/vms/{vm}/host-memory/balloon', query: [], body: 'fields' },
+  swapOut: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/host-memory/swap-out', query: [], body: 'fields' },
+  collapseMemory: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/host-memory/collapse', query: [], body: 'none' },
+  useMemory: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/host-memory/use', query: [], body: 'fields' },
+  hostMemory: { method: 'GET', path: '/v1/platforms/{platform}/host-memory', query: [], body: 'none' },
+  setSharing: { method: 'PUT', path: '/v1/platforms/{platform}/host-memory/sharing', query: [], body: 'fields' },
+  sharePages: { method: 'POST', path: '/v1/platforms/{platform}/host-memory/share', query: [], body: 'fields' },
+  balanceMemory: { method: 'POST', path: '/v1/platforms/{platform}/host-memory/balance', query: [], body: 'none' },
+  vmCpu: { method: 'GET', path: '/v1/platforms/{platform}/vms/{vm}/cpu', query: [], body: 'none' },
+  setVmCpu: { method: 'PUT', path: '/v1/platforms/{platform}/vms/{vm}/cpu', query: [], body: 'fields' },
+  hostCpu: { method: 'GET', path: '/v1/platforms/{platform}/cpu', query: [], body: 'none' },
+  runCpu: { method: 'POST', path: '/v1/platforms/{platform}/cpu/run', query: [], body: 'fields' },
+  consolidate: { method: 'POST', path: '/v1/platforms/{platform}/consolidation', query: [], body: 'fields' },
   vcpu: { method: 'GET', path: '/v1/platforms/{platform}/vms/{vm}/vcpus/{vcpu}', query: [], body: 'none' },
   runVcpu: { method: 'POST', path: '/v1/platforms/{platform}/vms/{vm}/vcpus/{vcpu}/run', query: [], body: 'fields' },
   vmcs: { method: 'GET', path: '/v1/platforms/{platform}/vms/{vm}/vcpus/{vcpu}/vmcs', query: ['field'], body: 'none' },

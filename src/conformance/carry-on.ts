@@ -13,13 +13,16 @@ const NO_CACHES = new Set(['version', 'registers', 'latches', 'control'])
 /** A unit's saved state, as far as it matters here. */
 export type SavedUnit = { readonly [member: string]: Saved } & { readonly registers: Uint32Array }
 
+/** A unit, or what stands for one. */
+export type StatefulUnit = Pick<RemappingUnit, 'save' | 'load'>
+
 /** The doors to one unit's state. */
 export class UnitState {
-  readonly #unit: RemappingUnit
+  readonly #unit: StatefulUnit
   readonly #emptyCaches: Readonly<Record<string, Saved>>
 
   /** @param unit just out of reset: its caches are empty. */
-  constructor(unit: RemappingUnit) {
+  constructor(unit: StatefulUnit) {
     this.#unit = unit
     this.#emptyCaches = Object.fromEntries(
       Object.entries(unit.save() as SavedUnit).filter(([name]) => !NO_CACHES.has(name)),

@@ -5,8 +5,9 @@
 import { hexToBytes, parsePhysical } from '../core/index.ts'
 import { FAULT, FSTS } from '../vtd/formats/index.ts'
 import { dmaRecord, type FaultRecord, type FaultState, interruptRecord, withAddress } from './fault-state.ts'
-import type { ByteChange, WatchedMemory } from './memory-watch.ts'
+import type { ByteChange } from './memory-watch.ts'
 import type { Expectation, ExpectedPart } from './observation.ts'
+import type { ReplayMemory } from './replay-machine.ts'
 import type { StepOf, VectorFunction } from './vtd-vectors.ts'
 
 const PFO = FSTS.f.PFO.mask
@@ -14,7 +15,7 @@ const PPF = FSTS.f.PPF.mask
 
 /** What expectations are made from, besides the step. */
 export interface StepContext {
-  readonly memory: WatchedMemory
+  readonly memory: ReplayMemory
   readonly fn: VectorFunction
   /** Before the step. */
   readonly faults: FaultState
@@ -34,7 +35,7 @@ const NOTHING = {
 
 /** The bytes of stores that differ from what memory held; of several stores to a byte the last one counts. */
 export function changesOf(
-  memory: WatchedMemory,
+  memory: ReplayMemory,
   stores: Iterable<{ readonly addr: string; readonly bytes: string }>,
 ): ByteChange[] {
   const bytes = new Map<number, number>()
@@ -241,7 +242,7 @@ function indexIn({ addr, data }: StepOf<'msi'>, reasons: readonly number[]): num
 /** What is not said about the fault registers is not compared: `after` is what they hold. */
 export const recordedWrite = (
   { expect }: StepOf<'reg.write'>,
-  memory: WatchedMemory,
+  memory: ReplayMemory,
   after: FaultState,
 ): Expectation => ({
   ...NOTHING,
@@ -253,7 +254,7 @@ export const recordedWrite = (
 
 export const specifiedWrite = (
   { expect, spec }: StepOf<'reg.write'>,
-  memory: WatchedMemory,
+  memory: ReplayMemory,
   after: FaultState,
 ): Expectation => ({
   ...NOTHING,

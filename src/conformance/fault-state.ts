@@ -1,7 +1,11 @@
 /** The fault registers of a unit as driver software reads them, and what a record says. */
 import { decode, hex } from '../core/index.ts'
 import { CAP, FECTL, FSTS } from '../vtd/formats/index.ts'
-import type { ConformanceMachine } from './conformance-machine.ts'
+
+/** Registers of a unit, as its driver reads them. */
+export interface RegisterReader {
+  readRegister(offset: number, width: 32 | 64): bigint
+}
 
 /** Bit 127 of a fault record, seen from its high half. */
 const F = 1n << 63n
@@ -23,13 +27,13 @@ export const FSTS_CONDITIONS =
   FSTS.f.PFO.mask | FSTS.f.PPF.mask | FSTS.f.IQE.mask | FSTS.f.ICE.mask | FSTS.f.ITE.mask
 
 /** Offset of fault recording register 0. */
-export function faultRecordOffset(machine: ConformanceMachine): number {
+export function faultRecordOffset(machine: RegisterReader): number {
   const cap = machine.readRegister(CAP.offset, 64)
   const words = [Number(cap & 0xffff_ffffn), Number(cap >> 32n)]
   return decode(CAP.f, words).FRO! * 16
 }
 
-export function faultState(machine: ConformanceMachine, recordAt: number): FaultState {
+export function faultState(machine: RegisterReader, recordAt: number): FaultState {
   const fsts = Number(machine.readRegister(FSTS.offset, 32))
   const high = machine.readRegister(recordAt + 8, 64)
   return { fsts, record: high & F ? [machine.readRegister(recordAt, 64), high] : undefined }

@@ -1,6 +1,7 @@
 export { checkConfig } from './config-check.ts'
 export { type ConfigCapture, type ConfigReport, configReportOf, tellConfigReport } from './config-report.ts'
 export { filesIn, isFile, readText } from './files.ts'
+export { replayInsideVm } from './inside-vm/index.ts'
 export { checkLinux } from './linux-check.ts'
 export { judgePolicies } from './policy/index.ts'
 export { type Failure, type Report, reportOf, tellReport, type Verdict } from './report.ts'

@@ -15,7 +15,7 @@ import {
   INVALIDATION_WAIT as WAIT,
 } from '../vtd/formats/index.ts'
 import { fectlAfter } from './carry-on.ts'
-import type { VectorMachine } from './vector-machine.ts'
+import type { ReplayMachine } from './replay-machine.ts'
 import type { TaggedStep } from './vtd-vectors.ts'
 
 /** What is known when a tagged step has been made. */
@@ -25,7 +25,7 @@ export interface QueueContext {
   readonly before: Uint32Array
   /** IQH as it was before the last write to GCMD. */
   readonly headBeforeCommand: number
-  readonly machine: VectorMachine
+  readonly machine: ReplayMachine
 }
 
 /** RW1C bits of FSTS. */
@@ -81,7 +81,7 @@ function withTail(before: Uint32Array, step: TaggedStep): Uint32Array {
 }
 
 /** The first wait descriptor from IQH on that asks for nothing; IQT if there is none. */
-function emptyWaitFrom(words: Uint32Array, { memory }: VectorMachine): number {
+function emptyWaitFrom(words: Uint32Array, { memory }: ReplayMachine): number {
   const base = words[IQA.at + 1]! * 2 ** 32 + ((words[IQA.at]! & 0xffff_f000) >>> 0)
   const size = 4096 << get(IQA.f.QS, words, IQA.at)
   const step = words[IQA.at]! & IQA.f.DW.mask ? 2 * DESCRIPTOR_BYTES : DESCRIPTOR_BYTES

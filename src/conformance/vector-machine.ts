@@ -1,16 +1,19 @@
 /** The machine of a program: what its `unit` and `functions` describe, and how a step acts on it. */
 import { bytesToHex, hexToBytes, NorthbridgeError, parsePhysical } from '../core/index.ts'
+import type { InterruptMessage } from '../interrupts/index.ts'
 import type { RamRange } from '../memory/index.ts'
 import { type PcieFunction, STATUS, TARGET } from '../pcie/index.ts'
 import type { CacheSizes, Quirks } from '../vtd/index.ts'
+import { UnitState } from './carry-on.ts'
 import { ConformanceMachine } from './conformance-machine.ts'
 import { faultRecordOffset, faultState } from './fault-state.ts'
 import type { Observation, SeenInterrupt, SeenPart } from './observation.ts'
+import type { ActingStep, ReplayMachine } from './replay-machine.ts'
 import { VectorFabric } from './vector-functions.ts'
 import type { StepOf, VectorFunction, VectorProgram } from './vtd-vectors.ts'
 
 /** RAM of every program; everything else is no memory. */
-const RAM: readonly RamRange[] = [
+export const RAM: readonly RamRange[] = [
   { base: 0, size: 0x8000_0000 },
   { base: 0x1_0000_0000, size: 0x4000_0000 },
 ]
@@ -18,12 +21,11 @@ const RAM: readonly RamRange[] = [
 /** Host addresses of our units have no more bits; there is no memory beyond them anyway. */
 const WIDEST_HOST_ADDRESS = 52
 
-/** A step that makes the hardware do something. */
-export type ActingStep = StepOf<'reg.write' | 'dma' | 'msi'>
-
 const NO_PARTS: readonly SeenPart[] = []
 
-export class VectorMachine extends ConformanceMachine {
+export class VectorMachine extends ConformanceMachine implements ReplayMachine {
+  readonly state: UnitState
+  readonly cachingMode: boolean
   /** Offset of fault recording register 0. */
   readonly recordAt: number
   /** Bits of a guest address: CAP.MGAW + 1. */
@@ -42,6 +44,8 @@ export class VectorMachine extends ConformanceMachine {
       caches,
     })
     this.recordAt = faultRecordOffset(this)
+    this.state = new UnitState(this.unit)
+    this.cachingMode = this.unit.capabilities.CM !== 0
     this.guestAddressWidth = this.unit.capabilities.MGAW + 1
     const fabric = new VectorFabric(this.fabric, this.rootComplex)
     for (const described of functions) {
@@ -114,17 +118,17 @@ export class VectorMachine extends ConformanceMachine {
     const [part] = this.dma(fn, true, BigInt(addr), payload)
     requireRequester(part!.requesterId, described)
     const [message] = this.takeInterrupts()
-    return (
-      message && {
-        destination: message.destination,
-        destinationMode: message.logical ? 'logical' : 'physical',
-        deliveryMode: message.deliveryMode,
-        vector: message.vector,
-        trigger: message.levelTriggered ? 'level' : 'edge',
-      }
-    )
+    return message && seenInterrupt(message)
   }
 }
+
+export const seenInterrupt = (message: InterruptMessage): SeenInterrupt => ({
+  destination: message.destination,
+  destinationMode: message.logical ? 'logical' : 'physical',
+  deliveryMode: message.deliveryMode,
+  vector: message.vector,
+  trigger: message.levelTriggered ? 'level' : 'edge',
+})
 
 function requireRequester(requesterId: number, { name, sourceId, path }: VectorFunction): void {
   if (requesterId !== sourceId) {

@@ -6,7 +6,7 @@
 import { bytesToHex, hexToBytes, parsePhysical } from '../core/index.ts'
 import { FECTL, GCMD, IQH } from '../vtd/formats/index.ts'
 import { type CacheSizes, NO_QUIRKS, QUIRK_OF_TAG, type Quirks } from '../vtd/index.ts'
-import { fectlAfter, putFaults, UnitState } from './carry-on.ts'
+import { fectlAfter, putFaults, type UnitState } from './carry-on.ts'
 import { mayDiffer } from './differences.ts'
 import {
   quadwordBytes,
@@ -22,6 +22,7 @@ import { faultState, sameRecord } from './fault-state.ts'
 import { fillBytes } from './fill.ts'
 import { alike, type Difference, differenceOf, type Expectation, type Observation } from './observation.ts'
 import { QUEUE_CARRY_ON } from './queue-carry-on.ts'
+import type { ReplayMachine } from './replay-machine.ts'
 import type { Verdict } from './report.ts'
 import { VectorMachine } from './vector-machine.ts'
 import type { ParsedProgram, StepOf, TaggedStep, VectorProgram, VectorStep } from './vtd-vectors.ts'
@@ -43,10 +44,17 @@ export const RECORDED_CACHES: Partial<CacheSizes> = {
  *
  * @param caches sizes of the unit's caches, where they are not the usual ones.
  */
-export function replay(
+export const replay = (
   parsed: ParsedProgram,
   quirks: Quirks,
   caches: Partial<CacheSizes> = RECORDED_CACHES,
+): Verdict => replayOn(parsed, quirks, program => new VectorMachine(program, quirks, caches))
+
+/** The same, on a machine that `build` makes of a program. */
+export function replayOn(
+  parsed: ParsedProgram,
+  quirks: Quirks,
+  build: (program: VectorProgram) => ReplayMachine,
 ): Verdict {
   const { id } = parsed
   const fail = (at: string, expected: string, got: string, checks = 0): Verdict => ({
@@ -58,7 +66,7 @@ export function replay(
   if ('problem' in parsed) return fail('program', 'a program of the format', parsed.problem)
   let run: Replay
   try {
-    run = new Replay(parsed.program, quirks, caches)
+    run = new Replay(build(parsed.program), quirks)
   } catch (error) {
     return fail('unit', 'a machine as described', messageOf(error))
   }
@@ -100,7 +108,7 @@ const accessOf = (step: StepOf<'dma' | 'msi'>): string =>
 
 class Replay {
   checks = 0
-  readonly #machine: VectorMachine
+  readonly #machine: ReplayMachine
   readonly #state: UnitState
   readonly #quirks: Quirks
   /** What has to be done to the unit before the next step without the tag. */
@@ -109,9 +117,9 @@ class Replay {
   /** Reason codes of earlier faults, by access: what a cached entry that is not present may answer again. */
   readonly #faults = new Map<string, number>()
 
-  constructor(program: VectorProgram, quirks: Quirks, caches: Partial<CacheSizes>) {
-    this.#machine = new VectorMachine(program, quirks, caches)
-    this.#state = new UnitState(this.#machine.unit)
+  constructor(machine: ReplayMachine, quirks: Quirks) {
+    this.#machine = machine
+    this.#state = machine.state
     this.#quirks = quirks
   }
 
@@ -252,7 +260,7 @@ class Replay {
   /** With CAP.CM=1 hardware may go on answering as it did before an entry became present. */
   #isOlderAnswer(step: StepOf<'dma' | 'msi'>, seen: Observation): boolean {
     const [part, ...others] = seen.parts
-    const mayCacheNotPresent = this.#machine.unit.capabilities.CM !== 0
+    const mayCacheNotPresent = this.#machine.cachingMode
     if (!mayCacheNotPresent || part === undefined || part.ok || others.length > 0) return false
     return seen.changes.length === 0 && this.#faults.get(accessOf(step)) === part.reason
   }

@@ -28,3 +28,9 @@ export function copyBytes(
     Buffer.prototype.copy.call(source, target, targetStart, sourceStart, sourceStart + length)
   }
 }
+
+/** Whether all words are 0. */
+export function isAllZero(words: Uint32Array): boolean {
+  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false
+  return true
+}

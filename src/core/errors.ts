@@ -13,6 +13,9 @@ export const ERROR_TITLES = {
   alreadyDone: 'The thing already is as asked for',
   poweredOff: 'The platform is powered off',
   hostHalted: 'The host kernel has stopped',
+  platformAlive: 'The platform still responds',
+  vmPaused: 'The virtual machine is paused',
+  notMigratable: 'Something keeps the virtual machine on its host',
   functionInUse: 'The function is in use',
   functionNotAssignable: 'The function cannot be assigned',
   groupNotViable: 'The IOMMU group is not viable',
@@ -24,6 +27,7 @@ export const ERROR_TITLES = {
   sriovBusy: 'Virtual functions cannot be changed now',
   resetUnavailable: 'The function offers no reset that leaves others alone',
   outOfMemory: 'Not enough host memory',
+  memoryPinned: 'Memory that a device may reach cannot be taken away',
   outOfResources: 'A hardware or address resource is exhausted',
   topologyConflict: 'The topology contradicts itself',
   expectationFailed: 'The experiment did not do what its document expects',
@@ -32,12 +36,19 @@ export const ERROR_TITLES = {
   limitExceeded: 'A limit of this server is reached',
   idempotencyConflict: 'The idempotency key was used for a different request',
   unsupported: 'This is not modelled',
+  unauthenticated: 'The request needs a token',
+  forbidden: 'The token does not allow this',
   payloadTooLarge: 'The request is larger than this server takes',
   unsupportedMediaType: 'The request has a content type that is not understood',
+  storeFailed: 'What happened cannot be kept',
+  worldUnavailable: 'The world cannot be restored by this version',
+  stateUnavailable: 'That state of the platform cannot be had',
   defect: 'Northbridge itself went wrong',
 } as const
 
 export type ErrorCode = keyof typeof ERROR_TITLES
+
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(ERROR_TITLES, text)
 
 /** One wrong spot in a document or request: a JSON-pointer-like path and the rule it breaks. */
 export interface Issue {

@@ -1,6 +1,8 @@
 /** All device models by the name that data sheets use (`registerModel`). */
 import type { BarDefinition } from '../pcie/index.ts'
+import { Copier } from './copier/copier.ts'
 import type { DeviceModelEntry } from './device-model.ts'
+import { COPIER_REGISTER_BYTES } from './formats/copier.ts'
 import { I82576_REGISTERS } from './formats/nic/i82576-registers.ts'
 import { I82599_REGISTERS } from './formats/nic/i82599-registers.ts'
 import { SYNTHETIC_ESWITCH_REGISTERS } from './formats/nic/synthetic-eswitch-registers.ts'
@@ -31,6 +33,10 @@ export const DEVICE_MODELS: Readonly<Record<string, DeviceModelEntry>> = {
     portSpeed: 1000,
     make: (fn, environment) =>
       new Intel82576(fn, environment, { name: 'synthetic e-switch', registers: SYNTHETIC_ESWITCH_REGISTERS }),
+  },
+  'synthetic-copier': {
+    registerBytes: COPIER_REGISTER_BYTES,
+    make: (fn, environment) => new Copier(fn, environment, COPIER_REGISTER_BYTES),
   },
   nvme: NVME_MODEL,
 }

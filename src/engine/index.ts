@@ -1,5 +1,5 @@
 export { Engine, type EventHandler, type QueuedEvent } from './engine.ts'
 export { sleep } from './sleep.ts'
-export { drive, pause, type Software, until, WAKE_UP, type WaitCondition } from './software.ts'
+export { drive, OVER, pause, type Software, until, WAKE_UP, type WaitCondition } from './software.ts'
 export { Trace, type TraceEvent, type TraceKind, type TraceListener } from './trace.ts'
 export { within } from './within.ts'

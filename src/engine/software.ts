@@ -10,6 +10,12 @@ export type WaitCondition = (() => boolean) | undefined
 /** A piece of software that may wait and ends with a result. Compose with `yield*`. */
 export type Software<Result = void> = Generator<WaitCondition, Result, void>
 
+function* nothing(): Software {}
+
+/** Software that is over. Work that was done at once returns it, and whoever runs it goes on without a new generator. */
+export const OVER: Software = nothing()
+OVER.next()
+
 /** The kind of event that ends a sleep: it does nothing, but time has gone on when it happens. */
 export const WAKE_UP = 'software.wakeUp'
 

@@ -1,6 +1,7 @@
 /** The drivers that every guest kernel has. */
 import type { DriverEntry } from './driver.ts'
 import { guestKernelWith } from './kernel.ts'
+import { virtioBalloon } from './memory/virtio-balloon.ts'
 import { e1000 } from './net/e1000.ts'
 import { igb } from './net/igb.ts'
 import { igbvf } from './net/igbvf.ts'
@@ -21,6 +22,7 @@ export const DRIVERS: readonly DriverEntry[] = [
   virtioBlock,
   nvme,
   ahci,
+  virtioBalloon,
 ]
 
 /** What a virtual machine runs. */

@@ -1,6 +1,7 @@
 /** Drivers of the guest kernel: what they are given, and what the kernel calls in them. */
 import type { Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
+import type { FreeMemory } from './free-memory.ts'
 import type { GuestAccess } from './guest-access.ts'
 import type { GuestDevice } from './pci-driver.ts'
 
@@ -12,6 +13,8 @@ export interface DriverContext {
   readConfig(offset: number): Software<number>
   /** Zeroed guest memory for rings and buffers, aligned to a page. Throws `outOfMemory`. */
   allocate(bytes: number): Software<number>
+  /** Memory that nobody in the guest uses. */
+  readonly freeMemory: FreeMemory
 }
 
 export interface DriverOptions {
@@ -37,6 +40,8 @@ export interface DriverEntry {
   readonly ids?: readonly (readonly [vendor: number, device: number])[]
   /** Of functions that no driver knows by their ids. */
   readonly classCode?: number
+  /** The kernel starts it as soon as it finds the function, without being asked. */
+  readonly automatic?: boolean
   /** Brings the function up. */
   start(context: DriverContext, options: DriverOptions): Software<GuestDriver>
   /** The driver as it was when it was saved, of a function that is in the state of that moment: it touches nothing. */

@@ -4,6 +4,7 @@ import type { Software } from '../engine/index.ts'
 import { CLASS } from '../pcie/formats/index.ts'
 import type { ConfigAccess } from './config-access.ts'
 import type { DriverContext, DriverEntry, DriverOptions, GuestDriver } from './driver.ts'
+import type { FreeMemory } from './free-memory.ts'
 import type { GuestAccess } from './guest-access.ts'
 import type { GuestDevice } from './pci-driver.ts'
 import { AddressWindow } from './resources.ts'
@@ -15,17 +16,20 @@ const PAGE = 4096
 interface Started {
   readonly device: GuestDevice
   readonly driver: GuestDriver
+  readonly options: DriverOptions
   /** Addresses of memory taken. */
   readonly memory: readonly number[]
 }
 
 type SavedDrivers = {
-  readonly version: 1
+  readonly version: 2
   readonly memory: Saved
   readonly drivers: readonly {
     readonly slot: number
     readonly name: string
     readonly memory: readonly number[]
+    readonly ringEntries: number | null
+    readonly mac: Uint8Array | null
     readonly driver: Saved
   }[]
 }
@@ -34,18 +38,40 @@ export class Drivers {
   readonly #access: GuestAccess
   readonly #config: ConfigAccess
   readonly #table: readonly DriverEntry[]
+  readonly #freeMemory: FreeMemory
   readonly #memory = new AddressWindow(DRIVER_MEMORY)
   #started: readonly Started[] = []
 
-  constructor(access: GuestAccess, config: ConfigAccess, table: readonly DriverEntry[]) {
+  constructor(
+    access: GuestAccess,
+    config: ConfigAccess,
+    table: readonly DriverEntry[],
+    freeMemory: FreeMemory,
+  ) {
     this.#access = access
     this.#config = config
     this.#table = table
+    this.#freeMemory = freeMemory
   }
 
   /** The driver of the function in a slot, if one was started. */
   of(slot: number): GuestDriver | undefined {
     return this.#started.find(({ device }) => device.slot === slot)?.driver
+  }
+
+  /** What the driver of the function in a slot was started with, if one was. */
+  optionsOf(slot: number): DriverOptions | undefined {
+    return this.#started.find(({ device }) => device.slot === slot)?.options
+  }
+
+  /** Whether the kernel starts the driver of a function as soon as it finds it. */
+  startsItself(device: GuestDevice): boolean {
+    return this.#byIds(device)?.automatic === true
+  }
+
+  /** All that were started. */
+  get all(): readonly GuestDriver[] {
+    return this.#started.map(({ driver }) => driver)
   }
 
   /** Starts the driver of a function. Throws `notFound`, `alreadyDone`, `outOfMemory`, and what the driver throws. */
@@ -63,7 +89,7 @@ export class Drivers {
     const taken: number[] = []
     try {
       const driver = yield* entry.start(this.#contextOf(device, taken), options)
-      this.#started = [...this.#started, { device, driver, memory: taken }]
+      this.#started = [...this.#started, { device, driver, options, memory: taken }]
       return driver
     } catch (error) {
       for (const address of taken) this.#memory.free(address)
@@ -88,6 +114,7 @@ export class Drivers {
       access: this.#access,
       readConfig: offset => this.#config.read(device.slot, offset & 0xfc),
       allocate: bytes => this.#allocate(bytes, taken),
+      freeMemory: this.#freeMemory,
     }
   }
 
@@ -121,12 +148,14 @@ export class Drivers {
 
   save(): SavedDrivers {
     return {
-      version: 1,
+      version: 2,
       memory: this.#memory.save(),
-      drivers: this.#started.map(({ device, driver, memory }) => ({
+      drivers: this.#started.map(({ device, driver, options, memory }) => ({
         slot: device.slot,
         name: driver.name,
         memory: [...memory],
+        ringEntries: options.ringEntries ?? null,
+        mac: options.mac?.slice() ?? null,
         driver: driver.save(),
       })),
     }
@@ -134,14 +163,19 @@ export class Drivers {
 
   /** @param devices those that the PCI driver runs */
   load(saved: Saved, devices: readonly GuestDevice[]): void {
-    const state = opened<SavedDrivers>(saved, 'the drivers of a guest', 1)
+    const state = opened<SavedDrivers>(saved, 'the drivers of a guest', 2)
     this.#memory.load(state.memory)
-    this.#started = state.drivers.map(({ slot, name, memory, driver }) => {
+    this.#started = state.drivers.map(({ slot, name, memory, ringEntries, mac, driver }) => {
       const device = devices.find(candidate => candidate.slot === slot)
       const entry = this.#table.find(candidate => candidate.name === name)
       assert(device !== undefined && entry !== undefined, 'a started driver has its function and its code')
       const taken = [...memory]
-      return { device, driver: entry.restore(this.#contextOf(device, taken), driver), memory: taken }
+      return {
+        device,
+        driver: entry.restore(this.#contextOf(device, taken), driver),
+        options: { ...(ringEntries !== null && { ringEntries }), ...(mac !== null && { mac: mac.slice() }) },
+        memory: taken,
+      }
     })
   }
 }

@@ -2,7 +2,7 @@
  * Loads and stores of guest code: registers and memory alike are guest-physical addresses. Those of a ring in memory
  * complete at once and allocate nothing; `peek…` and `poke…` are for loops over many of them.
  */
-import type { Software } from '../engine/index.ts'
+import { OVER, type Software } from '../engine/index.ts'
 import type { GuestPort } from './guest-port.ts'
 
 const WORD = 8
@@ -44,8 +44,12 @@ export class GuestAccess {
     return this.#port.attempt(this.#store) !== undefined
   }
 
-  *#write(address: number, width: Width, low: number, high = 0): Software {
-    if (this.#attemptWrite(address, width, low, high)) return
+  /** Writes now; what it returns is still to be done if something comes in between. */
+  #write(address: number, width: Width, low: number, high = 0): Software {
+    return this.#attemptWrite(address, width, low, high) ? OVER : this.#execute(address, width, low, high)
+  }
+
+  *#execute(address: number, width: Width, low: number, high: number): Software {
     yield* this.#port.execute({ op: 'write', address, width, value: [low, high] })
   }
 
@@ -83,28 +87,28 @@ export class GuestAccess {
     return (this.#attemptRead(address, 4) ?? (yield* this.#read(address, 4))).low
   }
 
-  *write32(address: number, value: number): Software {
-    yield* this.#write(address, 4, value >>> 0)
+  write32(address: number, value: number): Software {
+    return this.#write(address, 4, value >>> 0)
   }
 
   *read16(address: number): Software<number> {
     return (this.#attemptRead(address, 2) ?? (yield* this.#read(address, 2))).low
   }
 
-  *write16(address: number, value: number): Software {
-    yield* this.#write(address, 2, value & 0xffff)
+  write16(address: number, value: number): Software {
+    return this.#write(address, 2, value & 0xffff)
   }
 
   *read8(address: number): Software<number> {
     return (this.#attemptRead(address, 1) ?? (yield* this.#read(address, 1))).low
   }
 
-  *write8(address: number, value: number): Software {
-    yield* this.#write(address, 1, value & 0xff)
+  write8(address: number, value: number): Software {
+    return this.#write(address, 1, value & 0xff)
   }
 
-  *write64(address: number, low: number, high: number): Software {
-    yield* this.#write(address, 8, low >>> 0, high >>> 0)
+  write64(address: number, low: number, high: number): Software {
+    return this.#write(address, 8, low >>> 0, high >>> 0)
   }
 
   /** Copies out of memory, eight bytes at a time. */

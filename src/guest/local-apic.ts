@@ -6,11 +6,20 @@ import { opened, type Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import { APIC_BASE, LOCAL_APIC, SVR, XAPIC_BASE, x2apicMsr } from '../interrupts/formats/local-apic.ts'
 import { MSR } from '../vmx/formats/msrs.ts'
+import type { Operation } from '../vmx/formats/operations.ts'
 import type { GuestPort } from './guest-port.ts'
 
 /** CPUID.1:ECX.x2APIC */
 const CPUID_X2APIC = 1 << 21
 const SPURIOUS_VECTOR = 0xff
+
+const EOI_BY_MSR: Operation = { op: 'wrmsr', msr: x2apicMsr(LOCAL_APIC.EOI), value: [0, 0] }
+const EOI_BY_MEMORY: Operation = {
+  op: 'write',
+  address: XAPIC_BASE + LOCAL_APIC.EOI,
+  width: 4,
+  value: [0, 0],
+}
 
 export class LocalApicDriver {
   readonly #port: GuestPort
@@ -41,7 +50,7 @@ export class LocalApicDriver {
   }
 
   *endOfInterrupt(): Software {
-    yield* this.#write(LOCAL_APIC.EOI, 0)
+    yield* this.#port.execute(this.#x2apic ? EOI_BY_MSR : EOI_BY_MEMORY)
   }
 
   *#read(offset: number): Software<number> {

@@ -26,6 +26,8 @@ export interface KernelParameters {
   readonly x2apic: boolean
   /** `vfio_iommu_type1.allow_unsafe_interrupts=1` */
   readonly allowUnsafeInterrupts: boolean
+  /** `vfio_pci.enable_sriov=1`: virtual functions of what vfio-pci has may be enabled. */
+  readonly vfioSriov: boolean
   /** `pci=disable_acs_redir=…`: ports whose redirection is to stay off. */
   readonly disableAcsRedirection: readonly DeviceName[]
   /** `pci=config_acs=…`: bits of ACS control that are set or cleared; the first setting that names a port counts. */
@@ -74,6 +76,7 @@ export function parseCommandLine(text: string): KernelParameters {
     interruptRemapping: !options('intremap').includes('off'),
     x2apic: !values.has('nox2apic'),
     allowUnsafeInterrupts: unsafe.some(value => YES.includes(value)),
+    vfioSriov: options('vfio_pci.enable_sriov').some(value => YES.includes(value)),
     disableAcsRedirection: entries(DISABLE_ACS_REDIR).map(text => deviceNamed(text, DISABLE_ACS_REDIR)),
     configureAcs: entries(CONFIG_ACS).map(acsSettingOf),
     ats: !pci.includes('noats'),

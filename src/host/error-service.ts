@@ -5,15 +5,15 @@
  */
 import { formatFunctionAddress, hex, opened, type RequesterId } from '../core/index.ts'
 import { type Engine, type Software, sleep } from '../engine/index.ts'
-import { BRIDGE_CONTROL } from '../pcie/formats/index.ts'
 import type { DriverCore } from './driver-core.ts'
-import type { Surrender } from './hotplug.ts'
 import { type ConfigState, restoreConfig, saveConfig } from './pci/config-state.ts'
 import { canContain, containedError, releaseContainment } from './pci/containment.ts'
 import { type Severity, takeErrors, takeRootErrors } from './pci/error-registers.ts'
 import { isGone, resetAndRestore, untilReady } from './pci/function-reset.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
+import { resetSecondaryBus } from './pci/secondary-bus-reset.ts'
 import { VF_ENABLE_TIME } from './sriov.ts'
+import type { FunctionUsers } from './types.ts'
 
 export interface ErrorServiceOptions {
   readonly engine: Engine
@@ -22,6 +22,8 @@ export interface ErrorServiceOptions {
   readonly functions: ReadonlyMap<string, HostPciFunction>
   /** Forgets that the link of a port went down and came up again. */
   readonly forgetLinkEvents: (port: HostPciFunction) => void
+  /** A function in the hands of user space was reset. */
+  readonly wasReset: (fn: HostPciFunction) => Software
 }
 
 /** Registers of functions, to be put back after a reset. */
@@ -67,20 +69,20 @@ export class ErrorService {
   }
 
   /** Does what the interrupts ask for. @returns whether there was anything. */
-  *serve(surrender: Surrender): Software<boolean> {
+  *serve(users: FunctionUsers): Software<boolean> {
     let served = false
     for (const port of this.#pending) {
       this.#pending.delete(port)
       for (const { severity, source, several } of takeRootErrors(port)) {
         served = true
-        yield* this.#handle(port, severity, this.#sourcesOf(port, source, several), surrender)
+        yield* this.#handle(port, severity, this.#sourcesOf(port, source, several), users)
       }
       const contained = containedError(port)
       if (contained === undefined) continue
       served = true
       const source = contained.source === 0 ? port.address : addressOf(port, contained.source)
       this.#say(port, `contains an error: ${contained.reason}, source ${source}`, { ...contained, source })
-      yield* this.#release(port, surrender)
+      yield* this.#release(port, users)
     }
     return served
   }
@@ -97,7 +99,7 @@ export class ErrorService {
     root: HostPciFunction,
     severity: Severity,
     sources: readonly HostPciFunction[],
-    surrender: Surrender,
+    users: FunctionUsers,
   ): Software {
     const reset = new Set<HostPciFunction>()
     for (const [i, fn] of sources.entries()) {
@@ -106,36 +108,43 @@ export class ErrorService {
       if (!logged && i > 0) continue
       if (!logged) this.#say(fn, `${TOLD[severity]} error, told to ${root.address}`, { severity })
       if (severity === 'fatal') reset.add(resetPoint(fn))
-      else if (severity === 'nonFatal' && fn.owner.kind === 'vm')
-        this.#say(fn, `virtual machine "${fn.owner.name}" is told of the error`, { vm: fn.owner.name })
+      else if (severity === 'nonFatal') yield* this.#tellUser(fn, users, false)
     }
-    for (const point of reset) yield* this.#reset(point, surrender)
+    for (const point of reset) yield* this.#reset(point, users)
+  }
+
+  /** What a virtual machine has stays with it; its guest learns what happened. */
+  *#tellUser(fn: HostPciFunction, users: FunctionUsers, wasReset: boolean): Software {
+    if (fn.owner.kind !== 'vm') return
+    if (wasReset) yield* this.#options.wasReset(fn)
+    const what = wasReset ? 'the reset' : 'the error'
+    this.#say(fn, `virtual machine "${fn.owner.name}" is told of ${what}`, { vm: fn.owner.name })
+    yield* users.failed(fn.address, wasReset)
   }
 
   /** After a fatal error: the bus below the port of who reported it is reset; a function of the root complex is by itself. */
-  *#reset(point: HostPciFunction, surrender: Surrender): Software {
+  *#reset(point: HostPciFunction, users: FunctionUsers): Software {
     const { engine, drivers } = this.#options
     if (!point.bridge) {
       const methods = point.resetMethods
       if (methods.length === 0) return this.#say(point, 'has no reset: recovery failed', {})
       const method = yield* resetAndRestore(point, methods, engine)
       if (method === undefined) return
-      if (point.owner.kind === 'vm') yield* surrender(point.address)
+      if (point.owner.kind === 'vm') yield* this.#tellUser(point, users, true)
       else yield* drivers.rearm(point)
       return this.#say(point, `recovered by ${method}`, {})
     }
     const snapshot = snapshotOf(point)
-    point.config.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 1)
-    point.config.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 0)
-    yield* this.#putBack(point, snapshot, surrender)
+    resetSecondaryBus(point)
+    yield* this.#putBack(point, snapshot, users)
   }
 
   /** Containment has reset what is below. */
-  *#release(port: HostPciFunction, surrender: Surrender): Software {
+  *#release(port: HostPciFunction, users: FunctionUsers): Software {
     releaseContainment(port)
     this.#tell(port, 'fatal')
     const snapshot = this.#presentOf(this.#snapshots.get(port) ?? [])
-    yield* this.#putBack(port, snapshot, surrender)
+    yield* this.#putBack(port, snapshot, users)
     if (snapshot.every(({ fn }) => !isGone(fn))) this.#options.forgetLinkEvents(port)
   }
 
@@ -144,8 +153,8 @@ export class ErrorService {
     return snapshot.filter(({ fn }) => this.#options.functions.get(fn.address) === fn)
   }
 
-  /** Registers first, from the port down, then drivers; what virtual machines had is taken from them. */
-  *#putBack(port: HostPciFunction, snapshot: Snapshot, surrender: Surrender): Software {
+  /** Registers first, from the port down, then drivers; virtual machines are told. */
+  *#putBack(port: HostPciFunction, snapshot: Snapshot, users: FunctionUsers): Software {
     const { engine, drivers } = this.#options
     const present = this.#presentOf(snapshot)
     for (const { fn, state } of present) {
@@ -159,7 +168,7 @@ export class ErrorService {
     if (present.some(({ fn }) => fn.physical !== undefined)) yield* sleep(engine, VF_ENABLE_TIME)
     for (const { fn, state } of present) {
       if (fn.physical !== undefined) restoreConfig(fn, state)
-      if (fn.owner.kind === 'vm') yield* surrender(fn.address)
+      if (fn.owner.kind === 'vm') yield* this.#tellUser(fn, users, true)
       else yield* drivers.rearm(fn)
     }
     this.#say(port, `recovered: ${present.length} functions below were reset and put back`, {})

@@ -4,13 +4,12 @@ import { pause, type Software, sleep } from '../engine/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { DeviceAccess } from './device-access.ts'
 import { driverNamed } from './driver-table.ts'
-import type { Surrender } from './hotplug.ts'
 import type { InterruptPosting } from './interrupt-posting.ts'
 import type { InterruptLine } from './interrupts.ts'
-import { enableFaultInterrupt, enablePageRequestInterrupt } from './iommu/unit-interrupts.ts'
+import { enableFaultInterrupt, enablePageRequestInterrupt, unmaskFaults } from './iommu/unit-interrupts.ts'
 import { findFunction, type KernelParts, makeParts } from './kernel-parts.ts'
 import type { PageAllocator } from './page-allocator.ts'
-import { resetAndRestore, resetsOf } from './pci/function-reset.ts'
+import { chooseResets, resetAndRestore, resetsOf } from './pci/function-reset.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 import { enableErrorReporting } from './pci/port-services.ts'
 import { loadParts, saveParts } from './restore.ts'
@@ -18,7 +17,9 @@ import type { SavedHost } from './saved-host.ts'
 import { VF_ENABLE_TIME } from './sriov.ts'
 import type {
   AssignedFunction,
+  BlockedRequest,
   DmaBuffer,
+  FunctionUsers,
   GroupRepairs,
   HostFault,
   HostFunction,
@@ -26,12 +27,15 @@ import type {
   IommuGroup,
   ResetMethod,
 } from './types.ts'
+import type { SavedContainer } from './vfio/container.ts'
+import type { AttachOptions } from './vfio/vfio.ts'
 
 export class HostKernel {
   readonly memory: PageAllocator
   readonly vfio: {
-    attach(address: string, owner: string): Software<AssignedFunction>
+    attach(address: string, owner: string, options?: AttachOptions): Software<AssignedFunction>
     whyNot(address: string, owner: string): NorthbridgeError | undefined
+    containers(): readonly SavedContainer[]
   }
   /** What the hypervisor needs for posted interrupts. */
   readonly posting: InterruptPosting
@@ -58,7 +62,7 @@ export class HostKernel {
    * is changed. Throws `invalidDocument` for a state of another version.
    */
   static restore(machine: MachinePort, options: HostOptions, saved: Saved): HostKernel {
-    const state = opened<SavedHost>(saved, 'the host kernel', 3)
+    const state = opened<SavedHost>(saved, 'the host kernel', 4)
     opened(state.iommu as unknown as Saved, 'the IOMMU driver', 1)
     const kernel = new HostKernel(machine, options, state)
     loadParts(kernel.#parts, state)
@@ -213,6 +217,14 @@ export class HostKernel {
   }
 
   /**
+   * Writes sysfs `reset_method`: which resets of a function are used, in this order; none: it is not reset any more;
+   * undefined: those that it has, in the kernel's order. Throws `invalidArgument` for one that it does not have.
+   */
+  chooseResets(address: string, methods: readonly ResetMethod[] | undefined): void {
+    chooseResets(this.#find(address), methods, this.#options.engine.trace)
+  }
+
+  /**
    * Binds a driver to a function, or with null takes the driver off it, as sysfs `bind` and `unbind` do. Throws
    * `notFound` for an unknown driver, `functionInUse`.
    */
@@ -245,13 +257,13 @@ export class HostKernel {
    * Reads, tells and clears the errors that ports were told of, and puts back what was reset for them. Takes away what
    * left a hot-plug slot and brings up what came. Returns whether there was anything to do.
    *
-   * @param surrender takes a function away from the virtual machine that has it.
+   * @param users are told of functions that virtual machines have.
    */
-  *servePorts(surrender: Surrender): Software<boolean> {
+  *servePorts(users: FunctionUsers): Software<boolean> {
     if (!this.portsHaveWork) return false
-    const hadErrors = yield* this.#parts.errors.serve(surrender)
+    const hadErrors = yield* this.#parts.errors.serve(users)
     if (!this.#parts.hotplug.hasWork) return hadErrors
-    yield* this.#parts.hotplug.serve(surrender)
+    yield* this.#parts.hotplug.serve(users)
     this.#parts.errors.remember()
     return true
   }
@@ -319,6 +331,20 @@ export class HostKernel {
     return found.faults.faults
   }
 
+  /**
+   * Has every unit interrupt for faults, and tells `listener` of the requests that they blocked; `undefined` ends it. What
+   * was told to a listener before a state was saved goes on by {@link resumeFaults}.
+   */
+  followFaults(listener: ((request: BlockedRequest) => void) | undefined): void {
+    this.resumeFaults(listener)
+    const unmask = listener !== undefined || this.#options.faultInterrupts === true
+    for (const unit of this.#parts.iommu.units) unmaskFaults(unit, unmask)
+  }
+
+  resumeFaults(listener: ((request: BlockedRequest) => void) | undefined): void {
+    for (const unit of this.#parts.iommu.units) unit.onFault = listener
+  }
+
   save(): SavedHost {
     return saveParts(this.#parts, this.#halted)
   }
@@ -329,4 +355,4 @@ export class HostKernel {
 }
 
 /** While the kernel boots there is no virtual machine that a function would have to be taken from. */
-const NOBODY_TO_ASK: Surrender = function* () {}
+const NOBODY_TO_ASK: FunctionUsers = { *surrender() {}, *failed() {} }

@@ -13,6 +13,7 @@ import type { HostPciFunction } from './pci/pci-function.ts'
 import { openSlotWindow, placeMemory } from './pci/place-card.ts'
 import type { PciScanner } from './pci/scan.ts'
 import type { SriovControl } from './sriov.ts'
+import type { FunctionUsers } from './types.ts'
 
 /** How long the indicator blinks after the button was pressed, in which a second press would cancel. */
 const BUTTON_TIME = 5_000_000_000
@@ -30,9 +31,6 @@ export interface HotplugOptions {
   readonly functions: Map<string, HostPciFunction>
   readonly rootOf: (fn: HostPciFunction) => HostBridgeResources
 }
-
-/** Takes a function away from the virtual machine that has it. */
-export type Surrender = (address: string) => Software
 
 export type SavedHotplug = {
   readonly version: 1
@@ -88,23 +86,23 @@ export class Hotplug {
   }
 
   /** Does what the slots that have interrupted ask for. */
-  *serve(surrender: Surrender): Software {
+  *serve(users: FunctionUsers): Software {
     for (const slot of this.#pending) {
       this.#pending.delete(slot)
       const events = slot.takeEvents()
       // A card that came or went cancels what the button asked for.
-      if (events.presenceOrLink) yield* this.#presenceChanged(slot, surrender)
-      else if (events.attentionButton) yield* this.#buttonPressed(slot, surrender)
+      if (events.presenceOrLink) yield* this.#presenceChanged(slot, users)
+      else if (events.attentionButton) yield* this.#buttonPressed(slot, users)
     }
   }
 
   /** Orderly: what is there is switched off after a while, an empty place is switched on. */
-  *#buttonPressed(slot: HotplugSlot, surrender: Surrender): Software {
+  *#buttonPressed(slot: HotplugSlot, users: FunctionUsers): Software {
     this.#say(slot, 'attention button pressed')
     slot.indicatePower('blink')
     yield* sleep(this.#options.engine, BUTTON_TIME)
     if (slot.port.below.length > 0) {
-      yield* this.#takeAway(slot, surrender)
+      yield* this.#takeAway(slot, users, 'soon')
       slot.power(false)
       slot.indicatePower('off')
     } else yield* this.#bringUp(slot)
@@ -112,10 +110,10 @@ export class Hotplug {
   }
 
   /** A card came or went, or both: what was there before is gone in any case. */
-  *#presenceChanged(slot: HotplugSlot, surrender: Surrender): Software {
+  *#presenceChanged(slot: HotplugSlot, users: FunctionUsers): Software {
     if (slot.port.below.length > 0) {
       this.#say(slot, slot.occupied ? 'link down' : 'card not present')
-      yield* this.#takeAway(slot, surrender)
+      yield* this.#takeAway(slot, users, 'gone')
       slot.power(false)
     }
     if (slot.occupied || slot.linkActive) yield* this.#bringUp(slot)
@@ -168,9 +166,9 @@ export class Hotplug {
   }
 
   /** Everything below a port leaves: virtual machines first, then drivers, groups and the kernel's list. */
-  *#takeAway({ port }: HotplugSlot, surrender: Surrender): Software {
+  *#takeAway({ port }: HotplugSlot, users: FunctionUsers, when: 'soon' | 'gone'): Software {
     const leaving = below(port)
-    for (const fn of leaving) if (fn.owner.kind === 'vm') yield* surrender(fn.address)
+    for (const fn of leaving) if (fn.owner.kind === 'vm') yield* users.surrender(fn.address, when)
     const { drivers, iommu, functions, engine } = this.#options
     for (const fn of leaving) {
       yield* drivers.unbind(fn)

@@ -14,3 +14,4 @@ export {
   type NvmeQueue,
 } from './storage/index.ts'
 export type * from './types.ts'
+export { DeviceMigration, MIGRATION_STATES, type MigrationState } from './vfio/device-migration.ts'

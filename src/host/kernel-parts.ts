@@ -131,6 +131,7 @@ export function makeParts(
     engine: options.engine,
     accessControl,
     autoprobe: options.driversAutoprobe ?? true,
+    vfioSriov: parameters.vfioSriov,
     rootOf,
     functions,
   })
@@ -149,8 +150,9 @@ export function makeParts(
     engine: options.engine,
     functions,
     forgetLinkEvents: port => hotplug.forgetLinkEvents(port),
+    wasReset: fn => vfio.wasReset(fn),
   })
-  const vfio = new Vfio({
+  const vfio: Vfio = new Vfio({
     iommu,
     drivers,
     engine: options.engine,

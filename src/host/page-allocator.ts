@@ -16,6 +16,7 @@ export class PageAllocator {
   watcher: FreeWatcher | undefined = undefined
   /** Free extents, ascending, never adjacent: one form for one state. */
   #free: Extent[]
+  #freePages = 0
   readonly totalPages: number
 
   /** @param usable runs of pages that nobody uses, in any order; they may not overlap. */
@@ -26,7 +27,7 @@ export class PageAllocator {
   }
 
   get freePages(): number {
-    return this.#free.reduce((sum, { pages }) => sum + pages, 0)
+    return this.#freePages
   }
 
   /** Runs of pages that nobody uses, ascending. */
@@ -49,6 +50,7 @@ export class PageAllocator {
       if (before > 0) rest.push({ first: extent.first, pages: before })
       if (after > 0) rest.push({ first: first + pages, pages: after })
       this.#free.splice(i, 1, ...rest)
+      this.#freePages -= pages
       return first
     }
     throw new NorthbridgeError(
@@ -72,6 +74,7 @@ export class PageAllocator {
     const above = free[at]
     const belowEnd = below === undefined ? -1 : below.first + below.pages
     assert(belowEnd <= first && (above === undefined || first + pages <= above.first), 'pages are freed once')
+    this.#freePages += pages
     const joinsBelow = belowEnd === first
     const joinsAbove = above?.first === first + pages
     const from = joinsBelow ? below!.first : first
@@ -89,5 +92,6 @@ export class PageAllocator {
   load(saved: Saved): void {
     const { free } = saved as { free: readonly (readonly [number, number])[] }
     this.#free = free.map(([first, pages]) => ({ first, pages }))
+    this.#freePages = free.reduce((sum, [, pages]) => sum + pages, 0)
   }
 }

@@ -7,7 +7,7 @@ import type { SavedHost } from './saved-host.ts'
 
 export function saveParts(parts: KernelParts, halted: string | undefined): SavedHost {
   return {
-    version: 3,
+    version: 4,
     firmware: savedTables(parts.tables),
     memory: parts.memory.save(),
     functions: [...parts.functions.values()].map(fn => fn.save()),
@@ -19,6 +19,7 @@ export function saveParts(parts: KernelParts, halted: string | undefined): Saved
     errors: parts.errors.save(),
     dma: parts.dma.save(),
     assigned: parts.vfio.save(),
+    containers: parts.vfio.containers(),
     halted: halted ?? null,
   }
 }
@@ -45,5 +46,5 @@ export function loadParts(parts: KernelParts, saved: SavedHost): void {
   parts.errors.load(saved.errors)
   parts.dma.load(saved.dma, find)
   if (saved.dma.aperture !== null) parts.openAperture(saved.dma.aperture)
-  parts.vfio.load(saved.assigned)
+  parts.vfio.load(saved.assigned, saved.containers)
 }

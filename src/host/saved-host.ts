@@ -8,9 +8,10 @@ import type { SavedIommu } from './iommu/iommu-state.ts'
 import type { SavedKernelDma } from './kernel-dma.ts'
 import type { SavedFunction } from './pci/pci-function.ts'
 import type { SavedAssigned } from './vfio/assigned-function.ts'
+import type { SavedContainer } from './vfio/container.ts'
 
 export type SavedHost = {
-  readonly version: 3
+  readonly version: 4
   /** What firmware had left for it. */
   readonly firmware: Saved
   readonly memory: Saved
@@ -25,5 +26,7 @@ export type SavedHost = {
   readonly errors: SavedErrors
   readonly dma: SavedKernelDma
   readonly assigned: readonly SavedAssigned[]
+  /** In the order in which they came into use. */
+  readonly containers: readonly SavedContainer[]
   readonly halted: string | null
 }

@@ -10,7 +10,7 @@ import {
 import { type Engine, pause, type Software, sleep } from '../engine/index.ts'
 import type { HostBridgeResources } from '../platform/formats/boot-parameters.ts'
 import type { DriverCore } from './driver-core.ts'
-import { driverNamed } from './driver-table.ts'
+import { type DriverRow, driverNamed } from './driver-table.ts'
 import type { Iommu } from './iommu/iommu.ts'
 import type { AccessControl } from './pci/access-control.ts'
 import { findSpace } from './pci/address-space.ts'
@@ -18,6 +18,7 @@ import { isGone } from './pci/function-reset.ts'
 import type { HostPciFunction } from './pci/pci-function.ts'
 import type { PciScanner } from './pci/scan.ts'
 import { judgeNumVfs } from './sriov-rules.ts'
+import { VFIO_DRIVER } from './vfio/vf-token.ts'
 
 export interface SriovOptions {
   readonly scanner: PciScanner
@@ -26,6 +27,8 @@ export interface SriovOptions {
   readonly engine: Engine
   readonly accessControl: AccessControl
   readonly autoprobe: boolean
+  /** Whether vfio-pci configures SR-IOV. */
+  readonly vfioSriov: boolean
   /** The host bridge above a function. */
   readonly rootOf: (fn: HostPciFunction) => HostBridgeResources
   /** Every function of the machine: VFs are added to it and taken from it. */
@@ -60,7 +63,7 @@ export class SriovControl {
     }
     // What the kernel enabled: a function that is gone reads as all ones.
     const numVfs = fn.virtuals.length
-    const configurable = driverNamed(fn.driver)?.sriov !== undefined
+    const configurable = this.#sriovOf(fn) !== undefined
     const verdict = judgeNumVfs(count, { limit: fn.vfLimit, numVfs, configurable })
     if (verdict === 'ERANGE') {
       const by = fn.vfLimit < virtualization.totalVfs ? `driver ${fn.driver} allows` : 'TotalVFs is'
@@ -103,18 +106,24 @@ export class SriovControl {
     }
   }
 
+  /** How the driver of a function serves VFs; undefined if it does not. */
+  #sriovOf({ driver }: HostPciFunction): DriverRow['sriov'] {
+    return driver === VFIO_DRIVER && this.#options.vfioSriov ? {} : driverNamed(driver)?.sriov
+  }
+
   #checkDriver(fn: HostPciFunction): void {
     const driver = driverNamed(fn.driver)
-    if (driver?.sriov === undefined) {
+    const sriov = this.#sriovOf(fn)
+    if (driver === undefined || sriov === undefined) {
       throw new NorthbridgeError(
         'sriovUnsupported',
         driver === undefined
           ? `${fn.address} has no driver that could serve virtual functions`
-          : `driver ${driver.name} of ${fn.address} does not configure SR-IOV`,
+          : `driver ${driver.name} of ${fn.address} does not configure SR-IOV${driver.name === VFIO_DRIVER ? ' (the kernel parameter vfio_pci.enable_sriov=1 lets it)' : ''}`,
         { errno: 'ENOENT' },
       )
     }
-    if (driver.sriov.needsMsix && !this.#options.drivers.hasMessages(fn)) {
+    if (sriov.needsMsix && !this.#options.drivers.hasMessages(fn)) {
       throw new NorthbridgeError(
         'sriovUnsupported',
         `driver ${driver.name} of ${fn.address} got no MSI-X vectors, without which it serves no virtual functions`,
@@ -166,7 +175,9 @@ export class SriovControl {
       fn.virtuals.push(vf)
       fn.above?.below.push(vf)
       yield* iommu.add(vf)
-      if (autoprobe) yield* drivers.probe(vf)
+      // Whoever has the PF is no more to be trusted with the kernel than with its VFs: no other driver gets them.
+      if (fn.driver === VFIO_DRIVER) yield* drivers.bind(vf, driverNamed(VFIO_DRIVER)!)
+      else if (autoprobe) yield* drivers.probe(vf)
       yield* pause()
     }
     yield* drivers.virtualFunctionsChanged(fn)

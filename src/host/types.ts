@@ -77,7 +77,10 @@ export interface HostFunction {
   readonly owner: Owner
   /** -1 if the firmware names none. */
   readonly numaNode: number
+  /** Those in use, in the order in which they are tried. */
   readonly resetMethods: readonly ResetMethod[]
+  /** Those that it has, in the kernel's order. */
+  readonly supportedResets: readonly ResetMethod[]
   readonly sriov?: HostSriov | undefined
 }
 
@@ -153,6 +156,36 @@ export interface HostFault {
   readonly write: boolean
 }
 
+/**
+ * A first-stage table of a guest's, in the guest's memory, and what of the guest's PASID-table entry a unit may take over:
+ * what Linux's `iommu_hwpt_vtd_s1` holds, and whether walks are snooped.
+ */
+export type GuestTable = {
+  /** Guest-physical page of the top table. */
+  readonly page: PageNumber
+  readonly levels: 4 | 5
+  /** SRE, WPE, EAFE and PWSNP. */
+  readonly supervisorRequests: boolean
+  readonly writeProtection: boolean
+  readonly extendedAccessed: boolean
+  readonly snoopedWalks: boolean
+}
+
+/** A DMA request that a remapping unit blocked, as its record says. */
+export interface BlockedRequest {
+  readonly segment: number
+  /** As the unit saw it: bridges put their own in its place. */
+  readonly requesterId: RequesterId
+  readonly page: PageNumber
+  readonly write: boolean
+  readonly atomic: boolean
+  /** -1 without. */
+  readonly pasid: number
+  readonly privileged: boolean
+  readonly execute: boolean
+  readonly reason: number
+}
+
 /** Memory that a driver of the host shares with its function. */
 export interface DmaBuffer {
   /** Where the function reaches it, in bytes. */
@@ -195,17 +228,35 @@ export interface MsiLayout {
   readonly maskable: boolean
 }
 
+/** What the kernel tells those who have given functions to virtual machines. */
+export interface FunctionUsers {
+  /**
+   * Takes a function away from its virtual machine. `soon`: it is there for as long as it takes, and the machine's guest
+   * may be asked first. `gone`: it is not there any more.
+   */
+  surrender(address: string, when: 'soon' | 'gone'): Software
+  /** The function has reported an error, for which it was reset or not. */
+  failed(address: string, wasReset: boolean): Software
+}
+
+/** A function that a reset of a bus hits. */
+export interface HotResetMember {
+  readonly function: string
+  readonly group: number | null
+  readonly owner: Owner
+}
+
 /** A function in the hands of user space: the handle that VFIO gives. */
 export interface AssignedFunction {
   readonly function: HostFunction
   /** Every requester id that its DMA may carry, its own included. */
   readonly aliases: readonly RequesterId[]
-  /** Names the translation domain: equal for functions that share one (same group and owner). */
+  /** Names the translation domain: equal for functions that share one (same group, or same container and like units). */
   readonly domain: number
 
   /**
    * Maps `pages` 4-KiB pages at I/O virtual address `iova` (bytes) to host pages from `hostPage` on, for every
-   * function of the group. The same range mapped alike by a mate is counted; a different overlap is an error.
+   * function of the container. The same range mapped alike by a mate is counted; a different overlap is an error.
    */
   map(
     iova: number,
@@ -217,7 +268,7 @@ export interface AssignedFunction {
   unmap(iova: number, pages: number): Software
 
   /**
-   * Whether the units note which pages the function's group writes. Throws `unsupported` unless they can (scalable mode
+   * Whether the units note which pages functions of the container write. Throws `unsupported` unless they can (scalable mode
    * with second-stage accessed and dirty bits), with nothing changed.
    */
   trackDirty(on: boolean): Software
@@ -226,6 +277,17 @@ export interface AssignedFunction {
    * for page n from `iova` on. Throws `invalidArgument` while nothing is tracked.
    */
   dirtyPages(iova: number, pages: number): Software<Uint8Array>
+
+  /** Why {@link nest} would be refused, in words; undefined if it would not. */
+  readonly whyNotNested: string | undefined
+  /**
+   * "Nested Translation": requests are translated by a guest's first-stage table, and what comes of it, the addresses of
+   * its tables included, by what is mapped here; `undefined`: by what is mapped here alone. The function's group has an
+   * address space of its own. Throws `unsupported`, with nothing changed, unless the unit can.
+   */
+  nest(table: GuestTable | undefined): Software
+  /** The guest has changed entries of its first-stage table: caches forget what they know of `pages` pages. */
+  forgetNested(iova: number, pages: number): Software
 
   /**
    * Lets the function ask for pages that are not mapped: `handler` maps one, at the I/O virtual address given, and
@@ -236,6 +298,19 @@ export interface AssignedFunction {
       | ((iova: number, access: { readonly read: boolean; readonly write: boolean }) => Software<boolean>)
       | undefined,
   ): Software
+
+  /**
+   * Resets the function by the first of its methods after which it comes back. Interrupts are disarmed and bus mastering
+   * is off then. Throws `resetUnavailable`.
+   */
+  reset(): Software<ResetMethod>
+  /** What a reset of the bus would hit: the function and everything beside and below it. */
+  hotResetMembers(): readonly HotResetMember[]
+  /**
+   * Resets the bus of the function, with everything on it: VFIO_DEVICE_PCI_HOT_RESET. Throws `resetUnavailable` unless
+   * there is a bridge above, and all that is hit is this user's, or vfio-pci's and nobody's.
+   */
+  hotReset(): Software
 
   /** Config space as the guest may see it. `width` 1, 2 or 4. */
   readConfig(offset: number, width: number): number

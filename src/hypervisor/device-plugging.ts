@@ -1,10 +1,11 @@
 /** How devices come to virtual machines and leave them: functions of the host, and devices of the hypervisor's making. */
-import { NorthbridgeError, PAGE_SIZE } from '../core/index.ts'
+import { devfn, NorthbridgeError, PAGE_SIZE } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import type { AssignedFunction } from '../host/index.ts'
 import type { EmulatedDevice } from './emulated-device.ts'
 import { EmulatedFunction } from './emulated-function.ts'
 import type { MachineContext } from './machine-state.ts'
+import { adoptFunction, type FunctionImage } from './moves/function-image.ts'
 import type { AttachedDevice } from './types.ts'
 import { VirtualFunction } from './virtual-function.ts'
 import type { Machine } from './virtual-machine.ts'
@@ -15,8 +16,16 @@ export type RemovalListener = (vm: string, slot: number) => Software
 /** What it needs of its hypervisor. */
 export interface PluggingHost {
   readonly context: MachineContext
-  readonly machines: ReadonlyMap<string, Machine>
   settle(): Software
+}
+
+export interface DeviceOptions {
+  /** The VF token. */
+  readonly token?: string | undefined
+  /** Whether a function that cannot be reset is refused. Default false. */
+  readonly resetRequired?: boolean | undefined
+  /** Of its requests in the guest, where that is not its place on the virtual bus. */
+  readonly requesterId?: number | undefined
 }
 
 export class DevicePlugging {
@@ -35,38 +44,66 @@ export class DevicePlugging {
     for (const listener of this.#listeners) yield* listener(machine.name, slot)
   }
 
-  *attach(machine: Machine, address: string): Software<AttachedDevice> {
+  *attach(machine: Machine, address: string, options: DeviceOptions = {}): Software<AttachedDevice> {
+    const device = yield* this.#take(machine, freeSlot(machine), address, options)
+    machine.bus.insert(device.slot, device)
+    yield* this.#host.settle()
+    return device.view()
+  }
+
+  /** A function takes the place of the one that a machine had on the host that it comes from; its guest is told nothing. */
+  *adopt(machine: Machine, image: FunctionImage, address: string): Software {
+    const device = yield* this.#take(machine, image.slot, address, {})
+    machine.bus.restore(image.slot, device)
+    yield* adoptFunction(device, image)
+  }
+
+  *#take(
+    machine: Machine,
+    slot: number,
+    address: string,
+    { token, resetRequired, requesterId }: DeviceOptions,
+  ): Software<VirtualFunction> {
     const { host, machine: port } = this.#host.context
     const { name } = machine
-    const slot = freeSlot(machine)
-    const assigned = yield* host.vfio.attach(address, name)
+    // Behind a unit of the guest's each function has an address space of its own.
+    const container = machine.unit === undefined ? name : address
+    const assigned = yield* host.vfio.attach(address, name, { container, token, resetRequired })
     try {
-      yield* mapMemory(machine, assigned)
+      machine.space.hold(address)
+      if (machine.unit === undefined) yield* mapMemory(machine, assigned)
+      else yield* machine.unit.attach(assigned, requesterId ?? devfn(slot, 0))
     } catch (error) {
+      machine.space.letGo(address)
       yield* assigned.release()
       throw error
     }
-    const device = new VirtualFunction(assigned, slot, port, machine)
+    const around = machine.unit?.hostOf(assigned, machine) ?? machine
+    const device = new VirtualFunction(assigned, slot, port, around)
     const { guestAddress } = device
     this.#tell(`${name}: ${assigned.function.address} appears as ${guestAddress}`, {
       vm: name,
       function: assigned.function.address,
       guestAddress,
     })
-    machine.bus.insert(slot, device)
-    yield* this.#host.settle()
-    return device.view()
+    return device
   }
 
   *detach(machine: Machine, address: string): Software {
-    const device = assignedTo(machine, address)
-    if (device === undefined) {
-      throw new NorthbridgeError('notFound', `${address} is not attached to ${machine.name}`)
-    }
+    const device = deviceOf(machine, address)
     machine.bus.requestRemoval(device.slot)
     yield* this.#host.settle()
-    yield* this.takeBack(machine, device)
-    yield* this.#host.settle()
+    if (machine.assigned.includes(device)) {
+      yield* this.takeBack(machine, device)
+      yield* this.#host.settle()
+    }
+  }
+
+  /** The guest has ejected a slot: its function leaves. */
+  *clear(machine: Machine, slot: number): Software {
+    const device = machine.bus.devices.find(one => one.slot === slot)
+    if (device instanceof VirtualFunction) yield* this.takeBack(machine, device)
+    else if (device instanceof EmulatedFunction) yield* this.#withdraw(machine, device)
   }
 
   /** Takes a function back, whether the guest has let go of it or not. */
@@ -82,16 +119,10 @@ export class DevicePlugging {
       ejected,
     })
     yield* device.unplug()
+    machine.unit?.detach(device.assigned)
     yield* device.assigned.release()
+    machine.space.letGo(address)
     yield* this.#left(machine, slot)
-  }
-
-  /** Takes a function back that is about to leave the machine, or has left it. */
-  *surrender(address: string): Software {
-    for (const machine of this.#host.machines.values()) {
-      const device = assignedTo(machine, address)
-      if (device !== undefined) yield* this.takeBack(machine, device)
-    }
   }
 
   *plug(machine: Machine, device: EmulatedDevice): Software<number> {
@@ -116,15 +147,22 @@ export class DevicePlugging {
       throw new NorthbridgeError('notFound', `${name} has no emulated device in slot ${slot}`)
     machine.bus.requestRemoval(slot)
     yield* this.#host.settle()
+    if (machine.emulated.includes(fn)) {
+      yield* this.#withdraw(machine, fn)
+      yield* this.#host.settle()
+    }
+  }
+
+  *#withdraw(machine: Machine, fn: EmulatedFunction): Software {
+    const { name } = machine
+    const { guestAddress, device, slot } = fn
     const ejected = machine.bus.remove(slot)
-    const { guestAddress, device } = fn
     this.#tell(
       `${name}: the emulated ${device.kind} leaves ${guestAddress}${ejected ? '' : ', not ejected by the guest'}`,
       { vm: name, device: device.kind, guestAddress, ejected },
     )
     yield* fn.unplug()
     yield* this.#left(machine, slot)
-    yield* this.#host.settle()
   }
 
   /** Takes everything out of a machine that ends: its guest is not asked. */
@@ -147,8 +185,12 @@ function freeSlot(machine: Machine): number {
   return slot
 }
 
-const assignedTo = (machine: Machine, address: string): VirtualFunction | undefined =>
-  machine.assigned.find(({ assigned }) => assigned.function.address === address)
+/** The function that a machine has. Throws `notFound`. */
+export function deviceOf(machine: Machine, address: string): VirtualFunction {
+  const device = machine.assigned.find(({ assigned }) => assigned.function.address === address)
+  if (device !== undefined) return device
+  throw new NorthbridgeError('notFound', `${address} is not attached to ${machine.name}`)
+}
 
 /** Lets a function reach the machine's memory where the guest finds it, and nothing else. */
 function* mapMemory(machine: Machine, assigned: AssignedFunction): Software {

@@ -5,13 +5,13 @@ import { XAPIC_BASE } from '../interrupts/formats/local-apic.ts'
 import { eventVectorOf, ioQualificationPort } from '../vmx/formats/events.ts'
 import { EXIT_REASON } from '../vmx/formats/exit-reasons.ts'
 import { EXCEPTION } from '../vmx/formats/msrs.ts'
-import type { Operation, Width, Word64 } from '../vmx/formats/operations.ts'
+import type { Operation, Word64 } from '../vmx/formats/operations.ts'
 import { virtualCpuid } from './cpuid.ts'
 import type { Exit } from './exit-record.ts'
 import { HYPERCALL } from './formats/virtual-board.ts'
 import type { HostProcessor } from './host-processor.ts'
 import { readVirtualMsr, writeVirtualMsr } from './msrs.ts'
-import { type GuestResult, guestResult } from './types.ts'
+import { DONE, type GuestResult, guestResult, HALTED } from './types.ts'
 import type { VirtualApic } from './virtual-apic.ts'
 
 /** The virtual processor that exited. */
@@ -27,12 +27,22 @@ export interface ExitedVcpu {
 export interface VcpuBoard {
   /** Virtual processors of the machine. */
   readonly vcpuCount: number
+  readonly memoryMiB: number
   /** Which device answers at a port; undefined: none. */
   portOwner(port: number): string | undefined
   in(port: number, width: number): number
   out(port: number, width: number, value: number): Software
   /** Which device answers at a guest-physical address that exits; undefined: none. */
   memoryOwner(address: number): string | undefined
+  /** Whether guest memory is at a guest-physical address, though its page may not be there now. */
+  hasMemoryAt(address: number): boolean
+  /**
+   * The guest's tables do not let it reach an address: brings memory that is not there yet. False: there is none, and the
+   * access is one to a device. Throws `outOfMemory`.
+   */
+  memoryFault(address: number, write: boolean): Software<boolean>
+  /** The processor has no room left to tell of pages that a virtual processor changes. */
+  modificationLogFull(vcpu: number): void
   /** An aligned dword of guest-physical address space, emulated. */
   readDword(address: number): number
   writeDword(address: number, value: number, lanes: number): Software
@@ -56,51 +66,85 @@ export interface Answer {
   readonly entered?: true
 }
 
-const AGAIN = (by: string): Answer => ({ by })
+// Answers that say always the same are made once: an interrupt of a guest causes several exits.
+const again = (by: string): Answer => ({ by })
+const done = (by: string): Answer => ({ by, result: DONE })
+const HOST_INTERRUPT = again('hostInterrupt')
+const INTERRUPT_WINDOW = again('interruptWindow')
+const APIC_WRITTEN = again('virtualApic')
+const LOG_EMPTIED = again('dirtyLog')
+const TURN_OVER = again('scheduler')
+const PAGE_BROUGHT = again('memory')
+const UNHANDLED_EVENT = again('unhandled')
+const APIC_MSR_WRITTEN = done('virtualApic')
+const MSR_WRITTEN = done('virtualMsr')
+const WOKEN: Answer = done('halt')
+const ASLEEP: Answer = { by: 'halt', result: HALTED }
+const PAUSED = done('pause')
+const UNHANDLED = done('unhandled')
 const GENERAL_PROTECTION: Answer = { by: 'generalProtection', exception: { vector: EXCEPTION.GP, error: 0 } }
 const INVALID_OPCODE: Answer = { by: 'invalidOpcode', exception: { vector: EXCEPTION.UD, error: undefined } }
 
 const XAPIC_SIZE = 0x1000
+/** "Exit Qualification for EPT Violations", bit 1: the access was a data write. */
+const EPT_VIOLATION_WRITE = 2
 const ALL_ONES = 0xffff_ffff
 
-/** @param operation what the guest was about to execute; undefined if the exit came with the VM entry. */
-export function* handleExit(
+/**
+ * The answer to an exit that the hypervisor gives at once. undefined: {@link answerInTime} gives it.
+ *
+ * @param operation what the guest was about to execute; undefined if the exit came with the VM entry.
+ */
+export function answerAtOnce(
   exit: Exit,
   operation: Operation | undefined,
   vcpu: ExitedVcpu,
   board: VcpuBoard,
-): Software<Answer> {
+): Answer | undefined {
+  const mayBePaged = exit.reason === EXIT_REASON.eptViolation && board.hasMemoryAt(exit.guestPhysicalAddress)
+  return mayBePaged ? undefined : answer(exit, operation, vcpu, board)
+}
+
+function answer(
+  exit: Exit,
+  operation: Operation | undefined,
+  vcpu: ExitedVcpu,
+  board: VcpuBoard,
+): Answer | undefined {
   switch (exit.reason) {
     case EXIT_REASON.externalInterrupt:
       board.hostInterrupt(vcpu.processor.number, eventVectorOf(exit.interruptionInformation))
-      return AGAIN('hostInterrupt')
+      return HOST_INTERRUPT
     case EXIT_REASON.exceptionOrNmi:
       board.hostInterrupt(vcpu.processor.number, EXCEPTION.NMI)
-      return AGAIN('hostInterrupt')
+      return HOST_INTERRUPT
     case EXIT_REASON.init:
       // The host's processors are never sent INIT while they run guests; it has no meaning for the guest.
-      return AGAIN('unhandled')
+      return UNHANDLED_EVENT
     case EXIT_REASON.eptMisconfiguration:
       assert(false, 'EPT entries are well formed')
       break
+    case EXIT_REASON.pageModificationLogFull:
+      board.modificationLogFull(vcpu.number)
+      return LOG_EMPTIED
+    case EXIT_REASON.preemptionTimerExpired:
+      // Its turn is over, and the scheduler knows.
+      return TURN_OVER
     case EXIT_REASON.interruptWindow:
       // The next entry injects: that is what the window was for.
-      return AGAIN('interruptWindow')
+      return INTERRUPT_WINDOW
     case EXIT_REASON.hlt:
       // It sleeps unless an interrupt waits that it may take.
       vcpu.apic.collectPosted()
-      return {
-        by: 'halt',
-        result: guestResult(vcpu.interruptsEnabled && vcpu.apic.deliverable >= 0 ? 'done' : 'halted'),
-      }
+      return vcpu.interruptsEnabled && vcpu.apic.deliverable >= 0 ? WOKEN : ASLEEP
   }
   if (exit.reason === EXIT_REASON.apicWrite) {
     // Trap-like: the register is written already, and the operation that wrote it is over.
     vcpu.apic.written(exit.qualification & 0xff0)
-    return AGAIN('virtualApic')
+    return APIC_WRITTEN
   }
   // The other reasons are caused by the operation itself.
-  if (operation === undefined) return AGAIN('unhandled')
+  if (operation === undefined) return UNHANDLED_EVENT
   switch (operation.op) {
     case 'cpuid':
       return {
@@ -108,25 +152,26 @@ export function* handleExit(
         result: virtualCpuid(vcpu.processor, operation, vcpu.apic.id, board.vcpuCount),
       }
     case 'in':
-    case 'out':
-      return yield* portAccess(ioQualificationPort(exit.qualification), operation, board)
+      return portRead(ioQualificationPort(exit.qualification), operation.width, board)
     case 'rdmsr': {
       const value = readVirtualMsr(operation.msr, vcpu.apic, board.now)
       return value === undefined ? GENERAL_PROTECTION : { by: msrOwner(operation.msr), result: valued(value) }
     }
     case 'wrmsr':
-      return writeVirtualMsr(operation.msr, operation.value, vcpu.apic)
-        ? { by: msrOwner(operation.msr), result: guestResult('done') }
-        : GENERAL_PROTECTION
+      if (!writeVirtualMsr(operation.msr, operation.value, vcpu.apic)) return GENERAL_PROTECTION
+      return isApicMsr(operation.msr) ? APIC_MSR_WRITTEN : MSR_WRITTEN
     case 'vmcall':
-      return { by: 'hypercall', result: valued(hypercall(operation.number, operation.argument ?? 0, vcpu)) }
+      return {
+        by: 'hypercall',
+        result: valued(hypercall(operation.number, operation.argument ?? 0, vcpu, board)),
+      }
     case 'read':
       return { by: memoryOwner(exit, vcpu, board), result: valued(readMemory(operation, vcpu, board)) }
+    case 'out':
     case 'write':
-      yield* writeMemory(operation, vcpu, board)
-      return { by: memoryOwner(exit, vcpu, board), result: guestResult('done') }
+      return undefined
     case 'pause':
-      return { by: 'pause', result: guestResult('done') }
+      return PAUSED
     // Nothing but ones to fetch there, and no VMX for guests: neither is an instruction.
     case 'fetch':
     case 'vmxon':
@@ -142,30 +187,52 @@ export function* handleExit(
     case 'invvpid':
       return INVALID_OPCODE
     default:
-      return { by: 'unhandled', result: guestResult('done') }
+      return UNHANDLED
   }
 }
 
-function* portAccess(
+/** The answer to an exit for which {@link answerAtOnce} had none: a page is brought, or a device written, which may take time. */
+export function* answerInTime(
+  exit: Exit,
+  operation: Operation | undefined,
+  vcpu: ExitedVcpu,
+  board: VcpuBoard,
+): Software<Answer> {
+  if (exit.reason === EXIT_REASON.eptViolation) {
+    const write = (exit.qualification & EPT_VIOLATION_WRITE) !== 0
+    if (yield* board.memoryFault(exit.guestPhysicalAddress, write)) return PAGE_BROUGHT
+  }
+  const other = answer(exit, operation, vcpu, board)
+  if (other !== undefined) return other
+  if (operation?.op === 'out')
+    return yield* portWrite(ioQualificationPort(exit.qualification), operation, board)
+  assert(operation?.op === 'write', 'nothing but writes reaches a device that may wait')
+  yield* writeMemory(operation, vcpu, board)
+  return done(memoryOwner(exit, vcpu, board))
+}
+
+function* portWrite(
   port: number,
-  operation: Extract<Operation, { op: 'in' | 'out' }>,
+  { width, value }: Extract<Operation, { op: 'out' }>,
   board: VcpuBoard,
 ): Software<Answer> {
   const owner = board.portOwner(port)
-  const by = owner ?? 'noDevice'
-  if (operation.op === 'out') {
-    if (owner !== undefined) yield* board.out(port, operation.width, operation.value)
-    return { by, result: guestResult('done') }
-  }
-  const absent = operation.width === 4 ? ALL_ONES : (1 << (8 * operation.width)) - 1
-  const low = owner === undefined ? absent : board.in(port, operation.width)
-  return { by, result: guestResult('done', { low }) }
+  if (owner !== undefined) yield* board.out(port, width, value)
+  return done(owner ?? 'noDevice')
 }
 
-const msrOwner = (msr: number): string =>
-  msr === 0x1b || (msr >= 0x800 && msr <= 0x8ff) ? 'virtualApic' : 'virtualMsr'
+function portRead(port: number, width: number, board: VcpuBoard): Answer {
+  const owner = board.portOwner(port)
+  const absent = width === 4 ? ALL_ONES : (1 << (8 * width)) - 1
+  const low = owner === undefined ? absent : board.in(port, width)
+  return { by: owner ?? 'noDevice', result: guestResult('done', { low }) }
+}
 
-function hypercall(number: number, argument: number, vcpu: ExitedVcpu): Word64 {
+const isApicMsr = (msr: number): boolean => msr === 0x1b || (msr >= 0x800 && msr <= 0x8ff)
+
+const msrOwner = (msr: number): string => (isApicMsr(msr) ? 'virtualApic' : 'virtualMsr')
+
+function hypercall(number: number, argument: number, vcpu: ExitedVcpu, board: VcpuBoard): Word64 {
   switch (number) {
     case HYPERCALL.nop:
       return [0, 0]
@@ -173,6 +240,8 @@ function hypercall(number: number, argument: number, vcpu: ExitedVcpu): Word64 {
       return [vcpu.number, 0]
     case HYPERCALL.echo:
       return [argument >>> 0, 0]
+    case HYPERCALL.memorySize:
+      return [board.memoryMiB, 0]
     default:
       return [ALL_ONES, ALL_ONES]
   }
@@ -187,35 +256,34 @@ function memoryOwner(exit: Exit, vcpu: ExitedVcpu, board: VcpuBoard): string {
   return board.memoryOwner(address) ?? 'noDevice'
 }
 
-/** The bytes of an access as aligned dwords with lanes, ascending. */
-function* dwords(address: number, width: Width): Generator<{ at: number; lanes: number; shift: number }> {
-  for (let at = address - (address % 4); at < address + width; at += 4) {
-    // Bit position in the dword of the access's first byte; negative once the access began in an earlier dword.
-    const shift = (address - at) * 8
-    const from = Math.max(shift, 0)
-    const to = Math.min(shift + width * 8, 32)
-    const lanes = to - from === 32 ? ALL_ONES : (((1 << (to - from)) - 1) << from) >>> 0
-    yield { at, lanes, shift }
-  }
+// The bytes of an access as aligned dwords, ascending. `shift`: bit position in a dword of the first byte of the access;
+// negative once that lies in an earlier dword.
+
+/** Which bits of a dword an access carries. */
+function lanesAt(shift: number, width: number): number {
+  const from = Math.max(shift, 0)
+  const to = Math.min(shift + width * 8, 32)
+  return to - from === 32 ? ALL_ONES : (((1 << (to - from)) - 1) << from) >>> 0
 }
 
 /** Bits `position` to `position + 31` of a 64-bit value; positions outside it read 0. */
 function slice(value: Word64, position: number): number {
-  const word = (i: number): number => (i < 0 || i > 1 ? 0 : value[i]!)
   const i = Math.floor(position / 32)
   const bit = position - i * 32
-  return bit === 0 ? word(i) : ((word(i) >>> bit) | (word(i + 1) << (32 - bit))) >>> 0
+  return bit === 0 ? word(value, i) : ((word(value, i) >>> bit) | (word(value, i + 1) << (32 - bit))) >>> 0
 }
 
+const word = (value: Word64, i: number): number => (i < 0 || i > 1 ? 0 : value[i]!)
+
 function readMemory(
-  operation: Extract<Operation, { op: 'read' }>,
+  { address, width }: Extract<Operation, { op: 'read' }>,
   vcpu: ExitedVcpu,
   board: VcpuBoard,
 ): Word64 {
   const result: [number, number] = [0, 0]
-  for (const { at, lanes, shift } of dwords(operation.address, operation.width)) {
-    const value = (readDword(at, vcpu, board) & lanes) >>> 0
-    const placed: Word64 = [value, 0]
+  for (let at = address - (address % 4); at < address + width; at += 4) {
+    const shift = (address - at) * 8
+    const placed: Word64 = [(readDword(at, vcpu, board) & lanesAt(shift, width)) >>> 0, 0]
     // The dword's bit `shift` is bit 0 of the result.
     result[0] = (result[0] | slice(placed, shift)) >>> 0
     result[1] = (result[1] | slice(placed, shift + 32)) >>> 0
@@ -224,12 +292,16 @@ function readMemory(
 }
 
 function* writeMemory(
-  operation: Extract<Operation, { op: 'write' }>,
+  { address, width, value }: Extract<Operation, { op: 'write' }>,
   vcpu: ExitedVcpu,
   board: VcpuBoard,
 ): Software {
-  for (const { at, lanes, shift } of dwords(operation.address, operation.width)) {
-    yield* writeDword(at, slice(operation.value, -shift), lanes, vcpu, board)
+  for (let at = address - (address % 4); at < address + width; at += 4) {
+    const shift = (address - at) * 8
+    const dword = slice(value, -shift)
+    const lanes = lanesAt(shift, width)
+    if (inXapicPage(at)) writeXapic(at, dword, lanes, vcpu)
+    else yield* board.writeDword(at, dword, lanes)
   }
 }
 
@@ -241,19 +313,10 @@ function readDword(address: number, vcpu: ExitedVcpu, board: VcpuBoard): number 
   return offset % 16 === 0 ? (vcpu.apic.read(offset) ?? 0) : 0
 }
 
-function* writeDword(
-  address: number,
-  value: number,
-  lanes: number,
-  vcpu: ExitedVcpu,
-  board: VcpuBoard,
-): Software {
-  if (!inXapicPage(address)) {
-    yield* board.writeDword(address, value, lanes)
-  } else if (!vcpu.apic.x2apic && (address - XAPIC_BASE) % 16 === 0) {
-    // Registers are written by whole dwords; others have no effect.
-    if (lanes === ALL_ONES) vcpu.apic.write(address - XAPIC_BASE, value)
-  }
+/** Registers are written by whole dwords; others have no effect. */
+function writeXapic(address: number, value: number, lanes: number, vcpu: ExitedVcpu): void {
+  const offset = address - XAPIC_BASE
+  if (!vcpu.apic.x2apic && offset % 16 === 0 && lanes === ALL_ONES) vcpu.apic.write(offset, value)
 }
 
 function valued([low, high]: Word64): GuestResult {

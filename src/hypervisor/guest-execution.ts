@@ -4,16 +4,17 @@
  */
 import { assert, hex } from '../core/index.ts'
 import type { Software, TraceKind } from '../engine/index.ts'
-import { ENTRY_FAILURE } from '../vmx/formats/exit-reasons.ts'
+import { eventVectorOf } from '../vmx/formats/events.ts'
+import { ENTRY_FAILURE, EXIT_REASON } from '../vmx/formats/exit-reasons.ts'
 import type { Operation, OperationResult } from '../vmx/formats/operations.ts'
 import { VMCS } from '../vmx/formats/vmcs.ts'
 import { EventInjection, type InjectedVcpu } from './event-injection.ts'
-import { type ExitedVcpu, handleExit, type VcpuBoard } from './exit-handling.ts'
+import { answerAtOnce, answerInTime, type ExitedVcpu, type VcpuBoard } from './exit-handling.ts'
 import { readExit, recordOf } from './exit-record.ts'
 import { GuestFlags } from './guest-flags.ts'
-import type { HostProcessor } from './host-processor.ts'
+import type { HostProcessor, Occupant } from './host-processor.ts'
 import type { NestedExits } from './nested/nested-exits.ts'
-import { type ExitRecord, type GuestResult, type GuestSoftware, guestResult } from './types.ts'
+import { DONE, type ExitRecord, type GuestResult, type GuestSoftware, guestResult, HALTED } from './types.ts'
 import { VcpuCounters } from './vcpu-counters.ts'
 import type { VcpuOptions } from './vcpu-options.ts'
 import { VcpuTrace } from './vcpu-trace.ts'
@@ -24,15 +25,13 @@ import type { Vmcs } from './vmcs.ts'
 /** Vectors below are exceptions. */
 const FIRST_INTERRUPT_VECTOR = 32
 
-export class GuestExecution implements ExitedVcpu, InjectedVcpu {
+export class GuestExecution implements ExitedVcpu, InjectedVcpu, Occupant {
   readonly number: number
   readonly apic: VirtualApic
   /** The logical processor to which the virtual one is pinned. */
   processor: HostProcessor
   /** Where the guest finds VMX. */
   nested: NestedExits | undefined = undefined
-  /** Whether the processor is in non-root mode for this virtual processor. */
-  inGuest = false
   /** What the VMCS says of the guest, read after each VM exit. */
   readonly flags = new GuestFlags()
   readonly events = new EventInjection()
@@ -45,6 +44,9 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
   software: GuestSoftware | undefined = undefined
   /** How an attempt ended that {@link execute} has to go on from. */
   #left: OperationResult | undefined = undefined
+  #inGuest = false
+  /** Vectors that the processor delivered when the guest had to leave, and that nobody has handled yet. */
+  #delivered: number[] = []
   readonly #vmcs01: Vmcs
   readonly #board: VcpuBoard
   readonly #trace: VcpuTrace
@@ -59,6 +61,16 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
     this.#board = board
     this.#virtualized = virtualized
     this.#trace = new VcpuTrace(engine.trace, name, number)
+  }
+
+  /** Whether the processor is in non-root mode for this virtual processor. */
+  get inGuest(): boolean {
+    return this.#inGuest
+  }
+
+  set inGuest(inGuest: boolean) {
+    this.#inGuest = inGuest
+    this.processor.occupant = inGuest ? this : undefined
   }
 
   /** The VMCS of the guest that runs: the virtual machine's, or that guest's own. */
@@ -93,7 +105,7 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
       let result = this.#left
       this.#left = undefined
       if (result === undefined) {
-        if (this.nested?.vmx.shutdown) return guestResult('halted')
+        if (this.nested?.vmx.shutdown) return HALTED
         if (!this.inGuest) yield* this.enter()
         // An interrupt of L1's ended the turn of L2, whose operation this is.
         if (inL2 && !this.inL2) return guestResult('vmExit')
@@ -101,7 +113,7 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
       }
       switch (result.outcome) {
         case 'done':
-          return { ...guestResult('done', result), vector: -1 }
+          return doneResult(result)
         case 'exception':
           return guestResult('exception', result)
         // VMCS shadowing: an access of L1, where no VMCS is current.
@@ -137,6 +149,41 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
       this.tell('interrupt', `has handled vector ${hex(vector)}`, { step: 'handled', vector })
   }
 
+  /** The host needs the processor: a message from another one ends the guest's turn ("shootdown"). */
+  leave(): void {
+    this.#board.reschedule(this.processor.number)
+    for (;;) {
+      const { outcome, vector } = this.processor.port.execute({ op: 'pause' })
+      if (outcome === 'vmExit') break
+      assert(outcome === 'interrupted', 'a message of the host ends the guest’s turn')
+      this.#delivered.push(vector)
+    }
+    this.inGuest = false
+    const exit = readExit(this.vmcs, this.vmcs.read(VMCS.exitReason) & 0xffff)
+    this.flags.read(this.vmcs)
+    this.counters.exit(exit.reason)
+    this.#note(recordOf(exit, 'shootdown', this.operation, undefined))
+    // Where the turn was over anyhow, the message is taken with the host's other interrupts.
+    if (exit.reason === EXIT_REASON.externalInterrupt)
+      this.#board.hostInterrupt(this.processor.number, eventVectorOf(exit.interruptionInformation))
+  }
+
+  /**
+   * Stays in the guest until something ends its turn: its time is over, or a host interrupt came. Interrupts that the
+   * processor delivers first are handled.
+   */
+  *stayUntilExit(): Software {
+    for (;;) {
+      const { outcome, vector } = this.processor.port.execute({ op: 'nop' })
+      if (outcome === 'vmExit') break
+      assert(outcome === 'interrupted', 'a turn that is over ends with the first operation after it')
+      yield* this.#deliveredByProcessor(vector)
+      // Its handler may have left the guest and come back, with the time of a whole turn.
+      if (!this.inGuest) return
+    }
+    yield* this.exit(undefined)
+  }
+
   /** Enters the guest unless it is entered, and runs the handlers of what was injected. */
   *enter(): Software {
     while (!this.inGuest) {
@@ -156,6 +203,8 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
       const ofL2 = this.inL2 && vector < FIRST_INTERRUPT_VECTOR
       if (vector >= 0 && !ofL2) yield* this.#handle(vector, image)
     }
+    for (let taken = this.#delivered.shift(); taken !== undefined; taken = this.#delivered.shift())
+      yield* this.#deliveredByProcessor(taken)
   }
 
   /** L1 may be interrupted instead of its guest. */
@@ -200,7 +249,8 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
     const level = this.nested === undefined ? undefined : this.inL2 ? 2 : 1
     const answer =
       this.nested === undefined
-        ? yield* handleExit(exit, operation, this, this.#board)
+        ? (answerAtOnce(exit, operation, this, this.#board) ??
+          (yield* answerInTime(exit, operation, this, this.#board)))
         : yield* this.nested.handle(exit, operation)
     if (this.exits !== undefined || this.#trace.enabled)
       this.#note(recordOf(exit, answer.by, this.operation, level))
@@ -224,4 +274,10 @@ export class GuestExecution implements ExitedVcpu, InjectedVcpu {
   tell(kind: TraceKind, message: string, detail: Readonly<Record<string, unknown>>): void {
     if (this.#trace.enabled) this.#trace.emit(this.processor.number, kind, message, detail)
   }
+}
+
+/** The values of an operation that is over; most have none. */
+function doneResult({ low, high, eax, ebx, ecx, edx, error }: OperationResult): GuestResult {
+  if ((low | high | eax | ebx | ecx | edx | error) === 0) return DONE
+  return { outcome: 'done', low, high, eax, ebx, ecx, edx, vector: -1, error }
 }

@@ -1,28 +1,12 @@
-/** A virtual machine's memory: host pages, pinned while it exists, and where the guest finds them. */
-import {
-  assert,
-  hex,
-  NorthbridgeError,
-  opened,
-  PAGE_SIZE,
-  type PageNumber,
-  pageOf,
-  type Saved,
-} from '../core/index.ts'
+/** A virtual machine's memory: where the guest finds it, and what the hypervisor reads and writes of it. */
+import { assert, hex, NorthbridgeError, PAGE_SIZE, pageOf, type Saved } from '../core/index.ts'
 import type { PageAllocator } from '../host/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
 import { HIGH_MEMORY_BASE, LOW_MEMORY_END } from './formats/virtual-board.ts'
+import { FixedBacking, LARGE_PAGES, type MemoryBacking, type MemoryRun } from './memory/backing.ts'
 import type { GuestRange } from './types.ts'
 
-/** Guest pages that are contiguous in host memory too. */
-export interface MemoryRun {
-  readonly guestPage: PageNumber
-  readonly hostPage: PageNumber
-  readonly pages: number
-}
-
-/** Pages of a 2-MiB leaf of EPT and of second-stage tables. */
-export const LARGE_PAGES = 512
+export { LARGE_PAGES, type MemoryRun }
 
 /** Guest-physical ranges of a machine with so many bytes of memory. */
 export function memoryRanges(size: number): GuestRange[] {
@@ -34,77 +18,43 @@ export function memoryRanges(size: number): GuestRange[] {
 
 export class GuestMemory {
   readonly ranges: readonly GuestRange[]
-  /** Ascending by guest page. */
-  readonly runs: readonly MemoryRun[]
+  readonly backing: MemoryBacking
+  /** Hears of every write of the hypervisor's, before it happens. */
+  dirtied: ((address: number, length: number) => void) | undefined = undefined
+  /** Brings what of a range is not here yet, before the hypervisor reads or writes it. */
+  awaited: ((address: number, length: number) => void) | undefined = undefined
   readonly #machine: MachinePort
-  readonly #allocator: PageAllocator
 
   /**
    * Takes `size` bytes (a multiple of 1 MiB) of host memory. Throws `outOfMemory`, having taken nothing.
    *
    * @param saved what it has taken already
+   * @param backing what stands behind it; default: host pages taken at once
    */
-  constructor(machine: MachinePort, allocator: PageAllocator, size: number, saved?: Saved) {
+  constructor(
+    machine: MachinePort,
+    allocator: PageAllocator,
+    size: number,
+    saved?: Saved,
+    backing?: MemoryBacking,
+  ) {
     this.#machine = machine
-    this.#allocator = allocator
     this.ranges = memoryRanges(size)
-    if (saved !== undefined) {
-      const { runs } = opened<{ runs: readonly (readonly [number, number, number])[] }>(
-        saved,
-        'the memory of a virtual machine',
-        1,
-      )
-      this.runs = runs.map(([guestPage, hostPage, pages]) => ({ guestPage, hostPage, pages }))
-      return
-    }
-    const needed = size / PAGE_SIZE
-    if (allocator.freePages < needed) {
-      throw new NorthbridgeError(
-        'outOfMemory',
-        `the guest's memory needs ${needed} pages and ${allocator.freePages} pages of host memory are free`,
-        { pages: needed, freePages: allocator.freePages },
-      )
-    }
-    this.runs = this.ranges.flatMap(range => this.#allocate(pageOf(range.base), range.size / PAGE_SIZE))
+    this.backing = backing ?? new FixedBacking(machine, allocator, this.ranges, LARGE_PAGES, saved)
   }
 
-  /** Few and large extents first: they can be mapped by 2-MiB pages. Free pages are known to suffice. */
-  #allocate(guestPage: PageNumber, pages: number): MemoryRun[] {
-    const runs: MemoryRun[] = []
-    let size = pages
-    for (let done = 0; done < pages; ) {
-      size = Math.min(size, pages - done)
-      const hostPage = this.#tryAllocate(size, size >= LARGE_PAGES ? LARGE_PAGES : 1)
-      if (hostPage === undefined) {
-        assert(size > 1, 'single pages are free')
-        const half = size >>> 1
-        size = half > LARGE_PAGES ? half - (half % LARGE_PAGES) : half
-        continue
-      }
-      runs.push({ guestPage: guestPage + done, hostPage, pages: size })
-      done += size
-    }
-    return runs
-  }
-
-  #tryAllocate(pages: number, alignPages: number): PageNumber | undefined {
-    try {
-      return this.#allocator.allocate(pages, alignPages)
-    } catch (error) {
-      if (error instanceof NorthbridgeError && error.code === 'outOfMemory') return undefined
-      throw error
-    }
+  /** Host pages that are this machine's alone, ascending by guest page. */
+  get runs(): readonly MemoryRun[] {
+    return this.backing.runs
   }
 
   /** Clears what earlier users left. */
   zero(): void {
-    for (const { hostPage, pages } of this.runs) {
-      assert(this.#machine.zeroPages(hostPage, pages), 'guest memory is RAM')
-    }
+    this.backing.zero()
   }
 
   free(): void {
-    for (const { hostPage, pages } of this.runs) this.#allocator.free(hostPage, pages)
+    this.backing.free()
   }
 
   /** Whether all of `length` bytes at a guest-physical address are guest memory. */
@@ -112,61 +62,64 @@ export class GuestMemory {
     return this.ranges.some(({ base, size }) => address >= base && address + length <= base + size)
   }
 
-  /** Host-physical address of a byte of guest memory. */
-  hostAddress(address: number): number {
-    const page = pageOf(address)
-    const run = this.runs.find(({ guestPage, pages }) => page >= guestPage && page < guestPage + pages)
-    assert(run !== undefined, 'the address lies in guest memory')
-    return (run.hostPage - run.guestPage) * PAGE_SIZE + address
+  /** Host-physical address of a byte of guest memory, for reading unless it is to be written. Throws `outOfMemory`. */
+  hostAddress(address: number, write = false): number {
+    return this.backing.hostPage(pageOf(address), write) * PAGE_SIZE + (address % PAGE_SIZE)
   }
 
   /** Throws `invalidArgument` where there is no guest memory. */
   read(address: number, length: number): Uint8Array {
     this.#check(address, length)
     const data = new Uint8Array(length)
-    this.#pieces(address, length, (host, from, to) => this.#machine.readBytes(host, data.subarray(from, to)))
+    this.#copyOut(address, data, 0, length)
     return data
   }
 
   /** Throws `invalidArgument`, with nothing written, where there is no guest memory. */
   write(address: number, data: Uint8Array): void {
     this.#check(address, data.length)
-    this.#pieces(address, data.length, (host, from, to) =>
-      this.#machine.writeBytes(host, data.subarray(from, to)),
-    )
+    this.#copyIn(address, data, 0, data.length)
   }
 
   /** For devices: copies guest memory into `target`; false, with nothing copied, if any of it is no memory. */
   readInto(address: number, target: Uint8Array, start: number, length: number): boolean {
     if (!this.contains(address, length)) return false
-    for (let done = 0; done < length; ) {
-      const piece = this.#contiguous(address + done, length - done)
-      this.#machine.readBytes(this.hostAddress(address + done), target, start + done, piece)
-      done += piece
-    }
+    this.#copyOut(address, target, start, length)
     return true
   }
 
   /** The other way. */
   writeFrom(address: number, source: Uint8Array, start: number, length: number): boolean {
     if (!this.contains(address, length)) return false
+    this.#copyIn(address, source, start, length)
+    return true
+  }
+
+  #copyOut(address: number, target: Uint8Array, start: number, length: number): void {
+    this.awaited?.(address, length)
     for (let done = 0; done < length; ) {
+      const host = this.hostAddress(address + done)
       const piece = this.#contiguous(address + done, length - done)
-      this.#machine.writeBytes(this.hostAddress(address + done), source, start + done, piece)
+      assert(this.#machine.readBytes(host, target, start + done, piece), 'guest memory is RAM')
       done += piece
     }
-    return true
+  }
+
+  #copyIn(address: number, source: Uint8Array, start: number, length: number): void {
+    this.awaited?.(address, length)
+    this.dirtied?.(address, length)
+    for (let done = 0; done < length; ) {
+      const host = this.hostAddress(address + done, true)
+      const piece = this.#contiguous(address + done, length - done)
+      assert(this.#machine.writeBytes(host, source, start + done, piece), 'guest memory is RAM')
+      done += piece
+    }
   }
 
   /** How many of `length` bytes lie together in host memory. */
   #contiguous(address: number, length: number): number {
     const page = pageOf(address)
-    for (const { guestPage, pages } of this.runs) {
-      if (page >= guestPage && page < guestPage + pages) {
-        return Math.min(length, (guestPage + pages) * PAGE_SIZE - address)
-      }
-    }
-    return length
+    return Math.min(length, (page + this.backing.together(page)) * PAGE_SIZE - address)
   }
 
   #check(address: number, length: number): void {
@@ -185,22 +138,7 @@ export class GuestMemory {
     }
   }
 
-  /** Splits a guest-physical range where host memory is not contiguous: host address, and offsets into the range. */
-  #pieces(address: number, length: number, use: (host: number, from: number, to: number) => boolean): void {
-    for (const { guestPage, hostPage, pages } of this.runs) {
-      const base = guestPage * PAGE_SIZE
-      const from = Math.max(address, base)
-      const to = Math.min(address + length, base + pages * PAGE_SIZE)
-      if (from >= to) continue
-      const done = use(hostPage * PAGE_SIZE + (from - base), from - address, to - address)
-      assert(done, 'guest memory is RAM')
-    }
-  }
-
   save(): Saved {
-    return {
-      version: 1,
-      runs: this.runs.map(({ guestPage, hostPage, pages }) => [guestPage, hostPage, pages]),
-    }
+    return this.backing.save()
   }
 }

@@ -13,8 +13,16 @@ const SHADOW_VMCS = 0x8000_0000
 /** CPUID.1:ECX.VMX */
 const CPUID_VMX = 1 << 5
 
+/** A guest that is in non-root mode. */
+export interface Occupant {
+  /** Ends its turn. */
+  leave(): void
+}
+
 export class HostProcessor {
   readonly port: ProcessorPort
+  /** Whose guest is in non-root mode here: nothing else runs before it has left. */
+  occupant: Occupant | undefined = undefined
   readonly #machine: MachinePort
   readonly #pages: HostPages
   #users = 0
@@ -94,8 +102,9 @@ export class HostProcessor {
     if (this.#currentVmcs === vmcs) this.#currentVmcs = -1
   }
 
-  /** Executes an operation of the hypervisor's own, which cannot fail. */
+  /** Executes an operation of the hypervisor's own, which cannot fail. A guest that is here has to leave for it. */
   run(operation: Operation): OperationResult {
+    this.occupant?.leave()
     const result = this.port.execute(operation)
     assert(
       result.outcome === 'done',

@@ -98,6 +98,12 @@ export class InterruptForwarder {
     yield* this.#assigned.disableInterrupts()
   }
 
+  /** After a reset of the function: what waited is lost. */
+  *forget(): Software {
+    this.#pending.fill(0)
+    yield* this.disarm()
+  }
+
   isPending(index: number): boolean {
     return this.#pending[index] === 1
   }

@@ -2,6 +2,8 @@
 import type { Saved } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
 import type { Operation, OperationResult } from '../vmx/formats/operations.ts'
+import type { MemorySettings } from './memory/memory-settings.ts'
+import type { VirtualUnitOptions, VirtualUnitView } from './viommu/unit-types.ts'
 
 export interface VmOptions {
   /** Letters, digits, `.`, `_` and `-`, at most 63, starting with a letter or digit. Unique. */
@@ -21,7 +23,26 @@ export interface VmOptions {
   readonly vmcsShadowing?: boolean
   /** What the virtual machine runs; default `kernel`. */
   readonly program?: GuestProgram
+  /** A remapping unit on its board, for the functions that are assigned to it. Default: none. */
+  readonly viommu?: VirtualUnitOptions | undefined
+  /** What stands behind its memory; default `fixed`. */
+  readonly backing?: MemoryBackingKind
+  /** The largest pages that its memory is made of; default `2MiB`. */
+  readonly hugePages?: HugePages
+  /** Of paged memory; what is not said has its default. */
+  readonly memorySettings?: Partial<MemorySettings>
 }
+
+/**
+ * `fixed`: host pages for all of it, taken at the start and kept. `paged`: host pages for what is used, which may be taken
+ * back while no device holds them.
+ */
+export const MEMORY_BACKINGS = ['fixed', 'paged'] as const
+export type MemoryBackingKind = (typeof MEMORY_BACKINGS)[number]
+
+/** `1GiB`: promised, else refused. `2MiB`: wherever the host has them. `none`: 4 KiB. */
+export const HUGE_PAGES = ['none', '2MiB', '1GiB'] as const
+export type HugePages = (typeof HUGE_PAGES)[number]
 
 /** `kernel`: the operations that it is given are its own. `hypervisor`: one which runs them in a guest of its own. */
 export const GUEST_PROGRAMS = ['kernel', 'hypervisor'] as const
@@ -52,6 +73,12 @@ export interface VirtualMachine {
   /** Whether the processor shadows the VMCS of a guest that finds VMX. */
   readonly vmcsShadowing: boolean
   readonly program: GuestProgram
+  /** Nothing runs on its virtual processors. */
+  readonly paused: boolean
+  readonly backing: MemoryBackingKind
+  readonly hugePages: HugePages
+  /** Its remapping unit; undefined if it has none. */
+  readonly viommu: VirtualUnitView | undefined
   readonly vcpus: readonly VcpuView[]
   /** Functions of the host, in the order of their slots. */
   readonly devices: readonly AttachedDevice[]
@@ -253,6 +280,8 @@ export interface GuestSoftware {
   interrupt(vector: number, interruptFlag: boolean): Software
   /** What it makes of an operation of a stream, or of the idle loop. Absent: the virtual processor executes it as it is. */
   execute?(operation: Operation): Software<GuestResult>
+  /** Some work of a program that has much to compute: done at the beginning of each turn. */
+  compute?(): Software
   save(): Saved
   /** Goes on from what {@link save} returned, without {@link start}. */
   load(saved: Saved): void
@@ -283,3 +312,7 @@ export const guestResult = (
   vector: from.vector ?? -1,
   error: from.error ?? 0,
 })
+
+/** How operations without a value end: shared, since nobody changes a result. */
+export const DONE = guestResult('done')
+export const HALTED = guestResult('halted')

@@ -51,7 +51,7 @@ export function makeVcpu(
   let vmx: NestedVmx | undefined
   try {
     vmcs = new Vmcs(processor, context.pages, saved?.vmcs)
-    if (saved === undefined) vmcs.initialize(ept.root)
+    if (saved === undefined) vmcs.initialize(ept.pointer)
     const { name, vmcsShadowing } = machine
     const { engine } = context
     const interrupts = localApic(around, number, processor, vmcs, saved)

@@ -1,10 +1,14 @@
 /** A virtual processor: pinned to a logical one, run, put to sleep, woken, moved and saved. */
 import { assert, NorthbridgeError } from '../core/index.ts'
 import { pause, type Software } from '../engine/index.ts'
+import { PIN_BASED, PRIMARY } from '../vmx/formats/controls.ts'
 import type { Operation, OperationResult, Word64 } from '../vmx/formats/operations.ts'
+import { VMCS } from '../vmx/formats/vmcs.ts'
 import type { VcpuBoard } from './exit-handling.ts'
 import { GuestExecution } from './guest-execution.ts'
 import type { HostProcessor } from './host-processor.ts'
+import { readGuestState, type VcpuImage, writeGuestState } from './moves/vcpu-image.ts'
+import { VcpuTracking } from './moves/vcpu-tracking.ts'
 import type { NestedExits } from './nested/nested-exits.ts'
 import type { GuestResult, GuestRun, GuestSoftware, Meanwhile, VcpuPort, VcpuRun, VcpuView } from './types.ts'
 import type { SavedVcpu, VcpuOptions } from './vcpu-options.ts'
@@ -15,22 +19,28 @@ import type { Vmcs } from './vmcs.ts'
 
 /** Operations of a stream between pauses. */
 const SLICE = 128
+const HLT: Operation = { op: 'hlt' }
+const STI: Operation = { op: 'sti' }
 
 export class Vcpu implements VcpuPort {
   readonly number: number
   readonly apic: VirtualApic
+  readonly tracking: VcpuTracking
   readonly #guest: GuestExecution
   readonly #vmcs01: Vmcs
   readonly #board: VcpuBoard
   /** Where the processor itself delivers interrupts; else the hypervisor injects them. */
   readonly #virtualized: VirtualizedInterrupts | undefined
   #running = false
+  /** Whether its turns end by the preemption timer: never between two commands. */
+  #timed = false
 
   constructor(options: VcpuOptions) {
     this.number = options.number
     this.apic = options.apic
     this.#virtualized = options.virtualized
     this.#vmcs01 = options.vmcs
+    this.tracking = new VcpuTracking(options.vmcs)
     this.#board = options.board
     this.#guest = new GuestExecution(options)
   }
@@ -131,6 +141,39 @@ export class Vcpu implements VcpuPort {
     this.#virtualized?.run()
   }
 
+  // Turns of computing.
+
+  /**
+   * Computes: in its guest until the preemption timer has counted `units` down, or a host interrupt comes. Time has to pass
+   * before {@link endTurn}.
+   */
+  *beginTurn(units: number): Software {
+    this.#begin()
+    this.#guest.exits = undefined
+    if (!this.#timed) this.#vmcs01.setControls('pin', PIN_BASED.activatePreemptionTimer, true)
+    this.#timed = true
+    this.#vmcs01.write(VMCS.preemptionTimerValue, units)
+    yield* this.#guest.enter()
+    yield* this.software.compute?.() ?? []
+  }
+
+  /** Goes on with the turn where somebody else's made it leave its guest. */
+  *goOn(): Software {
+    yield* this.#guest.enter()
+  }
+
+  *endTurn(): Software {
+    if (this.#guest.inGuest) yield* this.#guest.stayUntilExit()
+    this.#stop()
+  }
+
+  /** No turn ends by the timer any more. */
+  endTurns(): void {
+    if (!this.#timed) return
+    this.#timed = false
+    this.#vmcs01.setControls('pin', PIN_BASED.activatePreemptionTimer, false)
+  }
+
   /** What happens outside while the guest runs, or while the host has taken its processor away. */
   *#interrupted({ state, act }: Meanwhile): Software {
     yield* this.#guest.enter()
@@ -174,14 +217,14 @@ export class Vcpu implements VcpuPort {
 
   /** The guest kernel's idle loop: HLT, handlers, HLT again, until nothing is left. */
   *#idle(): Software {
-    while ((yield* this.#perform({ op: 'hlt' })).outcome !== 'halted');
+    while ((yield* this.#perform(HLT)).outcome !== 'halted');
     this.#stop()
   }
 
   /** The guest sleeps: the processor is the host's again, which takes interrupts between instructions. */
   #stop(): void {
     this.#running = false
-    this.processor.run({ op: 'sti' })
+    this.processor.run(STI)
     if (this.#virtualized?.block()) this.kick()
   }
 
@@ -250,6 +293,46 @@ export class Vcpu implements VcpuPort {
       software: this.#guest.software?.save() ?? null,
       nested: this.#nested?.save() ?? null,
     }
+  }
+
+  /** Whether its guest is a hypervisor that is at work: what it runs is in structures of this host. */
+  get nests(): boolean {
+    return this.#nested?.vmx.vmxOn ?? false
+  }
+
+  /** Its state without anything of this host, while it sleeps. */
+  image(): VcpuImage {
+    assert(!this.#running && !this.#guest.inGuest, 'a virtual processor is imaged while it sleeps')
+    return {
+      number: this.number,
+      fields: readGuestState(this.#vmcs01),
+      exception: this.#guest.events.save().exception,
+      counters: this.#guest.counters.save(),
+      apic: this.apic.image(),
+      software: this.#guest.software?.save() ?? null,
+      featureControl: this.#nested?.vmx.featureControl.value ?? null,
+    }
+  }
+
+  /** New, it takes the place of one elsewhere that sleeps: the next VM entry goes on with its guest. */
+  adopt(image: VcpuImage, software: GuestSoftware): void {
+    writeGuestState(this.#vmcs01, image.fields)
+    this.#guest.flags.read(this.#vmcs01)
+    this.#guest.events.load({ exception: image.exception, windowExiting: false })
+    this.#guest.counters.load(image.counters)
+    this.apic.adopt(image.apic)
+    if (image.featureControl !== null) this.#nested!.vmx.featureControl.value = image.featureControl
+    if (image.software !== null) software.load(image.software)
+    this.#guest.software = software
+    if (this.#virtualized === undefined) return
+    this.#virtualized.block()
+    this.#virtualized.kicked = true
+  }
+
+  /** "Timestamp-Counter Offsetting": what the guest's time-stamp counter, of 1 GHz, is ahead of the processor's. */
+  setClock(ahead: number): void {
+    this.#vmcs01.setControls('primary', PRIMARY.useTscOffsetting, ahead !== 0)
+    this.#vmcs01.write(VMCS.tscOffset, ahead % 2 ** 32, Math.floor(ahead / 2 ** 32))
   }
 
   /** Goes on from a state with which its parts were made. */

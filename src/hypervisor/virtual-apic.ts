@@ -328,6 +328,20 @@ export class VirtualApic {
     const words = Uint32Array.from({ length: 64 }, (_, index) => this.#registers.read(index))
     return { version: 1, base: this.#base, words }
   }
+
+  /** As {@link save}, with what was posted among the requests: the descriptor stays behind. */
+  image(): SavedVirtualApic {
+    const saved = this.save()
+    for (let word = 0; word < 8; word++) saved.words[at(IRR) + word]! |= this.#descriptor?.requests(word) ?? 0
+    return saved
+  }
+
+  /** Takes the place of one elsewhere, which {@link image} told of. */
+  adopt(from: SavedVirtualApic): void {
+    const { base, words } = opened<SavedVirtualApic>(from, 'a virtual APIC', 1)
+    this.#base = base
+    for (const [index, word] of words.entries()) this.#registers.write(index, word)
+  }
 }
 
 function vectorsIn(word: (index: number) => number): number[] {

@@ -35,6 +35,11 @@ export class VirtualBarRegisters {
     return region.is64 ? this.#words[region.index + 1]! * TWO_32 + low : low
   }
 
+  /** As after a reset: type and prefetchability are all that is left. */
+  reset(): void {
+    for (const [i, writable] of this.#writable.entries()) this.#words[i]! &= ~writable
+  }
+
   get regions(): readonly DeviceRegion[] {
     return this.#regions
   }

@@ -12,20 +12,17 @@ import {
   type Saved,
 } from '../core/index.ts'
 import type { Software } from '../engine/index.ts'
-import type { AssignedFunction } from '../host/index.ts'
-import {
-  CAPABILITY,
-  COMMAND_STATUS,
-  CONVENTIONAL_CONFIG_SIZE,
-  findCapability,
-  HEADER,
-  ID,
-  INTERRUPT,
-  listCapabilities,
-  ROM_OFFSET,
-} from '../pcie/formats/index.ts'
+import { type AssignedFunction, DeviceMigration, type MigrationState } from '../host/index.ts'
+import { AF, COMMAND_STATUS, EXPRESS, HEADER, ID, INTERRUPT, ROM_OFFSET } from '../pcie/formats/index.ts'
 import type { MachinePort } from '../platform/machine-port.ts'
-import { DeviceMemory, type MemoryMapHost, type TrappedSpan } from './device-memory.ts'
+import { DeviceMemory, type MemoryMapHost } from './device-memory.ts'
+import {
+  type Messages,
+  messagesOf,
+  type ResetRegisters,
+  resetRegisters,
+  trappedSpans,
+} from './function-registers.ts'
 import { type ForwarderHost, InterruptForwarder } from './interrupt-forwarder.ts'
 import type { AttachedDevice, VirtualVector } from './types.ts'
 import type { BusDevice } from './virtual-bus.ts'
@@ -42,29 +39,30 @@ export interface FunctionHost extends ForwarderHost, MemoryMapHost {
   vcpuFor(address: number): number | null
 }
 
-/** By what the function signals: offset of the capability, and of MSI the first dword as it was found. */
-type Messages =
-  | { readonly kind: 'msix'; readonly at: number }
-  | { readonly kind: 'msi'; readonly control: number }
-
 export type SavedVirtualFunction = {
-  readonly version: 2
+  readonly version: 3
   readonly address: string
   readonly slot: number
   readonly messages: Messages | null
+  readonly resets: ResetRegisters
   readonly memoryEnable: boolean
   readonly interruptLine: number
   readonly memory: Saved
   readonly interrupts: Saved
+  /** State of its migration; null where there is none. */
+  readonly migration: MigrationState | null
 }
 
 export class VirtualFunction implements BusDevice {
   readonly assigned: AssignedFunction
   readonly slot: number
+  /** How its state goes elsewhere; undefined: it does not. */
+  readonly migration: DeviceMigration | undefined
   readonly #machine: MachinePort
   readonly #host: FunctionHost
   readonly #memory: DeviceMemory
   readonly #messages: Messages | null
+  readonly #resets: ResetRegisters
   readonly #msix: VirtualMsix | undefined
   readonly #msi: VirtualMsi | undefined
   readonly #forwarder: InterruptForwarder | undefined
@@ -84,13 +82,17 @@ export class VirtualFunction implements BusDevice {
     this.#machine = machine
     this.#host = host
     this.#messages = saved === undefined ? messagesOf(assigned) : saved.messages
+    this.#resets = saved === undefined ? resetRegisters(assigned) : saved.resets
     if (this.#messages?.kind === 'msix') this.#msix = new VirtualMsix(assigned.msix!, this.#messages.at)
     else if (this.#messages?.kind === 'msi') this.#msi = new VirtualMsi(assigned.msi!, this.#messages.control)
     const source = this.#source
     if (source !== undefined) this.#forwarder = new InterruptForwarder(assigned, source, host)
-    this.#memory = new DeviceMemory(assigned, trappedSpans(this.#msix), host)
+    this.migration = DeviceMigration.of(machine, assigned)
+    const window = this.migration === undefined ? [] : [this.migration.window]
+    this.#memory = new DeviceMemory(assigned, [...trappedSpans(this.#msix), ...window], host)
     if (saved === undefined) return
-    opened(saved, 'an assigned function in a guest', 2)
+    opened(saved, 'an assigned function in a guest', 3)
+    if (saved.migration !== null) this.migration?.load(saved.migration)
     this.#memoryEnable = saved.memoryEnable
     this.#interruptLine = saved.interruptLine
     this.#memory.load(saved.memory)
@@ -141,6 +143,7 @@ export class VirtualFunction implements BusDevice {
       this.#memory.place(this.#memoryEnable)
       return
     }
+    if (this.#startsReset(offset, value & lanes)) return yield* this.#resetByGuest()
     switch (offset) {
       case ID.offset:
       case HEADER.offset:
@@ -162,6 +165,38 @@ export class VirtualFunction implements BusDevice {
     if (msi < 0) return this.#pass(offset, value, lanes)
     this.#msi!.write(msi, value, lanes)
     yield* this.#follow()
+  }
+
+  /** Whether a write initiates a function level reset, by either capability, of a function that has it. */
+  #startsReset(offset: number, value: number): boolean {
+    const { express, advancedFeatures } = this.#resets
+    return (
+      (offset === express && (value & EXPRESS.DEVICE_CONTROL.f.INITIATE_FLR.mask) !== 0) ||
+      (offset === advancedFeatures && (value & AF.CONTROL.f.INITIATE_FLR.mask) !== 0)
+    )
+  }
+
+  /** As vfio-pci: the kernel resets the function, by the method it prefers, and keeps what is the host's of it. */
+  *#resetByGuest(): Software {
+    try {
+      yield* this.assigned.reset()
+    } catch (error) {
+      if (!(error instanceof NorthbridgeError)) throw error
+      this.#host.report(`${this.assigned.function.address} was not reset`, error)
+      return
+    }
+    yield* this.forget()
+  }
+
+  /** The function was reset: what the guest had set is lost, and nothing of it is in the guest's memory map. */
+  *forget(): Software {
+    this.#memoryEnable = false
+    this.#interruptLine = 0
+    this.#memory.withdraw()
+    this.#memory.bars.reset()
+    this.#msix?.reset()
+    this.#msi?.reset()
+    if (this.#forwarder !== undefined) yield* this.#forwarder.forget()
   }
 
   /** Offset in the MSI capability, or -1. */
@@ -210,6 +245,7 @@ export class VirtualFunction implements BusDevice {
   /** An access that exited, because its page is trapped or could not be mapped. */
   readMemory(address: number): number {
     const { region, offset } = this.#memory.locate(address)!
+    if (this.#isWindow(region.index, offset)) return 0
     const table = this.#tableOffset(region.index, offset)
     if (table >= 0) return this.#msix!.readTable(table)
     const real = this.#machine.readDword(region.hostAddress + offset)
@@ -218,10 +254,34 @@ export class VirtualFunction implements BusDevice {
 
   *writeMemory(address: number, value: number, lanes: number): Software {
     const { region, offset } = this.#memory.locate(address)!
+    if (this.#isWindow(region.index, offset)) return
     const table = this.#tableOffset(region.index, offset)
     if (table < 0) return this.#machine.writeDword(region.hostAddress + offset, value, lanes)
     this.#msix!.writeTable(table, value, lanes)
     yield* this.#follow()
+  }
+
+  /** Whether an offset lies in the migration window, which is the host's: for the guest there is nothing. */
+  #isWindow(bar: number, offset: number): boolean {
+    const window = this.migration?.window
+    return window?.bar === bar && offset >= window.offset && offset < window.offset + window.size
+  }
+
+  /** Registers of the message capability that its guest sets up. */
+  get messageRegisters(): { readonly at: number; readonly size: number } {
+    if (this.#msix !== undefined) return { at: this.#msix.capability, size: 4 }
+    return { at: this.#msi?.capability ?? 0, size: this.#msi?.size ?? 0 }
+  }
+
+  /** The MSI-X table as its guest filled it. */
+  get messageTable(): number[] {
+    const size = this.#msix?.tableSize ?? 0
+    return Array.from({ length: size / 4 }, (_, i) => this.#msix!.readTable(4 * i))
+  }
+
+  *setMessageTable(words: readonly number[]): Software {
+    for (const [i, word] of words.entries()) this.#msix?.writeTable(4 * i, word, ALL_LANES)
+    if (words.length > 0) yield* this.#follow()
   }
 
   /** Offset in the MSI-X table, or -1. */
@@ -284,35 +344,16 @@ export class VirtualFunction implements BusDevice {
 
   save(): SavedVirtualFunction {
     return {
-      version: 2,
+      version: 3,
       messages: this.#messages,
+      resets: { ...this.#resets },
       address: this.assigned.function.address,
       slot: this.slot,
       memoryEnable: this.#memoryEnable,
       interruptLine: this.#interruptLine,
       memory: this.#memory.save(),
       interrupts: this.#forwarder?.save() ?? null,
+      migration: this.migration?.state ?? null,
     }
   }
-}
-
-function messagesOf(assigned: AssignedFunction): Messages | null {
-  const read = (offset: number): number => assigned.readConfig(offset, 4)
-  const capabilities = listCapabilities(read, CONVENTIONAL_CONFIG_SIZE)
-  const at = findCapability(capabilities, CAPABILITY.MSI_X)
-  const { msix, msi, regions } = assigned
-  // Without its BAR placed, an MSI-X table is out of reach of host and guest.
-  if (at !== undefined && msix !== undefined && regions.some(({ index }) => index === msix.tableBar))
-    return { kind: 'msix', at }
-  return msi === undefined ? null : { kind: 'msi', control: read(msi.capability) }
-}
-
-/** The MSI-X table, which is the guest's own, and the PBA, which shows what waits in the hypervisor too. */
-function trappedSpans(msix: VirtualMsix | undefined): TrappedSpan[] {
-  if (msix === undefined) return []
-  const { tableBar, tableOffset, pbaBar, pbaOffset } = msix.layout
-  return [
-    { bar: tableBar, offset: tableOffset, size: msix.tableSize },
-    { bar: pbaBar, offset: pbaOffset, size: msix.pbaSize },
-  ]
 }

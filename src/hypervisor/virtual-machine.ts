@@ -3,33 +3,37 @@
  * (so no INTx), no APIC timer, no firmware (every virtual processor starts in the guest kernel, INIT and start-up IPIs
  * do nothing), config space by mechanism #1 only (256 bytes), no I/O or ROM BARs. NMI and SMI messages are dropped.
  */
-import { assert, hex, NorthbridgeError, opened, type PageNumber, pageOf, type Saved } from '../core/index.ts'
-import type { Software } from '../engine/index.ts'
+import { assert, type NorthbridgeError, opened, type PageNumber, pageOf, type Saved } from '../core/index.ts'
+import { OVER, type Software } from '../engine/index.ts'
 import type { PostedTarget } from '../host/index.ts'
 import { XAPIC_BASE } from '../interrupts/formats/local-apic.ts'
-import { DELIVERY_MODE } from '../interrupts/formats/message.ts'
-import { INVEPT } from '../vmx/formats/ept.ts'
+import { EPT_ENTRY, INVEPT } from '../vmx/formats/ept.ts'
 import { ApicPages } from './apic-pages.ts'
+import { DeviceWindows } from './device-windows.ts'
 import type { EmulatedDevice } from './emulated-device.ts'
 import { EmulatedFunction, type EmulationHost, type SavedEmulatedFunction } from './emulated-function.ts'
 import type { VcpuBoard } from './exit-handling.ts'
-import { ExtendedPageTable } from './extended-page-table.ts'
-import { DEVICE_WINDOW_32, DEVICE_WINDOW_64, SLOT_EVENT_VECTOR } from './formats/virtual-board.ts'
-import { GuestMemory } from './guest-memory.ts'
+import type { ExtendedPageTable } from './extended-page-table.ts'
+import type { GuestMemory } from './guest-memory.ts'
 import type { HostProcessor } from './host-processor.ts'
+import { endTurn, InterruptFabric } from './interrupt-fabric.ts'
 import type { MachineContext, SavedMachine } from './machine-state.ts'
-import { addressed, reaches } from './message-targets.ts'
+import { viewOf } from './machine-view.ts'
+import { MachineMemory } from './memory/machine-memory.ts'
+import type { DirtyLog, DirtyTracking } from './moves/dirty-log.ts'
+import type { MachineImage } from './moves/machine-image.ts'
 import type { GuestImage, GuestProgram, InterruptDelivery, VirtualMachine, VmOptions } from './types.ts'
 import type { Vcpu } from './vcpu.ts'
 import { makeVcpu, type VcpuSurroundings } from './vcpu-assembly.ts'
 import type { SavedVcpu } from './vcpu-options.ts'
 import { vcpuPages } from './vcpu-pages.ts'
-import { type InterruptCommand, isVectored } from './virtual-apic.ts'
-import { type BusDevice, VirtualBus } from './virtual-bus.ts'
+import { makeMachineUnit, restoreMachineUnit } from './viommu/machine-unit.ts'
+import type { VirtualUnit } from './viommu/virtual-unit.ts'
+import { type BusDevice, type MemoryDevice, VirtualBus } from './virtual-bus.ts'
 import { type FunctionHost, VirtualFunction } from './virtual-function.ts'
-import { eptPointer } from './vmcs.ts'
 
 const ALL_ONES = 0xffff_ffff
+const { R, W, X } = EPT_ENTRY
 /** Guest-physical page of the xAPIC registers. */
 const XAPIC_PAGE = pageOf(XAPIC_BASE)
 
@@ -44,15 +48,23 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
   readonly nested: boolean
   readonly vmcsShadowing: boolean
   readonly program: GuestProgram
+  #unit: VirtualUnit | undefined
   readonly #context: MachineContext
+  readonly #fabric: InterruptFabric
+  /** Its memory, and where it comes from. */
+  readonly space: MachineMemory
   readonly #ept: ExtendedPageTable
   /** Unless the hypervisor emulates the local APICs. */
   readonly #apicPages: ApicPages | undefined
   #xapicMapped = false
   /** Emulated devices that were there when the machine was saved and whose makers have not put them back yet, by slot. */
   readonly #awaited = new Map<number, SavedEmulatedFunction>()
-  /** Guest-physical ranges in use by BARs. */
-  #claims: readonly { readonly base: number; readonly size: number }[] = []
+  /** Where its devices have memory. */
+  readonly windows = new DeviceWindows()
+  /** Its virtual processors do not run, and its emulated devices take nothing from outside. */
+  paused = false
+  /** What the guest's clock is ahead of the host's, nanoseconds: it may have come from another host. */
+  #clockAhead = 0
 
   /**
    * Takes memory, tables and processors. Throws `outOfMemory` or `unsupported`, having taken nothing.
@@ -66,17 +78,20 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     saved?: SavedMachine,
   ) {
     this.#context = context
+    this.#fabric = new InterruptFabric(options.name, this.vcpus, context.engine.trace)
     this.name = options.name
     this.memoryMiB = options.memoryMiB
     this.interrupts = options.interrupts ?? 'emulated'
     this.nested = options.nested ?? false
     this.vmcsShadowing = options.vmcsShadowing ?? false
     this.program = options.program ?? 'kernel'
-    const size = options.memoryMiB * 2 ** 20
-    this.memory = new GuestMemory(context.machine, context.host.memory, size, saved?.memory)
-    this.bus = new VirtualBus(() => this.raise(this.vcpus[0]!, SLOT_EVENT_VECTOR))
+    const memory = new MachineMemory(context, options, processors, () => this.#forget(), saved?.memory)
+    this.space = memory
+    this.memory = memory.memory
+    this.#ept = memory.ept
+    this.bus = new VirtualBus(vector => this.raise(this.vcpus[0]!, vector))
     if (saved !== undefined) {
-      this.#ept = new ExtendedPageTable(context.machine, context.pages, saved.ept.root)
+      if (saved.viommu !== null) this.#unit = restoreMachineUnit(context, this, saved.viommu)
       if (saved.apicPages !== null)
         this.#apicPages = new ApicPages(context.machine, context.pages, saved.apicPages)
       for (const [number, processor] of processors.entries())
@@ -84,15 +99,7 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
       return
     }
     try {
-      this.#ept = new ExtendedPageTable(context.machine, context.pages)
-    } catch (error) {
-      this.memory.free()
-      throw error
-    }
-    try {
-      for (const { guestPage, hostPage, pages } of this.memory.runs) {
-        this.#ept.map(guestPage, hostPage, pages, 'WB')
-      }
+      if (options.viommu !== undefined) this.#unit = makeMachineUnit(context, this, options.viommu)
       if (this.interrupts !== 'emulated') {
         this.#apicPages = new ApicPages(context.machine, context.pages)
         this.#ept.map(XAPIC_PAGE, this.#apicPages.accessPage, 1, 'WB')
@@ -112,7 +119,7 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
       machine: this,
       ept: this.#ept,
       apicPages: this.#apicPages,
-      send: command => this.#interruptCommand(number, command),
+      send: command => this.#fabric.command(number, command),
       leaveXapic: () => this.#leaveXapic(),
     }
     this.vcpus.push(makeVcpu(around, number, processor, saved))
@@ -148,26 +155,49 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     processors: readonly HostProcessor[],
     from: Saved,
   ): Machine {
-    const saved = opened<SavedMachine>(from, 'a virtual machine', 4)
+    const saved = opened<SavedMachine>(from, 'a virtual machine', 5)
     for (const vcpu of saved.vcpus) opened(vcpu, 'a virtual processor', 3)
     const pinned = saved.vcpus.map(({ processor }) => processors[processor]!)
-    const machine = new Machine(context, { ...saved, vcpus: pinned.length }, pinned, saved)
+    const { backing, hugePages } = saved.memory
+    const options = { ...saved, viommu: undefined, backing, hugePages, vcpus: pinned.length }
+    const machine = new Machine(context, options, pinned, saved)
     machine.#load(saved, images[saved.program])
     return machine
   }
 
   #load(saved: SavedMachine, image: GuestImage): void {
     this.#xapicMapped = saved.xapicMapped
-    this.#claims = saved.claims.map(([base, size]) => ({ base, size }))
+    this.windows.load(saved.claims)
+    this.paused = saved.paused
+    this.#clockAhead = saved.clockAhead
     this.bus.load(saved.bus)
     const software = image()
     for (const vcpu of this.vcpus) vcpu.load(saved.vcpus[vcpu.number]!, software(vcpu, vcpu.number))
     const { host, machine } = this.#context
     for (const device of saved.devices) {
       const assigned = host.assignedFunction(device.address)
-      this.bus.restore(device.slot, new VirtualFunction(assigned, device.slot, machine, this, device))
+      const around = this.#unit?.hostOf(assigned, this) ?? this
+      this.bus.restore(device.slot, new VirtualFunction(assigned, device.slot, machine, around, device))
     }
     for (const device of saved.emulated) this.#awaited.set(device.slot, device)
+  }
+
+  /** New, it takes the place of one elsewhere; the makers of its devices put them back. */
+  adopt(image: MachineImage, program: GuestImage): void {
+    this.windows.load(image.claims)
+    this.bus.load(image.bus)
+    this.#clockAhead = image.clock - this.#context.engine.now
+    const software = program()
+    for (const vcpu of this.vcpus) {
+      vcpu.adopt(image.vcpus[vcpu.number]!, software(vcpu, vcpu.number))
+      vcpu.setClock(this.#clockAhead)
+    }
+    for (const device of image.emulated) this.#awaited.set(device.slot, device)
+  }
+
+  /** The slot of an emulated device of a kind that is still to be put back. */
+  awaits(kind: string): number | undefined {
+    return [...this.#awaited.values()].find(device => device.kind === kind)?.slot
   }
 
   /** Puts an emulated device back into the slot that it was in when the machine was saved. */
@@ -180,54 +210,27 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
 
   free(): void {
     for (const vcpu of this.vcpus) vcpu.free()
-    this.#ept.destroy()
     this.#apicPages?.free()
-    this.memory.free()
+    this.space.free()
   }
 
   // The virtual interrupt fabric.
 
-  #interruptCommand(from: number, command: InterruptCommand): void {
-    if (!isVectored(command.deliveryMode)) return
-    for (const vcpu of this.vcpus) {
-      if (addressed(command, from, vcpu)) this.raise(vcpu, command.vector)
-    }
-  }
-
   /** An interrupt of the hypervisor's own making. False if the local APIC does not take it. */
   raise(vcpu: Vcpu, vector: number): boolean {
-    const accepted = vcpu.apic.accept(vector)
-    if (accepted) vcpu.kick()
-    return accepted
+    return this.#fabric.raise(vcpu, vector)
   }
 
   postingTarget(address: number, data: number): PostedTarget | undefined {
-    if (!isVectored((data >>> 8) & 7)) return undefined
-    const targets = this.vcpus.filter(vcpu => reaches(address, vcpu))
-    const descriptor = targets[0]?.view().notification?.descriptor
-    if (targets.length !== 1 || descriptor === undefined) return undefined
-    return { descriptor, vector: data & 0xff, urgent: false }
+    return this.#fabric.postingTarget(address, data)
   }
 
   deliver(address: number, data: number): boolean {
-    if (!isVectored((data >>> 8) & 7)) return false
-    const targets = this.vcpus.filter(vcpu => reaches(address, vcpu))
-    const lowest = ((data >>> 8) & 7) === DELIVERY_MODE.lowestPriority
-    // Lowest priority: one of them, the first by number.
-    let accepted = false
-    for (const vcpu of lowest ? targets.slice(0, 1) : targets) {
-      if (!this.raise(vcpu, data & 0xff)) continue
-      accepted = true
-      const guestVector = hex(data & 0xff)
-      const what = `vector ${guestVector} is pending in ${this.name} vCPU ${vcpu.number}`
-      const detail = { step: 'pending', vm: this.name, vcpu: vcpu.number, guestVector }
-      this.#context.engine.trace.emit('interrupt', what, detail)
-    }
-    return accepted
+    return this.#fabric.deliver(address, data)
   }
 
   vcpuFor(address: number): number | null {
-    return this.vcpus.find(vcpu => reaches(address, vcpu))?.number ?? null
+    return this.#fabric.vcpuFor(address)
   }
 
   processorFor(address: number): number {
@@ -235,15 +238,7 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
   }
 
   reschedule(processor: number): void {
-    const { machine, host } = this.#context
-    const other = machine.processors.find(({ number }) => number !== processor)
-    if (other === undefined) {
-      throw new NorthbridgeError(
-        'unsupported',
-        'a guest is preempted by another processor, and there is one only',
-      )
-    }
-    host.posting.reschedule(other.number, processor)
+    endTurn(this.#context, processor)
   }
 
   hostInterrupt(processor: number, vector: number): void {
@@ -257,7 +252,7 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
   }
 
   get now(): number {
-    return this.#context.engine.now
+    return this.#context.engine.now + this.#clockAhead
   }
 
   portOwner(port: number): string | undefined {
@@ -272,6 +267,11 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     return this.bus.out(port, width, value)
   }
 
+  /** Its remapping unit, if it has one. */
+  get unit(): VirtualUnit | undefined {
+    return this.#unit
+  }
+
   /** Functions of the host that the machine has. */
   get assigned(): VirtualFunction[] {
     return this.bus.devices.filter(device => device instanceof VirtualFunction)
@@ -282,7 +282,8 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     return this.bus.devices.filter(device => device instanceof EmulatedFunction)
   }
 
-  #deviceAt(address: number): BusDevice | undefined {
+  #deviceAt(address: number): MemoryDevice | undefined {
+    if (this.#unit?.claims(address)) return this.#unit
     return this.bus.devices.find(device => device.claims(address))
   }
 
@@ -297,29 +298,31 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
     return this.#deviceAt(address)?.readMemory(address) ?? ALL_ONES
   }
 
-  *writeDword(address: number, value: number, lanes: number): Software {
-    if (this.memory.contains(address, 4)) {
-      this.#context.machine.writeDword(this.memory.hostAddress(address), value, lanes)
-    } else {
+  /** Has every store of the guest to a page of its memory exit, or lets it write again. */
+  protect(page: PageNumber, on: boolean): void {
+    this.#ept.split(page, 1)
+    this.#ept.protect(page, 1, on ? R.mask | X.mask : R.mask | W.mask | X.mask)
+    this.#forget()
+  }
+
+  writeDword(address: number, value: number, lanes: number): Software {
+    if (!this.memory.contains(address, 4)) {
       const device = this.#deviceAt(address)
-      if (device !== undefined) yield* device.writeMemory(address, value, lanes)
+      return device === undefined ? OVER : device.writeMemory(address, value, lanes)
     }
+    this.memory.dirtied?.(address, 4)
+    this.#context.machine.writeDword(this.memory.hostAddress(address, true), value, lanes)
+    return this.#unit?.stored(address) ?? OVER
   }
 
   // The memory map of devices.
 
   claim(base: number, size: number): boolean {
-    const inWindow = [DEVICE_WINDOW_32, DEVICE_WINDOW_64].some(
-      window => base >= window.base && base + size <= window.base + window.size,
-    )
-    const inUse = this.#claims.some(other => base < other.base + other.size && other.base < base + size)
-    if (!inWindow || inUse) return false
-    this.#claims = [...this.#claims, { base, size }]
-    return true
+    return this.windows.claim(base, size)
   }
 
   release(base: number): void {
-    this.#claims = this.#claims.filter(claim => claim.base !== base)
+    this.windows.release(base)
   }
 
   map(guestPage: PageNumber, hostPage: PageNumber, pages: number): void {
@@ -329,12 +332,36 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
   /** Returns when no processor holds a translation of the range any more. */
   unmap(guestPage: PageNumber, pages: number): void {
     this.#ept.unmap(guestPage, pages)
-    for (const processor of new Set(this.vcpus.map(vcpu => vcpu.processor))) this.#invalidateEpt(processor)
+    this.#forget()
     for (const vcpu of this.vcpus) vcpu.dropShadow()
   }
 
+  /** Has every processor that may hold a translation of the machine's memory forget it. */
+  #forget(): void {
+    for (const processor of new Set(this.vcpus.map(vcpu => vcpu.processor))) this.#invalidateEpt(processor)
+  }
+
   #invalidateEpt(processor: HostProcessor): void {
-    processor.run({ op: 'invept', type: INVEPT.singleContext, eptp: eptPointer(this.#ept.root) })
+    processor.run({ op: 'invept', type: INVEPT.singleContext, eptp: this.#ept.pointer })
+  }
+
+  hasMemoryAt(address: number): boolean {
+    return this.memory.contains(address, 1)
+  }
+
+  /** An EPT violation: brings what is missing. False: there is no memory at the address, or not for this access. */
+  *memoryFault(address: number, write: boolean): Software<boolean> {
+    return (yield* this.space.arrive(address)) || this.space.fault(address, write)
+  }
+
+  /** Finds out from now on which pages change. Throws `unsupported`, `outOfMemory`, `alreadyDone`. */
+  startLog(tracking: DirtyTracking): DirtyLog {
+    const { machine: port, pages } = this.#context
+    return this.space.startLog(tracking, { port, pages, vcpus: this.vcpus, assigned: this.assigned })
+  }
+
+  modificationLogFull(vcpu: number): void {
+    this.space.log!.full(this.vcpus[vcpu]!)
   }
 
   report(problem: string, error: NorthbridgeError): void {
@@ -345,35 +372,26 @@ export class Machine implements VcpuBoard, FunctionHost, EmulationHost {
   }
 
   view(): VirtualMachine {
-    return {
-      name: this.name,
-      memoryMiB: this.memoryMiB,
-      memory: this.memory.ranges,
-      interrupts: this.interrupts,
-      nested: this.nested,
-      vmcsShadowing: this.vmcsShadowing,
-      program: this.program,
-      vcpus: this.vcpus.map(vcpu => vcpu.view()),
-      devices: this.assigned.map(device => device.view()),
-      emulated: this.emulated.map(device => device.view()),
-    }
+    return viewOf(this)
   }
 
   save(): SavedMachine {
     return {
-      version: 4,
+      version: 5,
       name: this.name,
       memoryMiB: this.memoryMiB,
       interrupts: this.interrupts,
       nested: this.nested,
       vmcsShadowing: this.vmcsShadowing,
       program: this.program,
-      memory: this.memory.save(),
-      ept: { root: this.#ept.root },
+      memory: this.space.save(),
       apicPages: this.#apicPages?.save() ?? null,
       xapicMapped: this.#xapicMapped,
       bus: this.bus.save(),
-      claims: this.#claims.map(({ base, size }) => [base, size] as const),
+      claims: this.windows.save(),
+      viommu: this.#unit?.save() ?? null,
+      paused: this.paused,
+      clockAhead: this.#clockAhead,
       devices: this.assigned.map(device => device.save()),
       emulated: this.emulated.map(device => device.save()),
       vcpus: this.vcpus.map(vcpu => vcpu.save()),

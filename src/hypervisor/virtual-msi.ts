@@ -28,7 +28,15 @@ export class VirtualMsi implements MessageSource {
     this.#pending = pending
     this.size = Math.ceil(size / 4) * 4
     this.#words = new Uint32Array(this.size / 4)
-    this.#words[0] = (control & ~CONTROL_WRITABLE) >>> 0
+    this.#words[0] = control
+    this.reset()
+  }
+
+  /** As after a reset: disabled, and nothing of what was written is left. */
+  reset(): void {
+    const control = (this.#words[0]! & ~CONTROL_WRITABLE) >>> 0
+    this.#words.fill(0)
+    this.#words[0] = control
   }
 
   get enabled(): boolean {

@@ -24,7 +24,14 @@ export class VirtualMsix implements MessageSource {
     this.capability = capability
     this.count = layout.count
     this.#table = new Uint32Array(layout.count * WORDS)
-    for (let i = 0; i < layout.count; i++) this.#table[i * WORDS + VECTOR_CONTROL] = MSI_X_ENTRY.MASKED
+    this.reset()
+  }
+
+  /** As after a reset: disabled, every entry masked. */
+  reset(): void {
+    this.#control = 0
+    this.#table.fill(0)
+    for (let i = 0; i < this.count; i++) this.#table[i * WORDS + VECTOR_CONTROL] = MSI_X_ENTRY.MASKED
   }
 
   get enabled(): boolean {

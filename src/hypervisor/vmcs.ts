@@ -135,8 +135,8 @@ export class Vmcs {
   }
 
   /** Fills every area. Throws `unsupported` if the processor lacks a control that the hypervisor needs. */
-  initialize(eptRoot: PageNumber): void {
-    this.#controls(eptRoot)
+  initialize(pointer: Word64): void {
+    this.#controls(pointer)
     this.#hostState()
     this.#guestState()
   }
@@ -164,7 +164,7 @@ export class Vmcs {
     )
   }
 
-  #controls(eptRoot: PageNumber): void {
+  #controls([low, high]: Word64): void {
     const control = (field: number, capability: number, wanted: number): void =>
       this.write(field, wanted | this.#checkAllowed(capability, wanted))
     control(
@@ -194,7 +194,6 @@ export class Vmcs {
     ]) {
       this.write(field, 0)
     }
-    const [low, high] = eptPointer(eptRoot)
     this.write(VMCS.eptPointer, low, high)
   }
 
@@ -258,11 +257,12 @@ export class Vmcs {
   }
 }
 
-/** EPTP of a table: write-back, four levels, no accessed and dirty flags. */
-export function eptPointer(root: PageNumber): Word64 {
+/** EPTP of a table: write-back, four levels, accessed and dirty flags if asked for. */
+export function eptPointer(root: PageNumber, accessedDirty = false): Word64 {
   const words = new Uint32Array(2)
   set(EPTP.MT, words, EPT_MEMORY_TYPE.WB)
   set(EPTP.PWL, words, WALK_LENGTH)
+  set(EPTP.AD, words, accessedDirty ? 1 : 0)
   set(EPTP.ADDR, words, root)
   return [words[0]!, words[1]!]
 }

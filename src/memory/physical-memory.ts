@@ -24,9 +24,6 @@ export class Page {
 /** What never-written RAM reads as. Never handed out for writing. */
 const ZEROS = new Page()
 
-/** From this many bytes on, a block copy with its two views is cheaper than a loop. */
-const BLOCK_COPY = 256
-
 /** Pages of a 4-MiB leaf of the directory, and leaves of a 4-GiB region. */
 const FAN_OUT = 1024
 const REGION_PAGES = FAN_OUT * FAN_OUT
@@ -169,8 +166,7 @@ export class PhysicalMemory {
       const page = this.page(pageOf(address + done))
       if (page === undefined) return false
       const { bytes } = page
-      if (part >= BLOCK_COPY) target.set(bytes.subarray(offset, offset + part), start + done)
-      else copyBytes(bytes, offset, target, start + done, part)
+      copyBytes(bytes, offset, target, start + done, part)
       done += part
     }
     return true
@@ -184,8 +180,7 @@ export class PhysicalMemory {
       const offset = (address + done) % PAGE_SIZE
       const part = Math.min(length - done, PAGE_SIZE - offset)
       const { bytes } = this.pageForWrite(pageOf(address + done))!
-      if (part >= BLOCK_COPY) bytes.set(source.subarray(start + done, start + done + part), offset)
-      else copyBytes(source, start + done, bytes, offset, part)
+      copyBytes(source, start + done, bytes, offset, part)
       done += part
     }
     return true
@@ -223,12 +218,17 @@ export class PhysicalMemory {
 
   /** Every page that is not all zero, ascending. */
   *contents(): Generator<readonly [PageNumber, Page]> {
+    for (const made of this.made()) if (made[1].words.some(word => word !== 0)) yield made
+  }
+
+  /** Every page that was made, ascending. */
+  *made(): Generator<readonly [PageNumber, Page]> {
     for (const number of [...this.#regions.keys()].sort((a, b) => a - b)) {
       const region = this.#regions.get(number)!
       for (const [leafIndex, leaf] of region.pages.entries()) {
         if (leaf === undefined) continue
         for (const [index, page] of leaf.entries()) {
-          if (page?.words.some(word => word !== 0)) {
+          if (page !== undefined) {
             yield [number * REGION_PAGES + leafIndex * FAN_OUT + index, page]
           }
         }

@@ -9,14 +9,26 @@ import {
   sweepResult,
   tellLabels,
 } from '../experiments/index.ts'
+import type { Topology } from '../platform/index.ts'
 
-type PointResult = SweepPoint['result']
+export type PointResult = SweepPoint['result']
 
 export type ExperimentState = 'running' | 'done' | 'failed' | 'cancelled'
+
+/** What an earlier process knew of a job. */
+export interface KnownResults {
+  readonly state: ExperimentState
+  /** By the number of the point. */
+  readonly points: ReadonlyMap<number, PointResult>
+  readonly result?: SweepResult
+  readonly error?: NorthbridgeError
+}
 
 export class ExperimentJob {
   readonly id: string
   readonly plan: SweepPlan
+  /** The topology that the document names, as it was when the job began. */
+  readonly topology: Topology | undefined
   /** Progress, event by event. No virtual time passes beside that inside of the points. */
   readonly trace = new Trace(() => 0)
   readonly #results: (PointResult | undefined)[]
@@ -25,12 +37,24 @@ export class ExperimentJob {
   #result: SweepResult | undefined
   #error: NorthbridgeError | undefined
   #cancelled: () => void = () => {}
+  #changed: (index: number | undefined) => void = () => {}
 
-  constructor(id: string, plan: SweepPlan) {
+  /** @param known makes a job go on where another one was: it only tells what comes */
+  constructor(id: string, plan: SweepPlan, topology?: Topology, known?: KnownResults) {
     this.id = id
     this.plan = plan
+    this.topology = topology
     this.#results = new Array(plan.points.length)
-    this.#tell('begins')
+    if (known === undefined) {
+      this.#tell('begins')
+      return
+    }
+    for (const [index, result] of known.points) this.#results[index] = result
+    this.#state = known.state
+    this.#done = known.state === 'done' ? plan.points.length : known.points.size
+    this.#result = known.result
+    this.#error = known.error
+    this.#tell(known.state === 'running' ? 'goes on' : `was ${known.state}`)
   }
 
   get state(): ExperimentState {
@@ -55,13 +79,28 @@ export class ExperimentJob {
       : new NorthbridgeError('experimentRunning', `Experiment "${this.id}" has simulated ${points}`)
   }
 
+  /** Numbers of points that nobody has simulated yet. */
+  missing(): readonly number[] {
+    return this.plan.points.map((_, index) => index).filter(index => this.#results[index] === undefined)
+  }
+
+  resultAt(index: number): PointResult | undefined {
+    return this.#results[index]
+  }
+
+  /** Who keeps it is told of every point that has ended, by its number, and of other changes. */
+  onChange(changed: (index: number | undefined) => void): void {
+    this.#changed = changed
+  }
+
   /** Who simulates is told when nobody wants it any more. */
   onCancel(cancelled: () => void): void {
     this.#cancelled = cancelled
   }
 
+  /** The result of a point; whoever has simulated it again has come to the same. */
   complete(index: number, result: PointResult): void {
-    if (this.#state !== 'running') return
+    if (this.#state !== 'running' || this.#results[index] !== undefined) return
     this.#results[index] = result
     this.#done++
     const { at } = this.plan.points[index]!
@@ -72,6 +111,7 @@ export class ExperimentJob {
     this.#tell(tellLabels(at), { at, metrics: result.metrics })
     if (this.#state === 'done')
       this.#tell(this.result.passed ? 'all is as expected' : 'not all is as expected')
+    this.#changed(index)
   }
 
   fail(error: unknown): void {
@@ -80,6 +120,7 @@ export class ExperimentJob {
     this.#error =
       error instanceof NorthbridgeError ? error : new NorthbridgeError('defect', (error as Error).message)
     this.#tell(this.#error.message, { code: this.#error.code })
+    this.#changed(undefined)
   }
 
   /** Throws `alreadyDone` if it has ended. */
@@ -89,6 +130,7 @@ export class ExperimentJob {
     this.#state = 'cancelled'
     this.#cancelled()
     this.#tell('was cancelled')
+    this.#changed(undefined)
   }
 
   #tell(what: string, detail: object = {}): void {
@@ -108,10 +150,10 @@ export type LaunchExperiment = (job: ExperimentJob) => Software
 /** Simulates at once, point by point: a library has nobody else to keep waiting. */
 export const launchHere: LaunchExperiment = function* (job) {
   try {
-    for (const [index, { configuration }] of job.plan.points.entries()) {
+    for (const index of job.missing()) {
       yield
       if (job.state !== 'running') return
-      job.complete(index, runPoint(configuration))
+      job.complete(index, runPoint(job.plan.points[index]!.configuration))
     }
   } catch (error) {
     // A refusal is the experiment's answer; a defect of ours is not.

@@ -8,11 +8,13 @@ import {
   sweepReport,
   tellResult,
 } from '../experiments/index.ts'
+import type { Topology } from '../platform/index.ts'
 import type { OperationContext } from './context.ts'
 import { EventView, eventView } from './events.ts'
 import { ExperimentJob } from './experiment-job.ts'
 import { type Followed, now, operation } from './operation.ts'
 import { Count, Document, Facts, Fields, Identifier, Words } from './schemas.ts'
+import { checkRoom } from './usage.ts'
 
 const ExperimentView = Fields(
   {
@@ -104,10 +106,12 @@ export const createExperiment = operation({
   errors: ['invalidDocument', 'notFound', 'topologyConflict', 'limitExceeded'],
   follow: (context, _input, made) => followed(context.experiments.get(made!.id)),
   *run(context, { document }) {
-    const plan = planSweep(document, name => context.topologies.get(name).topology)
+    let topology: Topology | undefined
+    const plan = planSweep(document, name => (topology = context.topologies.get(name).topology))
+    checkRoom(context, 'runningExperiments')
     const id = freeId(context)
     context.experiments.reserve(id)
-    const job = new ExperimentJob(id, plan)
+    const job = new ExperimentJob(id, plan, topology)
     context.experiments.set(id, job)
     yield* context.launch(job)
     return view(job)
@@ -191,6 +195,7 @@ export const cancelExperiment = operation({
   summary: 'Ends an experiment before all is simulated',
   rest: { method: 'POST', path: `${one}/cancel` },
   words: 'experiments cancel',
+  frees: true,
   input: onExperiment,
   output: ExperimentView,
   errors: ['notFound', 'alreadyDone'],

@@ -82,6 +82,7 @@ const SENTENCES: Readonly<Record<Static<typeof StepView>['decision'], string>> =
 
 export const route = operation({
   summary: 'Explains which way a memory request of a function would take, without sending it',
+  asks: true,
   rest: { method: 'POST', path: `${path}/route` },
   words: 'functions route',
   input: inPlatform({

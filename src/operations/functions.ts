@@ -8,6 +8,7 @@ import { now, operation } from './operation.ts'
 import { poweredPlatform } from './platforms.ts'
 import { Count, Fields, Hex, HexBytes, Identifier, inPlatform, Nullable, Words } from './schemas.ts'
 import { unitIdOf } from './unit-names.ts'
+import { checkRoom } from './usage.ts'
 
 export const OwnerView = Fields(
   { kind: Words('none', 'driver', 'vm'), name: Type.Optional(Type.String()) },
@@ -191,10 +192,19 @@ export const setNumVfs = operation({
   atomic: true,
   input: inPlatform({ function: Identifier, numVfs: Count(65_535) }),
   output: FunctionView,
-  errors: ['notFound', 'poweredOff', 'sriovUnsupported', 'sriovOutOfRange', 'sriovBusy', 'outOfResources'],
+  errors: [
+    'notFound',
+    'poweredOff',
+    'sriovUnsupported',
+    'sriovOutOfRange',
+    'sriovBusy',
+    'outOfResources',
+    'limitExceeded',
+  ],
   *run(context, { platform: id, function: address, numVfs }) {
     const platform = poweredPlatform(context, id)
     const fn = functionOf(platform, address)
+    checkRoom(context, 'functions', numVfs - (fn.sriov?.numVfs ?? 0))
     yield* within(platform.engine, platform.host.setNumVfs(fn.address, numVfs))
     return functionView(platform, platform.host.find(fn.address))
   },

@@ -222,6 +222,7 @@ const DifferenceView = Fields(
 
 export const isolationDiff = operation({
   summary: 'Compares an isolation report with another one, or with the platform as it stands',
+  asks: true,
   rest: { method: 'POST', path: `${path}/diff` },
   words: 'isolation diff',
   input: inPlatform({ before: ReportView, after: Type.Optional(ReportView) }),

@@ -2,8 +2,9 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import { type ErrorCode, NorthbridgeError } from '../core/index.ts'
 import type { Software, Trace } from '../engine/index.ts'
-import { undoneOnFailure } from '../system/index.ts'
+import { type SimulatedPlatform, undoneOnFailure } from '../system/index.ts'
 import type { OperationContext } from './context.ts'
+import type { PastCommand } from './history.ts'
 
 /** Where an operation hangs in the REST face. Input that is not in the path travels in the query or the body. */
 export interface RestBinding {
@@ -52,6 +53,23 @@ export interface Operation<Input extends TSchema = TSchema, Output extends TSche
    * back as it was.
    */
   readonly atomic?: true
+  /** Platforms that it works on besides those that its input names as `platform` or `platforms`. */
+  readonly others?: (context: OperationContext, input: Static<Input>) => readonly string[]
+  /** It only asks, though it is no GET: nothing is changed, and nothing of it is kept. */
+  readonly asks?: true
+  /** How it is kept, where not as it came and in the logs of the platforms that its input names. */
+  readonly kept?: {
+    /** Its output names, as `id`, a platform that it has made. */
+    readonly makes?: true
+    /** It is not done again after a restart: the state that it has led to is kept. */
+    readonly asState?: true
+    /** What is written down in the place of its input, in the log of a platform. */
+    input?(input: Static<Input>, running: SimulatedPlatform): object
+    /** What had been done to the platform before it came here. */
+    earlier?(input: Static<Input>): readonly PastCommand[]
+  }
+  /** It gives back more than it takes: who has reached a limit of memory may do it all the same. */
+  readonly frees?: true
   /** It answers from what is installed with the program: a command needs no server for it. */
   readonly ofInstallation?: true
   /** Present if the output is an array, ascending by the key. */
@@ -61,6 +79,21 @@ export interface Operation<Input extends TSchema = TSchema, Output extends TSche
   readonly follow?: (context: OperationContext, input: Static<Input>, output?: Static<Output>) => Followed
   /** The result in one sentence for people. */
   readonly tell?: (output: Static<Output>, input: Static<Input>) => string
+}
+
+/** Whether an operation changes something, as far as its row tells. */
+export const changes = ({ rest, asks }: Operation): boolean => rest.method !== 'GET' && asks !== true
+
+/** Platforms that an operation works on: it waits for its turn with each, and each keeps what it did there. */
+export function platformsOf(
+  row: Operation,
+  context: OperationContext,
+  input: Readonly<Record<string, unknown>>,
+): readonly string[] {
+  const { platform, platforms } = input
+  const named = Array.isArray(platforms) ? platforms : [platform]
+  const others = row.others?.(context, input as never) ?? []
+  return [...new Set([...named, ...others].filter(name => typeof name === 'string'))]
 }
 
 /** Declares an operation. */

@@ -5,11 +5,13 @@ import { type Software, within } from '../engine/index.ts'
 import { readTopology, type Topology } from '../platform/index.ts'
 import { SimulatedPlatform } from '../system/index.ts'
 import type { OperationContext, PlatformEntry } from './context.ts'
+import { forgetProtections } from './failover/forget.ts'
 import { now, operation } from './operation.ts'
 import { Count, Fields, inPlatform, Name, Words } from './schemas.ts'
 import { TopologyDocument } from './topologies.ts'
+import { checkPlatform } from './usage.ts'
 
-const PlatformView = Fields(
+export const PlatformView = Fields(
   {
     id: Type.String(),
     name: Type.String(),
@@ -32,7 +34,7 @@ const PlatformDetail = Fields(
   { $id: 'PlatformDetail' },
 )
 
-function view({ id, running }: PlatformEntry): Static<typeof PlatformView> {
+export function view({ id, running }: PlatformEntry): Static<typeof PlatformView> {
   const { name, seed, powered, engine, topology } = running
   return {
     id,
@@ -67,12 +69,15 @@ export const createPlatform = operation({
   }),
   output: PlatformView,
   errors: ['notFound', 'invalidDocument', 'topologyConflict', 'nameTaken', 'limitExceeded', 'outOfResources'],
+  // The catalogue may change, and a free name be another one: a log tells what it was.
+  kept: { makes: true, input: (_, { topology, id, seed }) => ({ topology, name: id, seed }) },
   *run(context, { topology: wanted, name, seed = 1 }) {
     const topology = yield* resolveTopology(context, wanted)
     const id = name ?? freeName(context, topology.name)
     context.platforms.reserve(id)
     try {
       const running = yield* SimulatedPlatform.create(topology, { id, name: id, seed, files: context.files })
+      checkPlatform(context, running)
       const entry = { id, running }
       context.platforms.set(id, entry)
       return view(entry)
@@ -146,6 +151,7 @@ export const deletePlatform = operation({
   run: (context, input) =>
     now(() => {
       context.platforms.delete(input.platform)
+      forgetProtections(context, input.platform)
       return null
     }),
 })
@@ -155,6 +161,7 @@ export const power = operation({
   rest: { method: 'POST', path: `${path}/{platform}/power` },
   words: 'platforms power',
   atomic: true,
+  frees: true,
   input: inPlatform({ action: Words('on', 'off', 'reset') }),
   output: PlatformView,
   errors: ['notFound', 'alreadyDone', 'poweredOff'],

@@ -15,6 +15,7 @@ import { hardwareOf } from './fabric.ts'
 import { now, operation } from './operation.ts'
 import { poweredPlatform } from './platforms.ts'
 import { Count, Fields, Identifier, inPlatform, Words } from './schemas.ts'
+import { checkStillWithin } from './usage.ts'
 
 const path = '/v1/platforms/{platform}/functions/{function}'
 
@@ -105,7 +106,7 @@ export const insertCard = operation({
     ),
   }),
   output: LinkView,
-  errors: [...ERRORS, 'topologyConflict', 'invalidDocument'],
+  errors: [...ERRORS, 'topologyConflict', 'invalidDocument', 'limitExceeded'],
   *run(context, input) {
     const platform = poweredPlatform(context, input.platform)
     const { fn, port } = portOf(platform, input.function)
@@ -114,6 +115,7 @@ export const insertCard = operation({
       platform.engine,
       platform.stimulate(input.function, () => cards.insert(fn, input.card)),
     )
+    checkStillWithin(context, 'functions')
     return linkView(input.function, port)
   },
   tell: tellLink,

@@ -4,9 +4,11 @@
  */
 import type { Static } from '@sinclair/typebox'
 import { type Software, within } from '../engine/index.ts'
+import { archivePlatform, importPlatform } from './archives.ts'
 import { traceBlock } from './block-trace.ts'
 import { runBlockWorkload } from './block-workload.ts'
 import { allocateBuffer, buffers, flushBuffers, freeBuffer } from './buffers.ts'
+import { consolidate } from './consolidation.ts'
 import type { OperationContext } from './context.ts'
 import { device, devices } from './devices.ts'
 import { events } from './events.ts'
@@ -22,6 +24,7 @@ import {
   experiments,
 } from './experiments.ts'
 import { errorLog, route } from './fabric.ts'
+import { failOver, protections, protectVm, unprotectVm } from './failover/index.ts'
 import { clearFaults, faultPlan, injectedFaults, injectFault, passTime } from './fault-injection.ts'
 import { functions, oneFunction, readConfig, resetFunction, setNumVfs } from './functions.ts'
 import { groups, oneGroup } from './groups.ts'
@@ -30,6 +33,32 @@ import { interruptCounts } from './interrupt-counts.ts'
 import { interruptVcpu, localApic, moveVcpu, traceInterrupt, virtualApic } from './interrupts.ts'
 import { isolationDiff, isolationReport } from './isolation.ts'
 import { judge } from './judge.ts'
+import {
+  balanceMemory,
+  collapseMemory,
+  hostMemory,
+  setBalloon,
+  setSharing,
+  setVmMemory,
+  sharePages,
+  swapOut,
+  useMemory,
+  vmMemory,
+} from './memory/index.ts'
+import {
+  cloneVm,
+  deleteSnapshot,
+  exportSnapshot,
+  importSnapshot,
+  migrateVm,
+  pauseVm,
+  placeSnapshot,
+  resumeVm,
+  rewindVm,
+  snapshot,
+  snapshots,
+  takeSnapshot,
+} from './moves/index.ts'
 import {
   attachNamespace,
   createNamespace,
@@ -65,10 +94,12 @@ import {
   switches,
   traceFrame,
 } from './network/index.ts'
-import type { Operation } from './operation.ts'
+import { changes, type Operation } from './operation.ts'
+import { commands, forkPlatform, rewindPlatform } from './past.ts'
 import { createPlatform, deletePlatform, platformState, platforms, power } from './platforms.ts'
 import { applyPolicy, comparePolicies, driftPolicy, explainPolicy, planPolicy } from './policies/index.ts'
 import { findings, sanitizer } from './sanitizer.ts'
+import { hostCpu, runCpu, setVmCpu, vmCpu } from './shares/index.ts'
 import { injectError, insertCard, links, pressButton, pullCard, setLink } from './slots.ts'
 import { dma, interrupt } from './stimulus.ts'
 import { closeDisk, disk, nvmeControllers, openDisk, readBlocks, writeBlocks } from './storage.ts'
@@ -83,7 +114,18 @@ import {
 } from './topologies.ts'
 import { caches, tables } from './unit-tables.ts'
 import { explain, faults, registers, units } from './units.ts'
+import { checkMemory } from './usage.ts'
 import { runVcpu, vcpu } from './vcpus.ts'
+import { mapViommu, setViommu, unmapViommu, viommu } from './viommu/index.ts'
+import {
+  containers,
+  holdDevice,
+  hotResetMembers,
+  requestRemoval,
+  resetDevice,
+  resources,
+  setResetMethods,
+} from './vm-devices/index.ts'
 import { runProcessor, vmcs, writeVmcs } from './vmcs.ts'
 import { attach, createVm, deleteVm, detach, readMemory, vm, vms, writeMemory } from './vms.ts'
 
@@ -103,11 +145,17 @@ export const OPERATIONS = {
   deletePlatform,
   power,
   exportPlatform,
+  archivePlatform,
+  importPlatform,
+  commands,
+  rewindPlatform,
+  forkPlatform,
   functions,
   function: oneFunction,
   readConfig,
   setNumVfs,
   resetFunction,
+  setResetMethods,
   dma,
   interrupt,
   route,
@@ -146,8 +194,49 @@ export const OPERATIONS = {
   deleteVm,
   attach,
   detach,
+  requestRemoval,
+  holdDevice,
+  resetDevice,
+  hotResetMembers,
+  containers,
+  resources,
+  protectVm,
+  unprotectVm,
+  protections,
+  failOver,
   readMemory,
   writeMemory,
+  pauseVm,
+  resumeVm,
+  snapshots,
+  snapshot,
+  takeSnapshot,
+  deleteSnapshot,
+  rewindVm,
+  placeSnapshot,
+  cloneVm,
+  exportSnapshot,
+  importSnapshot,
+  migrateVm,
+  viommu,
+  setViommu,
+  mapViommu,
+  unmapViommu,
+  vmMemory,
+  setVmMemory,
+  setBalloon,
+  swapOut,
+  collapseMemory,
+  useMemory,
+  hostMemory,
+  setSharing,
+  sharePages,
+  balanceMemory,
+  vmCpu,
+  setVmCpu,
+  hostCpu,
+  runCpu,
+  consolidate,
   vcpu,
   runVcpu,
   vmcs,
@@ -242,6 +331,7 @@ export function* execute<Id extends OperationId>(
 ): Software<OutputOf<Id>> {
   const row = OPERATIONS[id] as unknown as Operation
   judge(row.input, input)
+  if (changes(row) && row.rest.method !== 'DELETE' && row.frees !== true) checkMemory(context)
   const output = (yield* row.run(context, input as never)) as OutputOf<Id>
   yield* tellFaults(context, id, input)
   return output
@@ -250,7 +340,7 @@ export function* execute<Id extends OperationId>(
 /** Faults may wait for operations on their platform. */
 function* tellFaults(context: OperationContext, id: OperationId, input: object): Software {
   const { platform } = input as { platform?: string }
-  if (platform === undefined || !context.platforms.has(platform)) return
-  const { running } = context.platforms.get(platform)
+  const running = platform === undefined ? undefined : context.platforms.find(platform)?.running
+  if (running === undefined) return
   yield* within(running.engine, running.happened(id, { ...input }))
 }

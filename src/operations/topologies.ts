@@ -129,6 +129,7 @@ export const deleteTopology = operation({
 
 export const validateTopology = operation({
   summary: 'Judges a topology document without storing it; a wrong one is answered with its wrong fields',
+  asks: true,
   rest: { method: 'POST', path: `${path}/validate`, body: 'document' },
   words: 'topologies validate',
   input: Fields({ document: TopologyDocument }),

@@ -191,6 +191,7 @@ const ExplanationView = Fields(
 
 export const explain = operation({
   summary: 'Explains how a remapping unit would translate a request, step by step, without changing anything',
+  asks: true,
   rest: { method: 'POST', path: `${path}/{unit}/explain` },
   words: 'units explain',
   input: inPlatform({

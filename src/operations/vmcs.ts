@@ -145,6 +145,7 @@ const Run = Fields(
 export const runProcessor = operation({
   summary:
     'Executes operations on a lone processor in VMX root operation with a ready 64-bit guest, exit by exit',
+  asks: true,
   rest: { method: 'POST', path: '/v1/processors/run' },
   words: 'processors run',
   input: Fields({

@@ -6,12 +6,18 @@ import {
   type AttachedDevice,
   GUEST_PROGRAMS,
   type GuestProgram,
+  HUGE_PAGES,
   INTERRUPT_DELIVERY,
+  MEMORY_BACKINGS,
+  VIRTUAL_UNIT_MODES,
   type VirtualMachine,
+  type VirtualUnitMode,
 } from '../hypervisor/index.ts'
 import type { SimulatedPlatform } from '../system/index.ts'
 import type { OperationContext } from './context.ts'
+import { forgetProtections } from './failover/forget.ts'
 import { functionOf } from './functions.ts'
+import { MemorySettings } from './memory/schemas.ts'
 import { now, operation } from './operation.ts'
 import { poweredPlatform } from './platforms.ts'
 import {
@@ -26,6 +32,7 @@ import {
   Nullable,
   Words,
 } from './schemas.ts'
+import { checkRoom } from './usage.ts'
 
 const DeviceView = Fields(
   {
@@ -56,7 +63,7 @@ const DeviceView = Fields(
   { $id: 'AssignedDevice' },
 )
 
-const VmView = Fields(
+export const VmView = Fields(
   {
     name: Type.String(),
     vcpus: Count(64),
@@ -65,6 +72,9 @@ const VmView = Fields(
     nested: Type.Boolean(),
     vmcsShadowing: Type.Boolean(),
     program: Words(...GUEST_PROGRAMS),
+    state: Words('running', 'paused'),
+    backing: Words(...MEMORY_BACKINGS),
+    hugePages: Words(...HUGE_PAGES),
     memory: Type.Array(Fields({ base: Hex, size: Count(Number.MAX_SAFE_INTEGER) }), {
       description: 'Ranges of guest memory, guest-physical',
     }),
@@ -89,7 +99,7 @@ const deviceView = (device: AttachedDevice): Static<typeof DeviceView> => ({
   vectors: device.vectors.map(vector => ({ ...vector })),
 })
 
-const vmView = (vm: VirtualMachine): Static<typeof VmView> => ({
+export const vmView = (vm: VirtualMachine): Static<typeof VmView> => ({
   name: vm.name,
   vcpus: vm.vcpus.length,
   memoryMiB: vm.memoryMiB,
@@ -97,6 +107,9 @@ const vmView = (vm: VirtualMachine): Static<typeof VmView> => ({
   nested: vm.nested,
   vmcsShadowing: vm.vmcsShadowing,
   program: vm.program,
+  state: vm.paused ? 'paused' : 'running',
+  backing: vm.backing,
+  hugePages: vm.hugePages,
   memory: vm.memory.map(({ base, size }) => ({ base: hex(base), size })),
   devices: vm.devices.map(deviceView),
 })
@@ -131,6 +144,21 @@ export const createVm = operation({
         description: 'A guest with VMX reads and writes the most used fields of its VMCS without VM exits',
       }),
     ),
+    backing: Type.Optional(
+      Type.Unsafe<(typeof MEMORY_BACKINGS)[number]>({
+        ...Words(...MEMORY_BACKINGS),
+        description: 'Host pages for all of its memory at once, or for what is used, as long as it is',
+      }),
+    ),
+    hugePages: Type.Optional(
+      Type.Unsafe<(typeof HUGE_PAGES)[number]>({
+        ...Words(...HUGE_PAGES),
+        description: 'The largest pages that its memory is made of; default 2MiB',
+      }),
+    ),
+    memorySettings: Type.Optional(
+      Fields(MemorySettings, { description: 'Of paged memory: its claim on host memory' }),
+    ),
     program: Type.Optional(
       Type.Unsafe<GuestProgram>({
         ...Words(...GUEST_PROGRAMS),
@@ -138,10 +166,27 @@ export const createVm = operation({
           'What runs in it: a kernel, or a hypervisor that runs the operations it is given in a guest of its own',
       }),
     ),
+    viommu: Type.Optional(
+      Type.Unsafe<VirtualUnitMode>({
+        ...Words(...VIRTUAL_UNIT_MODES),
+        description:
+          'A remapping unit of its own: the host copies the guest’s tables, or walks them in place over its own',
+      }),
+    ),
   }),
   output: VmView,
-  errors: ['notFound', 'poweredOff', 'nameTaken', 'outOfMemory', 'outOfResources', 'unsupported'],
-  *run(context, { platform, ...options }) {
+  errors: [
+    'notFound',
+    'poweredOff',
+    'nameTaken',
+    'outOfMemory',
+    'outOfResources',
+    'limitExceeded',
+    'unsupported',
+  ],
+  *run(context, { platform, viommu: mode, ...rest }) {
+    checkRoom(context, 'vms')
+    const options = { ...rest, viommu: mode && { mode } }
     return vmView(yield* command(context, platform, ({ hypervisor }) => hypervisor.createVm(options)))
   },
   tell: ({ name, vcpus, memoryMiB }) =>
@@ -186,6 +231,7 @@ export const deleteVm = operation({
   errors: ['notFound', 'poweredOff'],
   *run(context, input) {
     yield* command(context, input.platform, ({ hypervisor }) => hypervisor.deleteVm(input.vm))
+    forgetProtections(context, input.platform, input.vm)
     return null
   },
   tell: (_output, input) => `Virtual machine "${input.vm}" is gone.`,
@@ -201,7 +247,19 @@ export const attach = operation({
   },
   words: 'vms attach',
   atomic: true,
-  input: inPlatform({ vm: Identifier, function: FunctionAddress }),
+  input: inPlatform({
+    vm: Identifier,
+    function: FunctionAddress,
+    vfToken: Type.Optional(
+      Type.String({ title: 'the VF token, a UUID: of a VF that of its PF, of a PF that of its VFs' }),
+    ),
+    reset: Type.Optional(
+      Type.Unsafe<'required' | 'ifAvailable'>({
+        ...Words('required', 'ifAvailable'),
+        description: 'Whether a function that cannot be reset is refused; default ifAvailable',
+      }),
+    ),
+  }),
   output: DeviceView,
   errors: [
     'notFound',
@@ -212,6 +270,7 @@ export const attach = operation({
     'noRemapping',
     'noInterruptRemapping',
     'resetUnavailable',
+    'unsupported',
     'outOfResources',
     'outOfMemory',
   ],
@@ -219,7 +278,9 @@ export const attach = operation({
     return deviceView(
       yield* command(context, input.platform, platform => {
         platform.hypervisor.vm(input.vm)
-        return platform.hypervisor.attach(input.vm, functionOf(platform, input.function).address)
+        const { address } = functionOf(platform, input.function)
+        const resetRequired = input.reset === 'required'
+        return platform.hypervisor.attach(input.vm, address, { token: input.vfToken, resetRequired })
       }),
     )
   },

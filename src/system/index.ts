@@ -1,3 +1,10 @@
+export { type ConsolidationReport, consolidate } from './consolidation/consolidate.ts'
+export {
+  type Protection,
+  protect,
+  type RecoveryOptions,
+  recover,
+} from './failover/index.ts'
 export { FaultInjector, type FaultRecord, type FaultState } from './fault-injection/fault-injector.ts'
 export {
   FAULT_KINDS,
@@ -13,6 +20,9 @@ export {
 export { planFromSeed, targetsAmong } from './fault-injection/seeded-plan.ts'
 export { isolationFacts } from './isolation/facts.ts'
 export { followJourney, type Journey, type JourneyCosts, type JourneyStep } from './journey/index.ts'
+export { type Leak, leaksSince, type Stock, type Stray, strayResources, takeStock } from './leaks.ts'
+export { FIRST_PROGRAM_MIB, type MemoryUse, type MemoryUsed, useMemory } from './memory/use-memory.ts'
+export * from './moves/index.ts'
 export { AGGREGATIONS, type OutsideSwitch } from './network/outside-switch.ts'
 export type { RecordedFrame, WireRecord, Wires } from './network/wires.ts'
 export type { DmaPart, DmaReport, InterruptJourney, InterruptReport } from './reports.ts'
@@ -38,3 +48,4 @@ export {
 } from './technique-comparison.ts'
 export { tellComparison } from './technique-report.ts'
 export { undoneOnFailure } from './transaction.ts'
+export { GuestRemapping, wholePage } from './virtual-units/guest-remapping.ts'

@@ -10,6 +10,7 @@ import type { Platform, Topology } from '../platform/index.ts'
 import { bootVfs } from './boot-vfs.ts'
 import { hostOptions } from './host-options.ts'
 import { type DiskHost, VmDisks } from './storage/index.ts'
+import { unitMaker } from './virtual-units/unit-maker.ts'
 
 /** What virtual machines can run. */
 const PROGRAMS = { kernel: guestKernel, hypervisor: guestHypervisor } as const
@@ -43,7 +44,7 @@ export function* bootSoftware(ground: SoftwareGround): Software<PlatformSoftware
   const options = hostOptions(topology, hardware, engine)
   const host = new HostKernel(port, { ...options, bootVfs: bootVfs(hardware) })
   yield* host.boot()
-  const hypervisor = new Hypervisor(port, host, engine, PROGRAMS)
+  const hypervisor = new Hypervisor(port, host, engine, PROGRAMS, unitMaker(hardware.memory, engine))
   const networking = new Networking(host, hypervisor, engine)
   return { host, hypervisor, networking, disks: new VmDisks(diskHost(ground, host, hypervisor)) }
 }
@@ -54,7 +55,14 @@ export function restoreSoftware(ground: SoftwareGround, saved: SavedSoftware): P
   const { port } = hardware
   if (saved.host === undefined) return undefined
   const host = HostKernel.restore(port, hostOptions(topology, hardware, engine), saved.host)
-  const hypervisor = Hypervisor.restore(port, host, engine, PROGRAMS, saved.hypervisor!)
+  const hypervisor = Hypervisor.restore(
+    port,
+    host,
+    engine,
+    PROGRAMS,
+    saved.hypervisor!,
+    unitMaker(hardware.memory, engine),
+  )
   const networking = Networking.restore(host, hypervisor, engine, saved.networking!)
   const disks = VmDisks.restore(diskHost(ground, host, hypervisor), saved.disks!)
   return { host, hypervisor, networking, disks }

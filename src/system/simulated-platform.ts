@@ -121,6 +121,11 @@ export class SimulatedPlatform {
     return this.#running.disks
   }
 
+  /** Whether disks are on files of the world outside, whose contents are no part of the state. */
+  get usesFiles(): boolean {
+    return this.#software?.disks.namespaces.onFiles ?? false
+  }
+
   get #running(): PlatformSoftware {
     if (this.#software === undefined) throw this.#poweredOff()
     const reason = this.#software.host.halted

@@ -259,11 +259,16 @@ export class MemoryAccess implements ProcessorMemory, TableAccess {
     const page = this.#pages[0]!
     if (this.#isApicAccessPage(page)) return this.#apicAccess(offset, width, ACCESS.read)
     if (offset + width <= PAGE_BYTES && page !== this.#core.apic.page) {
-      const words = this.#core.memory.words(page)
-      if (words !== undefined && width >= 4 && (offset & 3) === 0) {
-        this.value[0] = words[offset >>> 2]!
-        this.value[1] = width === 8 ? words[(offset >>> 2) + 1]! : 0
-        return true
+      if (width < 4 || (offset & 3) !== 0) {
+        const bytes = this.#core.memory.page(page)?.bytes
+        if (bytes !== undefined) return this.#readBytes(bytes, offset, width)
+      } else {
+        const words = this.#core.memory.words(page)
+        if (words !== undefined) {
+          this.value[0] = words[offset >>> 2]!
+          this.value[1] = width === 8 ? words[(offset >>> 2) + 1]! : 0
+          return true
+        }
       }
     }
     this.#readPieces(offset, width)
@@ -274,8 +279,9 @@ export class MemoryAccess implements ProcessorMemory, TableAccess {
     const page = this.#pages[0]!
     if (this.#isApicAccessPage(page)) return this.#apicAccess(offset, width, ACCESS.write)
     if (offset + width <= PAGE_BYTES && page !== this.#core.apic.page) {
-      const ram = width >= 4 && (offset & 3) === 0 ? this.#core.memory.pageForWrite(page) : undefined
+      const ram = this.#core.memory.pageForWrite(page)
       if (ram !== undefined) {
+        if (width < 4 || (offset & 3) !== 0) return this.#writeBytes(ram.bytes, offset, width)
         ram.words[offset >>> 2] = this.value[0]!
         if (width === 8) ram.words[(offset >>> 2) + 1] = this.value[1]!
         return true
@@ -285,7 +291,22 @@ export class MemoryAccess implements ProcessorMemory, TableAccess {
     return true
   }
 
-  /** Byte by byte, touching each dword once: for registers, odd alignments and accesses that cross pages. */
+  /** Of memory: whole dwords with lanes above bit 30 would be numbers on the heap. */
+  #readBytes(bytes: Uint8Array, offset: number, width: number): true {
+    const { value } = this
+    value[0] = 0
+    value[1] = 0
+    for (let i = 0; i < width; i++) value[i >>> 2]! |= bytes[offset + i]! << ((i & 3) * 8)
+    return true
+  }
+
+  #writeBytes(bytes: Uint8Array, offset: number, width: number): true {
+    const { value } = this
+    for (let i = 0; i < width; i++) bytes[offset + i] = value[i >>> 2]! >>> ((i & 3) * 8)
+    return true
+  }
+
+  /** Byte by byte, touching each dword once: for registers and accesses that cross pages. */
   #readPieces(offset: number, width: number): void {
     const { value } = this
     value[0] = 0

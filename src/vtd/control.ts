@@ -12,7 +12,7 @@ import { FECTL, IECTL, PECTL } from './formats/registers.ts'
 import { GlobalCommand } from './global-command.ts'
 import type { InterruptEntryCache } from './interrupt-entry-cache.ts'
 import type { InterruptRemapping } from './interrupt-remapping.ts'
-import { Invalidation } from './invalidation.ts'
+import { Invalidation, type InvalidationListener } from './invalidation.ts'
 import { InvalidationQueue } from './invalidation-queue.ts'
 import { PageRequestQueue } from './page-requests.ts'
 import { PendingWork } from './pending-work.ts'
@@ -43,6 +43,8 @@ export interface ControlEnvironment {
   readonly interruptEntries: InterruptEntryCache
   /** Called when an invalidation has dropped anything. */
   invalidated(): void
+  /** Who follows the tables, if anybody does. */
+  readonly listener: InvalidationListener | undefined
 }
 
 export class Control {
@@ -79,6 +81,7 @@ export class Control {
       engine.trace,
       id,
       environment.invalidated,
+      environment.listener,
     )
     const completion = completionEvent
     const queueTargets = { memory, invalidation, faults, completion, deviceTlbs, work, mode }

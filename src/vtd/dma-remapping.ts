@@ -307,6 +307,12 @@ export class DmaRemapping {
     this.near.keep(request, space, contexts.limitOf(this.contextSlot))
   }
 
+  /** After a walk, whether it found a leaf or not: the level of the last entry that it looked at. */
+  get walkedLevel(): number {
+    if (!this.isScalable || this.scalable.type === PGTT.secondStage) return this.walker.level
+    return this.scalable.first.level
+  }
+
   /** OR of FPD in the entries that the last request was judged by. */
   get faultProcessingDisable(): boolean {
     if (this.isScalable) return this.scalable.tables.faultProcessingDisable

@@ -11,6 +11,17 @@ import type { InterruptEntryCache } from './interrupt-entry-cache.ts'
 import type { Quirks } from './quirks.ts'
 import type { TranslationCaches } from './translation-caches.ts'
 
+/** What of the tables of a unit may have changed: told once its caches know it no more. */
+export interface InvalidationListener {
+  /** Root, context or PASID-table entries. */
+  entries(): void
+  /** Leaves and tables below them, of `count` pages from `page` on. */
+  pages(page: PageNumber, count: number): void
+}
+
+/** More than any address has. */
+const EVERY_PAGE = 2 ** 52
+
 export class Invalidation {
   readonly #caches: TranslationCaches
   readonly #interrupts: InterruptEntryCache
@@ -19,6 +30,7 @@ export class Invalidation {
   readonly #trace: Trace
   readonly #unit: string
   readonly #changed: () => void
+  readonly #listener: InvalidationListener | undefined
 
   /** @param changed called when anything was dropped. */
   constructor(
@@ -28,6 +40,7 @@ export class Invalidation {
     trace: Trace,
     unit: string,
     changed: () => void,
+    listener: InvalidationListener | undefined,
   ) {
     this.#caches = caches.translations
     this.#interrupts = caches.interrupts
@@ -36,6 +49,7 @@ export class Invalidation {
     this.#trace = trace
     this.#unit = unit
     this.#changed = changed
+    this.#listener = listener
   }
 
   /** "Context-cache Invalidation". Returns the granularity done, `none` for a reserved one. */
@@ -46,6 +60,7 @@ export class Invalidation {
     if (done === GRANULARITY.global) this.#caches.invalidateContexts()
     else if (done === GRANULARITY.domain) this.#caches.invalidateContextsOfDomain(domainId)
     else this.#caches.invalidateContextsOfDevice(domainId, sourceId, functionMask)
+    this.#listener?.entries()
     this.#tell('context-cache', { granularity: done, domainId, sourceId, functionMask })
     return done
   }
@@ -71,6 +86,8 @@ export class Invalidation {
     if (done === GRANULARITY.global) this.#caches.invalidateIotlb()
     else if (done === GRANULARITY.domain) this.#caches.invalidateIotlbOfDomain(domainId)
     else this.#caches.invalidateIotlbPages(domainId, page, addressMask, leafOnly)
+    if (done === GRANULARITY.page) this.#tellPages(page, addressMask)
+    else this.#listener?.pages(0, EVERY_PAGE)
     this.#tell('IOTLB', { granularity: done, domainId, page, addressMask })
     return done
   }
@@ -81,12 +98,14 @@ export class Invalidation {
     else if (granularity === PASID_CACHE_GRANULARITY.domain) {
       this.#caches.invalidatePasidEntriesOfDomain(domainId)
     } else this.#caches.invalidatePasidEntry(domainId, pasid)
+    this.#listener?.entries()
     this.#tell('PASID-cache', { granularity, domainId, pasid })
   }
 
   /** "PASID-based IOTLB Invalidation" of a whole PASID. */
   pasidIotlb(domainId: number, pasid: number): void {
     this.#caches.invalidatePasidIotlb(domainId, pasid)
+    this.#listener?.pages(0, EVERY_PAGE)
     this.#tell('PASID-based IOTLB', { domainId, pasid })
   }
 
@@ -99,6 +118,7 @@ export class Invalidation {
     leafOnly: boolean,
   ): void {
     this.#caches.invalidatePasidIotlbPages(domainId, pasid, page, addressMask, leafOnly)
+    this.#tellPages(page, addressMask)
     this.#tell('PASID-based IOTLB', { domainId, pasid, page, addressMask })
   }
 
@@ -114,12 +134,18 @@ export class Invalidation {
     this.#caches.invalidateContexts()
     this.#caches.invalidatePasidEntries()
     this.#caches.invalidateIotlb()
+    this.#listener?.entries()
     this.#changed()
   }
 
   /** SIRTP, and disabling interrupt remapping, with `CAP.ESIRTPS`. */
   everythingForInterrupts(): void {
     this.#interrupts.invalidateAll()
+  }
+
+  #tellPages(page: PageNumber, addressMask: number): void {
+    const count = 2 ** addressMask
+    this.#listener?.pages(Math.floor(page / count) * count, count)
   }
 
   #tell(cache: string, detail: Readonly<Record<string, unknown>>): void {

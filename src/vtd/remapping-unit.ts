@@ -14,11 +14,12 @@ import type { DeviceTlbPort } from './device-invalidations.ts'
 import { DmaRemapping } from './dma-remapping.ts'
 import { explain } from './explain.ts'
 import { type ExplainedAccess, type Explanation, PLAIN_ACCESS } from './explanation.ts'
-import { type FaultRecorder, isRecorded } from './fault-recording.ts'
+import { type FaultedRequest, type FaultRecorder, isRecorded } from './fault-recording.ts'
 import * as R from './formats/registers.ts'
 import { TRANSLATION_TABLE_MODE } from './formats/registers.ts'
 import { InterruptEntryCache } from './interrupt-entry-cache.ts'
 import { InterruptRemapping } from './interrupt-remapping.ts'
+import type { InvalidationListener } from './invalidation.ts'
 import { NO_QUIRKS, type Quirks } from './quirks.ts'
 import { buildRegisterBlock, type RegisterBlock } from './register-block.ts'
 import { RequestTranslation } from './request-translation.ts'
@@ -59,7 +60,9 @@ export interface RemappingUnitEnvironment {
   readonly interrupts: InterruptSink
   readonly engine: Engine
   /** Where device-TLB invalidations go; without it no function caches translations. */
-  readonly deviceTlbs?: DeviceTlbPort
+  readonly deviceTlbs?: DeviceTlbPort | undefined
+  /** Who follows what software tells the unit to forget: of a unit that software emulates, its hypervisor. */
+  readonly listener?: InvalidationListener | undefined
 }
 
 const STATUS_WORD = R.GSTS.at
@@ -125,6 +128,7 @@ export class RemappingUnit implements MmioTarget {
         translations: this.#translations,
         interruptEntries: this.#interruptEntries,
         invalidated: () => this.#requests.forget(),
+        listener: environment.listener,
       },
     )
     this.#faults = this.#control.faults
@@ -204,6 +208,11 @@ export class RemappingUnit implements MmioTarget {
     outcome.deliveryMode = message.deliveryMode
     outcome.vector = message.vector
     return 0
+  }
+
+  /** Of a unit that software emulates: records a fault that hardware has found in its stead. */
+  recordFault(reason: number, request: FaultedRequest): void {
+    this.#faults.dma(reason, request)
   }
 
   /** A page request of a function: entered into the page request queue, or answered. */

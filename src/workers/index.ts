@@ -1,2 +1,3 @@
 export { launchOn } from './launch.ts'
 export { defaultWorkers, type PointRunner, pointRunner, type RunOptions, ThreadPool } from './pool.ts'
+export { openSimulators, type SimulatorOptions, type Simulators } from './simulators.ts'

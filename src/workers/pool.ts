@@ -58,16 +58,25 @@ export class ThreadPool implements PointRunner {
   }
 
   run(points: readonly PlannedPoint[], options: RunOptions = {}): Promise<readonly Result[]> {
-    return eachPoint(points, this.#workers, options, async ({ configuration }, signal) => {
-      const answer = (await this.#pool.run(configuration, { signal })) as PointAnswer
-      if ('result' in answer) return answer.result
-      throw new NorthbridgeError(answer.code, answer.message, answer.details)
-    })
+    return eachPoint(points, this.#workers, options, async ({ configuration }, signal) =>
+      resultIn(await this.answer(configuration, signal)),
+    )
+  }
+
+  /** Of one point. Rejected with the signal's reason, or if a thread ended without an answer. */
+  answer(configuration: PlannedPoint['configuration'], signal: AbortSignal): Promise<PointAnswer> {
+    return this.#pool.run(configuration, { signal })
   }
 
   close(): Promise<void> {
     return this.#pool.destroy()
   }
+}
+
+/** Throws the refusal that an answer is. */
+export function resultIn(answer: PointAnswer): Result {
+  if ('result' in answer) return answer.result
+  throw new NorthbridgeError(answer.code, answer.message, answer.details)
 }
 
 type Simulate = (point: PlannedPoint, signal: AbortSignal) => Promise<Result>
@@ -104,7 +113,7 @@ async function eachPoint(
 }
 
 /** A refusal that says at which point it came. */
-const refusalAt = ({ at }: PlannedPoint, error: unknown): unknown =>
+export const refusalAt = ({ at }: PlannedPoint, error: unknown): unknown =>
   error instanceof NorthbridgeError && error.details['point'] === undefined
     ? new NorthbridgeError(error.code, `at ${tellLabels(at)}: ${error.message}`, {
         ...error.details,

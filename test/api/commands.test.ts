@@ -23,7 +23,7 @@ describe('commands', () => {
     const runner = new CommandRunner()
     const log: string[] = []
     const names = ['a', 'b', 'c']
-    const results = await Promise.all(names.map(name => runner.run(['p'], () => busy(2, log, name))))
+    const results = await Promise.all(names.map(name => runner.run('team', ['p'], () => busy(2, log, name))))
     expect(results).toEqual(names)
     expect(log).toEqual(names.flatMap(name => [`${name} begins`, `${name} ends`]))
   })
@@ -31,17 +31,17 @@ describe('commands', () => {
   it('on different platforms take turns', async () => {
     const runner = new CommandRunner()
     const log: string[] = []
-    await Promise.all(['a', 'b'].map(name => runner.run([name], () => busy(5, log, name))))
+    await Promise.all(['a', 'b'].map(name => runner.run('team', [name], () => busy(5, log, name))))
     expect(log.slice(0, 2)).toEqual(['a begins', 'b begins'])
   })
 
   it('that fail do not stop those behind them', async () => {
     const runner = new CommandRunner()
-    const failing = runner.run(['p'], function* (): Software<void> {
+    const failing = runner.run('team', ['p'], function* (): Software<void> {
       yield undefined
       throw new Error('no')
     })
-    const next = runner.run(['p'], () => busy(1, undefined, 'next'))
+    const next = runner.run('team', ['p'], () => busy(1, undefined, 'next'))
     await expect(failing).rejects.toThrow('no')
     expect(await next).toBe('next')
   })
@@ -49,7 +49,9 @@ describe('commands', () => {
   it('let the event loop turn between their slices, however many run', async () => {
     const runner = new CommandRunner()
     let working = true
-    const work = Promise.all(Array.from({ length: 20 }, (_, i) => runner.run([String(i)], () => busy(3))))
+    const work = Promise.all(
+      Array.from({ length: 20 }, (_, i) => runner.run('team', [String(i)], () => busy(3))),
+    )
     const ended = work.then(() => {
       working = false
     })

@@ -14,12 +14,12 @@ describe('the HTTP contract', () => {
     expect(readFileSync(new URL(`../../openapi/${name}`, import.meta.url), 'utf8')).toBe(text)
   })
 
-  it('has a route for every operation and nothing else but the health of the server', async () => {
+  it('has a route for every operation and nothing else but how the server is', async () => {
     const document = (await server.app.inject('/openapi.json')).json()
     const ids = Object.values(
       document.paths as Record<string, Record<string, { operationId: string }>>,
     ).flatMap(methods => Object.values(methods).map(route => route.operationId))
-    expect(ids.sort()).toEqual([...operationEntries().map(([id]) => id), 'health'].sort())
+    expect(ids.sort()).toEqual([...operationEntries().map(([id]) => id), 'health', 'readiness'].sort())
     expect(document.openapi).toBe('3.1.0')
   })
 
@@ -54,7 +54,7 @@ describe('the documentation page', () => {
     const page = await server.app.inject('/docs/')
     expect(page.statusCode).toBe(200)
     const policy = String(page.headers['content-security-policy'])
-    expect(policy).toContain("default-src 'self'")
+    expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'")
     const references = [...page.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(match => match[1]!)
     expect(references.length).toBeGreaterThan(3)
     for (const reference of references) {

@@ -1,8 +1,9 @@
 /** A server in this process for tests. Every answer is held against the OpenAPI document. */
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { FastifyInstance } from 'fastify'
+import { Namespaces } from '../../src/access/index.ts'
 import { buildApp } from '../../src/api/index.ts'
-import { installation, type LaunchExperiment, type OperationContext } from '../../src/operations/index.ts'
+import type { LaunchExperiment, OperationContext } from '../../src/operations/index.ts'
 
 export interface Answer {
   readonly status: number
@@ -31,8 +32,9 @@ export async function testServer({
   bodyLimit?: number
   launch?: LaunchExperiment
 } = {}): Promise<TestServer> {
-  const context = installation(launch === undefined ? {} : { launch })
-  const app = await buildApp({ context, ...options })
+  const namespaces = await Namespaces.open(launch === undefined ? {} : { launch })
+  const { context } = namespaces.default
+  const app = await buildApp({ namespaces, ...options })
   const check = contractCheck((await app.inject('/openapi.json')).json())
   const server: TestServer = {
     app,

@@ -1,17 +1,22 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Namespaces } from '../../src/access/index.ts'
 import { type RunningServer, startServer } from '../../src/api/index.ts'
 import { clientContract } from '../../src/client/generator/contract-text.ts'
 import { type Schema, typeOf } from '../../src/client/generator/schema-type.ts'
 import { createClient, type NorthbridgeClient, NorthbridgeProblem } from '../../src/client/index.ts'
-import { installation } from '../../src/operations/index.ts'
 
 describe('the typed client', () => {
   let server: RunningServer
   let client: NorthbridgeClient
 
   beforeAll(async () => {
-    server = await startServer({ context: installation(), host: '127.0.0.1', port: 0, logLevel: 'silent' })
+    server = await startServer({
+      namespaces: await Namespaces.open(),
+      host: '127.0.0.1',
+      port: 0,
+      logLevel: 'silent',
+    })
     client = createClient({ baseUrl: server.url })
   })
   afterAll(() => server.close())

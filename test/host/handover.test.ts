@@ -64,6 +64,7 @@ describe('the kernel command line', () => {
     interruptRemapping: true,
     x2apic: true,
     allowUnsafeInterrupts: false,
+    vfioSriov: false,
     disableAcsRedirection: [],
     amdIommu: true,
     configureAcs: [],
@@ -91,6 +92,7 @@ describe('the kernel command line', () => {
     ['intel_iommu=on iommu=pt', { iommu: true, passThrough: true }],
     ['intremap=off nox2apic', { interruptRemapping: false, x2apic: false }],
     ['vfio_iommu_type1.allow_unsafe_interrupts=1', { allowUnsafeInterrupts: true }],
+    ['vfio_pci.enable_sriov=1', { vfioSriov: true }],
     ['vfio_iommu_type1.allow_unsafe_interrupts=0', {}],
     [
       'pci=realloc,disable_acs_redir=02:01.0;0001:00:03.0',

@@ -38,6 +38,9 @@ export function fakeFunction({ regions, msix, msiControl }: FakeOptions) {
     domain: 1,
     map: (iova, hostPage, pages) => done(`map ${iova} ${hostPage} ${pages}`),
     unmap: (iova, pages) => done(`unmap ${iova} ${pages}`),
+    whyNotNested: undefined,
+    nest: () => done('nest'),
+    forgetNested: () => done('forget'),
     trackDirty: on => done(`track ${on}`),
     *dirtyPages(_iova, pages): Software<Uint8Array> {
       yield* pause()
@@ -70,6 +73,12 @@ export function fakeFunction({ regions, msix, msiControl }: FakeOptions) {
       onInterrupt = undefined
       return done('disable')
     },
+    *reset() {
+      yield* done('reset')
+      return 'flr' as const
+    },
+    hotResetMembers: () => [],
+    hotReset: () => done('hot reset'),
     release: () => done('release'),
   }
   return { assigned, log, interrupt: (index: number) => onInterrupt?.(index) }

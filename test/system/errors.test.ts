@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Software } from '../../src/engine/index.ts'
-import { reportCorrectable, reportUncorrectable, UNCORRECTABLE } from '../../src/pcie/index.ts'
+import { reportCorrectable, reportUncorrectable, TARGET, UNCORRECTABLE } from '../../src/pcie/index.ts'
 import { parseTopology, type TopologyDocument } from '../../src/platform/index.ts'
 import { SimulatedPlatform } from '../../src/system/index.ts'
 import { image } from '../platform/documents.ts'
@@ -118,7 +118,7 @@ describe('an error that a root port is told of', () => {
     expect(addresses.map(address => world.header(address))).toEqual(before)
   })
 
-  it('takes a function from its virtual machine if it is fatal, and tells the machine if it is not', () => {
+  it('leaves a function with its virtual machine, which is told: of the error, or of the reset if it is fatal', () => {
     const world = new World()
     const { hypervisor, host } = world.platform
     world.run(hypervisor.createVm({ name: 'a', vcpus: 1, memoryMiB: 4 }))
@@ -127,8 +127,9 @@ describe('an error that a root port is told of', () => {
     expect(world.told).toContain(`${PLAIN}: virtual machine "a" is told of the error`)
     expect(hypervisor.vm('a').devices).toHaveLength(1)
     world.uncorrectable(PLAIN, 'malformedTlp')
-    expect(hypervisor.vm('a').devices).toHaveLength(0)
-    expect(host.find(PLAIN).driver).toBe('e1000e')
+    expect(world.told).toContain(`${PLAIN}: virtual machine "a" is told of the reset`)
+    expect(hypervisor.vm('a').devices).toHaveLength(1)
+    expect(host.find(PLAIN).driver).toBe('vfio-pci')
   })
 
   it('stays where it is with pci=noaer', () => {
@@ -228,16 +229,20 @@ describe('an error that a port contains', () => {
     expect(world.platform.functionAt(CONTAINED).virtualFunctions).toHaveLength(3)
   })
 
-  it('takes VFs from their machines, and can be followed by another', () => {
+  it('leaves VFs with their machines, which find them reset, and can be followed by another', () => {
     const world = new World()
     const { host, hypervisor } = world.platform
     world.run(host.setNumVfs(CONTAINED, 2))
     const [vf] = host.find(CONTAINED).virtualFunctions
     world.run(hypervisor.createVm({ name: 'a', vcpus: 1, memoryMiB: 4 }))
     world.run(hypervisor.attach('a', vf!))
+    const dma = () => world.run(world.platform.dma(vf!, true, 0x10, 0, new Uint8Array(4))).parts[0]!
+    expect(dma().target).toBe(TARGET.memory)
     world.uncorrectable(CONTAINED, 'flowControlProtocol')
-    expect(hypervisor.vm('a').devices).toHaveLength(0)
-    expect(host.find(vf!).owner.kind).not.toBe('vm')
+    expect(world.told).toContain(`${vf}: virtual machine "a" is told of the reset`)
+    expect(hypervisor.vm('a').devices).toHaveLength(1)
+    expect(host.find(vf!).owner).toEqual({ kind: 'vm', name: 'a' })
+    expect(dma().target).toBe(TARGET.memory)
     world.uncorrectable(CONTAINED, 'malformedTlp')
     expect(world.told.filter(line => line.includes('recovered'))).toHaveLength(2)
   })

@@ -8,6 +8,8 @@ import { parseTopology, type Topology } from '../../src/platform/index.ts'
 import { SimulatedPlatform } from '../../src/system/index.ts'
 import type { Operation } from '../../src/vmx/formats/operations.ts'
 import { IO_COMMANDS, IO_WEIGHTS } from './random-io.ts'
+import { MEMORY_COMMANDS, MEMORY_WEIGHTS } from './random-memory.ts'
+import { MOVE_COMMANDS, MOVE_WEIGHTS } from './random-moves.ts'
 
 /** What is done, and three numbers that choose to whom and how. */
 export interface Command {
@@ -168,6 +170,8 @@ const DELIVERIES = ['emulated', 'virtualized', 'posted'] as const
 
 const COMMANDS = {
   ...IO_COMMANDS,
+  ...MOVE_COMMANDS,
+  ...MEMORY_COMMANDS,
   createVm: (world: RandomWorld, a: number, b: number, c: number) => {
     const nested = c % 5 === 4
     return world.run(
@@ -187,6 +191,25 @@ const COMMANDS = {
     world.run(world.platform.hypervisor.attach(world.vm(a), world.endpoint(b))),
   detach: (world: RandomWorld, a: number, b: number) =>
     world.run(world.platform.hypervisor.detach(world.vm(a), world.assigned(b))),
+  requestRemoval: (world: RandomWorld, a: number, b: number, c: number) =>
+    world.run(
+      world.platform.hypervisor.devices.requestRemoval(world.vm(a), world.assigned(b), 1000 * (c % 3)),
+    ),
+  resetDevice: (world: RandomWorld, a: number, b: number) =>
+    world.run(world.platform.hypervisor.devices.reset(world.vm(a), world.assigned(b))),
+  chooseResets: (world: RandomWorld, a: number, b: number) =>
+    world.platform.host.chooseResets(
+      world.endpoint(a),
+      [undefined, [], ['bus', 'flr'] as const, ['pm'] as const][b % 4],
+    ),
+  fatalError: (world: RandomWorld, a: number, b: number) =>
+    world.run(
+      world.platform.inject({
+        kind: 'detectedError',
+        function: world.assigned(a),
+        error: b % 3 === 0 ? 'completionTimeout' : 'malformedTlp',
+      }),
+    ),
   dma: (world: RandomWorld, a: number, b: number, c: number) => {
     const data = new Uint8Array(1 + (c % 64)).fill(c)
     const options = { useAts: c % 3 === 0 }
@@ -299,10 +322,16 @@ export type CommandKind = keyof typeof COMMANDS
 /** How often each comes. */
 export const WEIGHTS: Readonly<Record<keyof typeof COMMANDS, number>> = {
   ...IO_WEIGHTS,
+  ...MOVE_WEIGHTS,
+  ...MEMORY_WEIGHTS,
   createVm: 8,
   deleteVm: 2,
   attach: 12,
   detach: 4,
+  requestRemoval: 3,
+  resetDevice: 2,
+  chooseResets: 1,
+  fatalError: 2,
   dma: 8,
   interrupt: 8,
   interruptVcpu: 3,

@@ -1,12 +1,21 @@
 /** The page: what is looked at above, what is seen of it below. */
 import { useSignal } from '@preact/signals'
-import { api } from './api.ts'
+import { api, token } from './api.ts'
 import { Inspector } from './inspector/inspector.tsx'
 import { MapView } from './map/map-view.tsx'
-import { Choice, Form } from './parts/form.tsx'
+import { Choice, Field, Form } from './parts/form.tsx'
 import { go, linkTo, place, VIEWS, type View } from './state/place.ts'
 import { switchTheme, theme } from './state/theme.ts'
-import { attempt, connected, faults, platform, platforms, refreshPlatforms, trouble } from './state/world.ts'
+import {
+  attempt,
+  connected,
+  faults,
+  locked,
+  platform,
+  platforms,
+  refreshPlatforms,
+  trouble,
+} from './state/world.ts'
 import { EventsView } from './views/events-view.tsx'
 import { ExperimentsView } from './views/experiments-view.tsx'
 import { GroupsView } from './views/groups-view.tsx'
@@ -41,6 +50,7 @@ export function App() {
           </button>
         </div>
       )}
+      {locked.value && <Unlock />}
       <main class={view}>
         {view === 'machine' && (
           <>
@@ -55,6 +65,25 @@ export function App() {
         {view === 'experiments' && <ExperimentsView />}
       </main>
     </>
+  )
+}
+
+function Unlock() {
+  return (
+    <div class="page">
+      <p>
+        This server asks for a token: <code>northbridge token create</code> makes one.
+      </p>
+      <Form
+        label="Token"
+        action="Enter"
+        act={values => {
+          token.value = values['token']
+        }}
+      >
+        <Field name="token" label="token" value="" />
+      </Form>
+    </div>
   )
 }
 

@@ -132,12 +132,12 @@ export abstract class AdvancedDriver implements NetworkDriver {
     return this.inbox.take()
   }
 
-  protected *get(register: Register): Software<number> {
-    return yield* this.access.read32(this.base + offsetOf(register))
+  protected get(register: Register): Software<number> {
+    return this.access.read32(this.base + offsetOf(register))
   }
 
-  protected *set(register: Register, value: number): Software {
-    yield* this.access.write32(this.base + offsetOf(register), value)
+  protected set(register: Register, value: number): Software {
+    return this.access.write32(this.base + offsetOf(register), value)
   }
 
   /** Sets bits of a register. */

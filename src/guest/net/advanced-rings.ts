@@ -89,13 +89,25 @@ export class AdvancedRings {
     return this.#txNext
   }
 
+  /** Describes a filled buffer; false if something comes in between: {@link #describe} has to follow. */
+  #describeNow(index: number, length: number): boolean {
+    const at = this.txRing + index * DESCRIPTOR_SIZE
+    const payload = inField(TX_DATA.PAYLEN, length)
+    const done =
+      this.#access.poke64(at, this.#txBuffers + index * BUFFER_SIZE, 0) &&
+      this.#access.poke64(at + STATUS_AT, WHOLE_FRAME | length, payload)
+    if (done) this.#described(index)
+    return done
+  }
+
   *#describe(index: number, length: number): Software {
     const at = this.txRing + index * DESCRIPTOR_SIZE
-    const buffer = this.#txBuffers + index * BUFFER_SIZE
-    const payload = inField(TX_DATA.PAYLEN, length)
-    if (!this.#access.poke64(at, buffer, 0)) yield* this.#access.write64(at, buffer, 0)
-    if (!this.#access.poke64(at + STATUS_AT, WHOLE_FRAME | length, payload))
-      yield* this.#access.write64(at + STATUS_AT, WHOLE_FRAME | length, payload)
+    yield* this.#access.write64(at, this.#txBuffers + index * BUFFER_SIZE, 0)
+    yield* this.#access.write64(at + STATUS_AT, WHOLE_FRAME | length, inField(TX_DATA.PAYLEN, length))
+    this.#described(index)
+  }
+
+  #described(index: number): void {
     this.#txNext = (index + 1) % this.entries
     this.#inbox.sent++
   }
@@ -106,7 +118,10 @@ export class AdvancedRings {
     let done = 0
     for (; done < count && (this.#txNext + 1) % this.entries !== this.#txClean; done++) {
       const at = this.txRing + this.#txNext * DESCRIPTOR_SIZE + STATUS_AT
-      yield* this.#describe(this.#txNext, (yield* this.#access.read32(at)) & TX_DATA.DTALEN)
+      let word = this.#access.peek32(at)
+      if (word < 0) word = yield* this.#access.read32(at)
+      const length = word & TX_DATA.DTALEN
+      if (!this.#describeNow(this.#txNext, length)) yield* this.#describe(this.#txNext, length)
     }
     return done
   }

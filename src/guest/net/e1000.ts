@@ -27,6 +27,8 @@ const MAC_WORDS = 3
 const { TXDW, LSC, RXDMT0, RXO, RXT0 } = E1000_INTERRUPT
 const WANTED = TXDW | LSC | RXDMT0 | RXO | RXT0
 const ALL = 0xffff_ffff
+/** One descriptor for a frame, which is reported. */
+const WHOLE_FRAME = (E1000_TX.EOP | E1000_TX.IFCS | E1000_TX.RS) << 24
 
 type SavedDriver = SavedRings & {
   readonly version: 1
@@ -137,11 +139,24 @@ class E1000Driver implements NetworkDriver {
     return true
   }
 
+  /** Describes a filled buffer; false if something comes in between: {@link #describe} has to follow. */
+  #describeNow(index: number, length: number): boolean {
+    const at = this.#txRing + index * DESCRIPTOR
+    const done =
+      this.#access.poke64(at, this.#txBuffers + index * BUFFER, 0) &&
+      this.#access.poke64(at + E1000_DESCRIPTOR.length, WHOLE_FRAME | length, 0)
+    if (done) this.#described(index)
+    return done
+  }
+
   *#describe(index: number, length: number): Software {
     const at = this.#txRing + index * DESCRIPTOR
-    const command = E1000_TX.EOP | E1000_TX.IFCS | E1000_TX.RS
     yield* this.#access.write64(at, this.#txBuffers + index * BUFFER, 0)
-    yield* this.#access.write64(at + E1000_DESCRIPTOR.length, (command << 24) | length, 0)
+    yield* this.#access.write64(at + E1000_DESCRIPTOR.length, WHOLE_FRAME | length, 0)
+    this.#described(index)
+  }
+
+  #described(index: number): void {
     this.#txNext = (index + 1) % this.#entries
     this.#inbox.sent++
   }
@@ -151,7 +166,9 @@ class E1000Driver implements NetworkDriver {
     let done = 0
     for (; done < count && (this.#txNext + 1) % this.#entries !== this.#txClean; done++) {
       const at = this.#txRing + this.#txNext * DESCRIPTOR + E1000_DESCRIPTOR.length
-      yield* this.#describe(this.#txNext, yield* this.#access.read16(at))
+      let length = this.#access.peek16(at)
+      if (length < 0) length = yield* this.#access.read16(at)
+      if (!this.#describeNow(this.#txNext, length)) yield* this.#describe(this.#txNext, length)
     }
     yield* this.#set(E1000.TDT, this.#txNext)
     return done
@@ -221,12 +238,12 @@ class E1000Driver implements NetworkDriver {
     yield* this.#set(E1000.TCTL, 0)
   }
 
-  *#get(offset: number): Software<number> {
-    return yield* this.#access.read32(this.#base + offset)
+  #get(offset: number): Software<number> {
+    return this.#access.read32(this.#base + offset)
   }
 
-  *#set(offset: number, value: number): Software {
-    yield* this.#access.write32(this.#base + offset, value)
+  #set(offset: number, value: number): Software {
+    return this.#access.write32(this.#base + offset, value)
   }
 
   save(): SavedDriver {

@@ -16,6 +16,8 @@ export interface NetworkDriver extends GuestDriver {
   readonly kind: 'network'
   readonly mac: Uint8Array
   readonly counters: NetworkCounters
+  /** Whether it stands in for a device with the same address. Default false. */
+  readonly standby?: boolean
   /** Whether received frames are copied out for {@link takeFrames}; else they are counted only. Default true. */
   keepsFrames: boolean
   /** Puts a frame into the transmit ring and tells the device. False if the ring is full. */

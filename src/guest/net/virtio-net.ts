@@ -64,8 +64,8 @@ class VirtioNetDriver implements NetworkDriver {
   }
 
   static *start(context: DriverContext, options: VirtioOptions): Software<VirtioNetDriver> {
-    const { mac, status } = NET_FEATURE
-    const transport = yield* VirtioTransport.start(context, [mac, status], 2, options)
+    const { mac, status, standby } = NET_FEATURE
+    const transport = yield* VirtioTransport.start(context, [mac, status, standby], 2, options)
     const words = new Uint32Array(2)
     words[0] = yield* transport.readConfiguration(NET_CONFIG.mac)
     words[1] = yield* transport.readConfiguration(NET_CONFIG.mac + 4)
@@ -95,6 +95,10 @@ class VirtioNetDriver implements NetworkDriver {
 
   get counters(): NetworkCounters {
     return this.#inbox.counters
+  }
+
+  get standby(): boolean {
+    return this.#transport.hasFeature(NET_FEATURE.standby)
   }
 
   *#post(buffer: number): Software {

@@ -86,7 +86,8 @@ export class NvmeQueue {
   /** Takes the next completion, if its phase tag says that there is one. */
   *take(): Software<Completion | undefined> {
     const entry = this.completion + this.#head * CQ_ENTRY.size + CQE.status * 4
-    const dword = yield* this.#access.read32(entry)
+    let dword = this.#access.peek32(entry)
+    if (dword < 0) dword = yield* this.#access.read32(entry)
     if ((dword & PHASE) !== this.#phase) return undefined
     this.#head++
     if (this.#head === this.entries) {

@@ -112,14 +112,13 @@ export class VirtioBlockDriver extends QueuedDriver {
       taken++
       const tag = this.#tagOf[used.id] ?? NO_TAG
       this.#tagOf[used.id] = NO_TAG
-      if (tag !== NO_TAG) this.tags.end(tag, (yield* this.#statusOf(tag)) === BLOCK_STATUS.ok)
+      if (tag === NO_TAG) continue
+      const at = this.#place.requests + tag * REQUEST_SIZE + BLOCK_HEADER.size
+      let status = this.#context.access.peek8(at)
+      if (status < 0) status = yield* this.#context.access.read8(at)
+      this.tags.end(tag, status === BLOCK_STATUS.ok)
     }
     if (taken > 0) yield* this.#ring.interrupts(true)
-  }
-
-  *#statusOf(tag: number): Software<number> {
-    const request = this.#place.requests + tag * REQUEST_SIZE
-    return yield* this.#context.access.read8(request + BLOCK_HEADER.size)
   }
 
   // biome-ignore lint/correctness/useYield: software that never waits is still software

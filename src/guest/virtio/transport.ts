@@ -119,6 +119,10 @@ export class VirtioTransport {
     return yield* this.#context.access.read32(this.#areas.get(VIRTIO_CAPABILITY.device)! + offset)
   }
 
+  *writeConfiguration(offset: number, value: number): Software {
+    yield* this.#context.access.write32(this.#areas.get(VIRTIO_CAPABILITY.device)! + offset, value)
+  }
+
   /** Tells the device of what was added to a queue, if it wants to know. */
   *kick(number: number): Software {
     const ring = this.rings[number]!

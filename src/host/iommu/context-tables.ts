@@ -9,6 +9,7 @@ import {
   TRANSLATION_TYPE,
 } from '../../vtd/formats/index.ts'
 import type { TableMemory } from '../table-memory.ts'
+import type { GuestTable } from '../types.ts'
 
 /** What the structures of a requester are to say. */
 export interface RequesterTarget {
@@ -25,6 +26,8 @@ export interface RequesterTarget {
   readonly pageRequests: boolean
   /** Whether the unit sets accessed and dirty bits of second-stage entries; scalable mode only. */
   readonly trackDirty: boolean
+  /** First-stage table of a guest that is nested in these; scalable mode only. */
+  readonly guestTable?: GuestTable | undefined
 }
 
 /** Where a unit finds what a requester may reach, in either mode. */

@@ -1,5 +1,5 @@
 /** Which functions use their device-TLBs and send page requests, and what their entries say of it. */
-import type { RequesterId } from '../../core/index.ts'
+import { NorthbridgeError, type RequesterId } from '../../core/index.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
 import type { DeviceScopes } from './device-scopes.ts'
 import {
@@ -9,14 +9,14 @@ import {
   enableDeviceTlb,
   enablePageRequests,
 } from './device-tlb.ts'
-import type { TranslationDomain } from './domain.ts'
+import type { PageRequestHandler, TranslationDomain } from './domain.ts'
 import type { RemappingUnitDriver, Requester } from './remapping-unit-driver.ts'
 
 export class DeviceTlbs {
   readonly #scopes: DeviceScopes | undefined
   readonly #allowed: boolean
-  /** Functions that may ask for pages. */
-  readonly #pageRequesters = new Set<HostPciFunction>()
+  /** Functions that may ask for pages, and who answers. */
+  readonly #pageRequesters = new Map<HostPciFunction, PageRequestHandler>()
 
   /** @param allowed false after `pci=noats`. */
   constructor(scopes: DeviceScopes | undefined, allowed: boolean) {
@@ -56,29 +56,44 @@ export class DeviceTlbs {
   /** Before entries go: a device-TLB that is disabled is empty, and must not be told what to forget. */
   disable(unit: RemappingUnitDriver, members: readonly HostPciFunction[], domain: TranslationDomain): void {
     for (const fn of members) {
-      this.allowPageRequests(fn, false)
+      this.servePageRequests(fn, undefined)
       if (domain.removeDeviceTlb(unit, fn.rid) !== undefined) disableDeviceTlb(fn)
     }
   }
 
   /** Functions that may ask for pages. */
   save(): readonly string[] {
-    return [...this.#pageRequesters].map(({ address }) => address).sort()
+    return [...this.#pageRequesters.keys()].map(({ address }) => address).sort()
   }
 
-  load(saved: readonly string[], find: (address: string) => HostPciFunction): void {
-    for (const address of saved) this.#pageRequesters.add(find(address))
+  /** Throws `unsupported` if there are any: who answers them is code. */
+  load(saved: readonly string[]): void {
+    if (saved.length === 0) return
+    throw new NorthbridgeError(
+      'unsupported',
+      `the saved state has a handler of page requests of ${saved[0]}, which cannot be restored`,
+    )
   }
 
-  /** Switches a function's page requests on or off. VFs share their PF's interface, which stays while one uses it. */
-  allowPageRequests(fn: HostPciFunction, on: boolean): void {
-    const { size } = this.#pageRequesters
-    if (on) this.#pageRequesters.add(fn)
-    else this.#pageRequesters.delete(fn)
-    if (this.#pageRequesters.size === size) return
-    if (on) enablePageRequests(fn)
-    else if (![...this.#pageRequesters].some(other => (other.physical ?? other) === (fn.physical ?? fn))) {
-      disablePageRequests(fn)
+  /**
+   * Lets a function ask for pages, which `handler` answers; with undefined, no longer. VFs share their PF's interface,
+   * which stays on while one uses it.
+   */
+  servePageRequests(fn: HostPciFunction, handler: PageRequestHandler | undefined): void {
+    const asked = this.#pageRequesters.has(fn)
+    if (handler !== undefined) {
+      this.#pageRequesters.set(fn, handler)
+      if (!asked) enablePageRequests(fn)
+      return
     }
+    this.#pageRequesters.delete(fn)
+    const shared = [...this.#pageRequesters.keys()].some(
+      other => (other.physical ?? other) === (fn.physical ?? fn),
+    )
+    if (asked && !shared) disablePageRequests(fn)
+  }
+
+  pageHandlerOf(fn: HostPciFunction): PageRequestHandler | undefined {
+    return this.#pageRequesters.get(fn)
   }
 }

@@ -21,6 +21,21 @@ export function checkDirtyTracking(units: readonly RemappingUnitDriver[], domain
   }
 }
 
+/** Why units do not walk a guest's first-stage table over a domain's own; undefined if they do. */
+export function whyNotNested(
+  units: readonly RemappingUnitDriver[],
+  domain: TranslationDomain,
+  levels: number,
+): string | undefined {
+  const lacking = units.find(unit => !unit.canNest)
+  if (lacking !== undefined)
+    return `${lacking.name} does not nest translation: that takes scalable mode, ECAP.NEST and ECAP.SMPWCS`
+  if (domain.table?.format.stage !== 'second')
+    return 'first-stage tables of guests are nested in second-stage tables, and this domain has others'
+  const narrow = units.find(unit => levels > unit.firstStageLevels)
+  return narrow && `${narrow.name} walks no first-stage tables of ${levels} levels (CAP.FS5LP)`
+}
+
 /** Throws `unsupported` unless the function can send page requests and the unit takes them. */
 export function checkPageRequests(
   unit: RemappingUnitDriver,

@@ -29,13 +29,27 @@ export class DomainTable {
       largestLeaf: Math.min(...shapes.map(({ largestLeaf }) => largestLeaf)),
     })
     try {
-      for (const unit of units) domain.join(unit, 0)
+      this.enter(domain, units)
     } catch (error) {
-      for (const unit of units) if (domain.idIn(unit) !== undefined) domain.leave(unit, 0)
       this.destroy(domain)
       throw error
     }
     return domain
+  }
+
+  /** Takes a domain's ids in units that are to walk its tables. Throws `outOfResources`, with nothing changed. */
+  enter(domain: TranslationDomain, units: readonly RemappingUnitDriver[]): void {
+    const entered: RemappingUnitDriver[] = []
+    try {
+      for (const unit of units) {
+        if (domain.idIn(unit) !== undefined) continue
+        domain.join(unit, 0)
+        entered.push(unit)
+      }
+    } catch (error) {
+      for (const unit of entered) domain.leave(unit, 0)
+      throw error
+    }
   }
 
   /** A new domain whose requesters reach memory by physical addresses. */

@@ -2,6 +2,7 @@
 import { assert, type DomainId, domainId, hex, NorthbridgeError, type PageNumber } from '../../core/index.ts'
 import { pause, type Software } from '../../engine/index.ts'
 import type { TableMemory } from '../table-memory.ts'
+import type { GuestTable } from '../types.ts'
 import type { EntryFormat, Rights } from './entry-format.ts'
 import { type Deferred, FlushQueue, type SavedDeferred } from './flush-queue.ts'
 import { addressMaskFor, type DeviceTlb, type Invalidation } from './invalidation.ts'
@@ -84,7 +85,7 @@ export type SavedDomain = {
   }[]
   readonly deferred: readonly SavedDeferred[]
   readonly trackDirty: boolean
-  readonly pageRequests: boolean
+  readonly guestTable: GuestTable | null
 }
 
 export class TranslationDomain {
@@ -94,7 +95,8 @@ export class TranslationDomain {
   readonly table: PageTable | undefined
   /** Whether units set dirty bits in the tables. */
   trackDirty = false
-  onPageRequest: PageRequestHandler | undefined
+  /** First-stage table of a guest that is nested in the domain's own. */
+  guestTable: GuestTable | undefined
   /** Called for each deferred range once nothing knows it any more: it may be used again. */
   onForgotten: ((range: Deferred) => void) | undefined
   readonly #units = new Map<TranslatingUnit, Use>()
@@ -119,15 +121,10 @@ export class TranslationDomain {
     memory: TableMemory,
     units: readonly TranslatingUnit[],
   ): TranslationDomain {
-    const { number, table, pageRequests } = saved
-    if (pageRequests) {
-      throw new NorthbridgeError(
-        'unsupported',
-        `the saved state of domain ${number} has a handler of page requests, which cannot be restored`,
-      )
-    }
+    const { number, table } = saved
     const domain = new TranslationDomain(number, memory, table ?? undefined)
     domain.trackDirty = saved.trackDirty
+    domain.guestTable = saved.guestTable ?? undefined
     for (const { unit, id, requesters, devices } of saved.units) {
       domain.#units.set(units[unit]!, {
         id: domainId(id),
@@ -271,6 +268,32 @@ export class TranslationDomain {
     return bitmap
   }
 
+  /** Entries of the nested table have changed: nothing is cached any more of `pages` pages. */
+  *forgetNested(page: PageNumber, pages: number): Software {
+    for (const unit of this.#inOrder()) {
+      const { id: domain, devices } = this.#units.get(unit)!
+      const addressMask = addressMaskFor(page, pages)
+      const run = 2 ** addressMask
+      const selective = addressMask <= unit.largestAddressMask
+      const first = Math.floor(page / run) * run
+      const common = { cache: 'pasidIotlb', domain, pasid: REQUESTER_PASID } as const
+      yield* unit.invalidate([
+        selective
+          ? { ...common, scope: 'pages', page: first, addressMask, leavesOnly: false }
+          : { ...common, scope: 'pasid' },
+        ...[...devices.values()].map(
+          device =>
+            ({
+              cache: 'deviceTlb',
+              device,
+              page: first,
+              addressMask: selective ? addressMask : undefined,
+            }) as const,
+        ),
+      ])
+    }
+  }
+
   /** Whether a range was mapped as one. */
   isMapped(page: PageNumber, pages: number): boolean {
     return this.#regions.get(page)?.pages === pages
@@ -296,7 +319,7 @@ export class TranslationDomain {
         .map(({ rights, ...region }) => ({ ...region, read: rights.read, write: rights.write })),
       deferred: this.#deferred.save(),
       trackDirty: this.trackDirty,
-      pageRequests: this.onPageRequest !== undefined,
+      guestTable: this.guestTable === undefined ? null : { ...this.guestTable },
     }
   }
 

@@ -1,7 +1,7 @@
 /** Reads and clears primary faults of one unit ("Primary Fault Logging"), and keeps the newest. */
 import { formatFunctionAddress, get, hex, type RequesterId } from '../../core/index.ts'
 import { FSTS, faultRecordingRegister } from '../../vtd/formats/index.ts'
-import type { HostFault } from '../types.ts'
+import type { BlockedRequest, HostFault } from '../types.ts'
 import type { UnitRegisters } from './unit-registers.ts'
 
 const KEPT = 256
@@ -34,8 +34,12 @@ export class FaultLog {
     this.#faults.splice(0, this.#faults.length, ...saved.map(fault => ({ ...fault })))
   }
 
-  /** The fault event handler: takes every record out of the registers. Returns them, oldest first. */
-  drain(registers: UnitRegisters): readonly HostFault[] {
+  /**
+   * The fault event handler: takes every record out of the registers. Returns them, oldest first.
+   *
+   * @param each told of DMA requests, as they were
+   */
+  drain(registers: UnitRegisters, each?: (request: BlockedRequest) => void): readonly HostFault[] {
     const { FRO, NFR } = registers.cap
     const taken: HostFault[] = []
     const first = registers.field(FSTS, FSTS.f.FRI)
@@ -44,6 +48,7 @@ export class FaultLog {
       const words = registers.words(register)
       if (!get(register.f.F, words)) break
       taken.push(this.#decode(register.f, words))
+      if (!isOfInterrupt(get(register.f.FR, words))) each?.(this.#request(register.f, words))
       registers.write(register.offset + 12, register.f.F.mask)
     }
     registers.write(FSTS.offset, FSTS.f.PFO.mask)
@@ -52,10 +57,9 @@ export class FaultLog {
     return taken
   }
 
-  #decode(f: ReturnType<typeof faultRecordingRegister>['f'], words: readonly number[]): HostFault {
+  #decode(f: RecordFields, words: readonly number[]): HostFault {
     const reason = get(f.FR, words)
-    const ofInterrupt = reason >= FIRST_INTERRUPT_REASON && reason <= LAST_INTERRUPT_REASON
-    const address = ofInterrupt
+    const address = isOfInterrupt(reason)
       ? hex(words[1]! >>> 16)
       : `0x${((BigInt(words[1]!) << 32n) | BigInt((words[0]! & ~0xfff) >>> 0)).toString(16)}`
     return {
@@ -67,4 +71,24 @@ export class FaultLog {
       write: get(f.T1, words) === get(f.T2, words),
     }
   }
+
+  #request(f: RecordFields, words: readonly number[]): BlockedRequest {
+    const prefixed = get(f.PP, words) === 1
+    return {
+      segment: this.#segment,
+      requesterId: get(f.SID, words) as RequesterId,
+      page: get(f.FI, words),
+      write: get(f.T1, words) === get(f.T2, words),
+      atomic: (get(f.T1, words) & get(f.T2, words)) === 1,
+      pasid: prefixed ? get(f.PV, words) : -1,
+      privileged: prefixed && get(f.PRIV, words) === 1,
+      execute: prefixed && get(f.EXE, words) === 1,
+      reason: get(f.FR, words),
+    }
+  }
 }
+
+type RecordFields = ReturnType<typeof faultRecordingRegister>['f']
+
+const isOfInterrupt = (reason: number): boolean =>
+  reason >= FIRST_INTERRUPT_REASON && reason <= LAST_INTERRUPT_REASON

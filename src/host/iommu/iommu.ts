@@ -11,7 +11,7 @@ import { DefaultDomains } from './default-domains.ts'
 import { DeviceScopes, type ReservedPages } from './device-scopes.ts'
 import { DeviceTlbs } from './device-tlbs.ts'
 import type { PageRequestHandler, TranslationDomain } from './domain.ts'
-import { checkDirtyTracking, checkPageRequests } from './domain-features.ts'
+import { checkPageRequests } from './domain-features.ts'
 import { DomainTable } from './domain-table.ts'
 import type { GroupState, IommuOptions, SavedIommu } from './iommu-state.ts'
 import { modesOf } from './modes.ts'
@@ -19,9 +19,12 @@ import { answerPageRequests } from './page-request-service.ts'
 import { RemappingUnitDriver } from './remapping-unit-driver.ts'
 import { plainVirtualFunction, ridsOf, unitsOf } from './requesters.ts'
 import { UnitRegisters } from './unit-registers.ts'
+import { UserDomains } from './user-domains.ts'
 
 export class Iommu {
   readonly units: readonly RemappingUnitDriver[]
+  /** Domains of user space. */
+  readonly userDomains: UserDomains
   readonly #options: IommuOptions
   readonly #scopes: DeviceScopes | undefined
   readonly #grouping: Grouping<HostPciFunction>
@@ -66,6 +69,12 @@ export class Iommu {
         }),
     )
     this.#coverage = new Coverage({ scopes: this.#scopes, units: this.units, parameters, aperture })
+    this.userDomains = new UserDomains({
+      domains: this.#domains,
+      units: this.units,
+      unitsOf: ({ group }) => this.#unitsOf(group),
+      update: domain => this.#updateAll(domain),
+    })
   }
 
   /** Whether interrupt destinations are 32-bit x2APIC ids. */
@@ -216,11 +225,6 @@ export class Iommu {
     return this.#scopes?.reservedMemory(fn) ?? []
   }
 
-  /** A new empty domain for a group. Throws `outOfMemory`, `outOfResources`. */
-  createDomain(state: GroupState): TranslationDomain {
-    return this.#domains.create(this.#unitsOf(state.group), 'user')
-  }
-
   /** Points every requester of a group at another domain. DMA under way in between faults. */
   *move(state: GroupState, domain: TranslationDomain): Software {
     const { domain: old } = state
@@ -245,17 +249,6 @@ export class Iommu {
   }
 
   /**
-   * Whether units note which pages of a user's domain devices write. Throws `unsupported` unless all of them can; then
-   * nothing has changed.
-   */
-  *trackDirty(state: GroupState, domain: TranslationDomain, on: boolean): Software {
-    if (domain.trackDirty === on) return
-    checkDirtyTracking(this.#unitsOf(state.group), domain)
-    domain.trackDirty = on
-    yield* this.#update(state, domain)
-  }
-
-  /**
    * Lets a function ask for pages of its domain that are not mapped; `handler` undefined: no longer. Throws
    * `unsupported` if unit or function cannot; then nothing has changed.
    */
@@ -266,9 +259,7 @@ export class Iommu {
     handler: PageRequestHandler | undefined,
   ): Software {
     if (handler !== undefined) checkPageRequests(this.unitOf(fn)!, fn, domain, this.#deviceTlbs)
-    else this.#deviceTlbs.allowPageRequests(fn, false)
-    domain.onPageRequest = handler
-    if (handler !== undefined) this.#deviceTlbs.allowPageRequests(fn, true)
+    this.#deviceTlbs.servePageRequests(fn, handler)
     yield* this.#update(state, domain)
   }
 
@@ -281,16 +272,20 @@ export class Iommu {
   *answerPageRequests(): Software<number> {
     let answers = 0
     for (const unit of this.units) {
-      answers += yield* answerPageRequests(unit, rid => this.#domainOf(unit, rid))
+      answers += yield* answerPageRequests(unit, rid => this.#pageHandlerOf(unit, rid))
     }
     return answers
   }
 
-  #domainOf(unit: RemappingUnitDriver, rid: number): TranslationDomain | undefined {
-    const state = this.groups().find(({ group }) =>
-      group.members.some(member => this.unitOf(member) === unit && member.rid === rid),
-    )
-    return state?.domain
+  #pageHandlerOf(unit: RemappingUnitDriver, rid: number): PageRequestHandler | undefined {
+    const fn = this.groups()
+      .flatMap(({ group }) => group.members)
+      .find(member => this.unitOf(member) === unit && member.rid === rid)
+    return fn && this.#deviceTlbs.pageHandlerOf(fn)
+  }
+
+  *#updateAll(domain: TranslationDomain): Software {
+    for (const state of this.groups()) if (state.domain === domain) yield* this.#update(state, domain)
   }
 
   *#update(state: GroupState, domain: TranslationDomain): Software {
@@ -341,7 +336,7 @@ export class Iommu {
     this.#domains.load(saved.domains, this.units)
     this.#defaults.load(saved.identity, this.units)
     this.#coverage.load(saved.foreign, find)
-    this.#deviceTlbs.load(saved.pageRequesters, find)
+    this.#deviceTlbs.load(saved.pageRequesters)
     this.#grouping.load(saved.grouping, find)
     const at = (number: number | null) => (number === null ? undefined : this.#domains.at(number))
     const groups = new Map(this.#grouping.groups().map(group => [group.id, group]))

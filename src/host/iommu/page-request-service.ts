@@ -1,18 +1,18 @@
 /** Answering page requests: maps what devices ask for, group by group ("Page Request Group"). */
 import type { Software } from '../../engine/index.ts'
 import { PAGE_RESPONSE } from '../../vtd/formats/index.ts'
-import type { TranslationDomain } from './domain.ts'
+import type { PageRequestHandler } from './domain.ts'
 import type { PageGroupResponse } from './invalidation.ts'
 import type { PageRequest } from './page-request-queue.ts'
 import type { RemappingUnitDriver } from './remapping-unit-driver.ts'
 
 /**
  * Takes every request out of a unit's queue and answers the groups that are complete. Returns the number of answers.
- * A group is a success if its domain's handler mapped every page of it.
+ * A group is a success if its requester's handler mapped every page of it.
  */
 export function* answerPageRequests(
   unit: RemappingUnitDriver,
-  domainOf: (rid: number) => TranslationDomain | undefined,
+  handlerOf: (rid: number) => PageRequestHandler | undefined,
 ): Software<number> {
   const requests = unit.pageRequests?.take() ?? []
   const failed = new Set<string>()
@@ -22,7 +22,7 @@ export function* answerPageRequests(
     // "Stop Marker": the device has stopped using a PASID; nobody waits for an answer.
     if (last && !read && !write) continue
     const key = groupOf(request)
-    const handler = domainOf(rid)?.onPageRequest
+    const handler = handlerOf(rid)
     if (handler === undefined || !(yield* handler(page, { read, write }))) failed.add(key)
     if (!last) continue
     responses.push({

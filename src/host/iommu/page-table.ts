@@ -23,7 +23,7 @@ export class PageTable {
   readonly levels: number
   readonly format: EntryFormat
   readonly #memory: TableMemory
-  readonly #largestLeaf: number
+  readonly largestLeaf: number
   /** Present entries of each table. */
   readonly #used = new Map<PageNumber, number>()
   readonly #entry = new Uint32Array(WORDS)
@@ -42,7 +42,7 @@ export class PageTable {
     this.#memory = memory
     this.format = format
     this.levels = levels
-    this.#largestLeaf = largestLeaf
+    this.largestLeaf = largestLeaf
     if (saved !== undefined) {
       this.root = saved.root
       for (const [table, used] of saved.used) this.#used.set(table, used)
@@ -101,7 +101,7 @@ export class PageTable {
     return {
       root: this.root,
       levels: this.levels,
-      largestLeaf: this.#largestLeaf,
+      largestLeaf: this.largestLeaf,
       stage: this.format.stage,
       used: [...this.#used].sort(([a], [b]) => a - b),
     }
@@ -237,7 +237,7 @@ export class PageTable {
 
   #fitsLeaf(level: number, page: PageNumber, host: PageNumber, part: number): boolean {
     const span = SPAN[level]!
-    return level <= this.#largestLeaf && part === span && page % span === 0 && host % span === 0
+    return level <= this.largestLeaf && part === span && page % span === 0 && host % span === 0
   }
 
   #present(table: PageNumber, level: number, page: PageNumber): boolean {

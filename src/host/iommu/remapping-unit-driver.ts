@@ -4,6 +4,7 @@ import type { Software } from '../../engine/index.ts'
 import { ADDRESS_WIDTHS, GSTS, RTADDR, TRANSLATION_TABLE_MODE } from '../../vtd/formats/index.ts'
 import { NumberPool } from '../number-pool.ts'
 import type { TableMemory } from '../table-memory.ts'
+import type { BlockedRequest } from '../types.ts'
 import { ContextTables, type RequesterTables, type SavedRequesterTables } from './context-tables.ts'
 import type { TableShape, TranslatingUnit, TranslationDomain } from './domain.ts'
 import type { EntryFormat } from './entry-format.ts'
@@ -59,6 +60,8 @@ export class RemappingUnitDriver implements TranslatingUnit {
   readonly index: number
   readonly registers: UnitRegisters
   readonly faults: FaultLog
+  /** Told of each request that the unit blocked, once its record is read. */
+  onFault: ((request: BlockedRequest) => void) | undefined
   /** Page requests of devices, once there is a queue for them. */
   readonly pageRequests: PageRequestQueue | undefined
   readonly #memory: TableMemory
@@ -148,6 +151,16 @@ export class RemappingUnitDriver implements TranslatingUnit {
   get canTrackDirty(): boolean {
     const { SSADS, SMPWCS } = this.registers.ecap
     return this.scalable && SSADS === 1 && SMPWCS === 1
+  }
+
+  /** "Nested Translation", with flags that walks of tables in a guest's memory set. */
+  get canNest(): boolean {
+    const { NEST, SMPWCS } = this.registers.ecap
+    return this.scalable && NEST === 1 && SMPWCS === 1
+  }
+
+  get firstStageLevels(): number {
+    return this.registers.cap.FS5LP ? 5 : 4
   }
 
   get canPassThrough(): boolean {
@@ -305,7 +318,7 @@ export class RemappingUnitDriver implements TranslatingUnit {
   }
 
   #point(requesters: readonly Requester[], domain: TranslationDomain, id: DomainId): void {
-    const { table, trackDirty } = domain
+    const { table, trackDirty, guestTable } = domain
     for (const { rid, deviceTlb, pageRequests = false } of requesters) {
       this.#requesters!.point(rid, {
         domain: id,
@@ -315,6 +328,7 @@ export class RemappingUnitDriver implements TranslatingUnit {
         deviceTlb: deviceTlb !== undefined,
         pageRequests,
         trackDirty,
+        guestTable,
       })
     }
   }

@@ -13,6 +13,7 @@ import {
   SCALABLE_ROOT_ENTRY,
 } from '../../vtd/formats/index.ts'
 import type { TableMemory } from '../table-memory.ts'
+import type { GuestTable } from '../types.ts'
 import {
   ascending,
   type RequesterTables,
@@ -123,7 +124,8 @@ export class ScalableTables implements RequesterTables {
     this.#memory.free(tables.directory)
   }
 
-  #pasidEntry({ domain, table, levels, stage, trackDirty }: RequesterTarget): Uint32Array {
+  #pasidEntry(target: RequesterTarget): Uint32Array {
+    const { domain, table, levels, stage, trackDirty, guestTable } = target
     const entry = new Uint32Array(PASID_TABLE_ENTRY_WORDS)
     set(PASID_TABLE_ENTRY.DID, entry, domain)
     set(PASID_TABLE_ENTRY.PWSNP, entry, Number(this.#snoopedWalks))
@@ -138,7 +140,9 @@ export class ScalableTables implements RequesterTables {
       )
       set(PASID_TABLE_ENTRY.FSPTPTR, entry, table)
     } else {
-      set(PASID_TABLE_ENTRY.PGTT, entry, PASID_GRANULAR_TRANSLATION_TYPE.secondStage)
+      const { secondStage, nested } = PASID_GRANULAR_TRANSLATION_TYPE
+      set(PASID_TABLE_ENTRY.PGTT, entry, guestTable === undefined ? secondStage : nested)
+      if (guestTable !== undefined) nest(entry, guestTable)
       set(PASID_TABLE_ENTRY.AW, entry, levels - AW_LEVELS_OFFSET)
       set(PASID_TABLE_ENTRY.SSADE, entry, Number(trackDirty))
       set(PASID_TABLE_ENTRY.SSPTPTR, entry, table)
@@ -154,4 +158,16 @@ export class ScalableTables implements RequesterTables {
   #missingPasids(rids: readonly RequesterId[]): RequesterId[] {
     return [...new Set(rids)].filter(rid => !this.#pasids.has(rid))
   }
+}
+
+/** What of an entry is the guest's. */
+function nest(entry: Uint32Array, table: GuestTable): void {
+  const { fourLevel, fiveLevel } = FIRST_STAGE_PAGING_MODE
+  set(PASID_TABLE_ENTRY.FSPM, entry, table.levels === 5 ? fiveLevel : fourLevel)
+  set(PASID_TABLE_ENTRY.FSPTPTR, entry, table.page)
+  set(PASID_TABLE_ENTRY.SRE, entry, Number(table.supervisorRequests))
+  set(PASID_TABLE_ENTRY.WPE, entry, Number(table.writeProtection))
+  // Without snooped walks flags are not set in the guest's table, which then faults where they would have to be.
+  set(PASID_TABLE_ENTRY.PWSNP, entry, Number(table.snoopedWalks))
+  set(PASID_TABLE_ENTRY.EAFE, entry, Number(table.extendedAccessed))
 }

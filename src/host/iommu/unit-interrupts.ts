@@ -24,7 +24,7 @@ export function enableFaultInterrupt(
   registers.write(FEDATA.offset, vector)
   registers.write(FEADDR.offset, compatibilityAddress(apicId & 0xff))
   registers.write(FEUADDR.offset, apicId & 0xffff_ff00)
-  registers.write(FECTL.offset, unmask ? 0 : FECTL.f.IM.mask)
+  unmaskFaults(unit, unmask)
 }
 
 /** Has the unit collect page requests and say so to processor 0; answering them is left to later. */
@@ -56,8 +56,13 @@ const PROCESSOR = 0
 const faultLine = ({ name }: RemappingUnitDriver): string => `${name}/fault`
 const pageRequestLine = ({ name }: RemappingUnitDriver): string => `${name}/page-requests`
 
-function drainFaults({ name, faults, registers }: RemappingUnitDriver, trace: Trace): void {
-  for (const fault of faults.drain(registers)) {
+/** Has the unit interrupt when it records a fault; or no more: then the records stay in its registers. */
+export function unmaskFaults({ registers }: RemappingUnitDriver, unmask: boolean): void {
+  registers.write(FECTL.offset, unmask ? 0 : FECTL.f.IM.mask)
+}
+
+function drainFaults({ name, faults, registers, onFault }: RemappingUnitDriver, trace: Trace): void {
+  for (const fault of faults.drain(registers, onFault)) {
     trace.emit('host', `${name}: fault 0x${fault.reason.toString(16)} of ${fault.source} read`, { ...fault })
   }
 }

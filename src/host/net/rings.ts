@@ -1,5 +1,5 @@
 /** Rings of advanced descriptors in memory that driver and adapter share; the layouts are those of the 82576 and 82599. */
-import { PAGE_SIZE } from '../../core/index.ts'
+import { PAGE_SIZE, type PageNumber, pageOf } from '../../core/index.ts'
 import {
   DESCRIPTOR_SIZE,
   RX_INFO,
@@ -19,7 +19,8 @@ import type { DmaBuffer } from '../types.ts'
 /** Bytes of a buffer: a frame of the standard size fits into one. */
 export const BUFFER_SIZE = 2048
 const BUFFERS_PER_PAGE = PAGE_SIZE / BUFFER_SIZE
-const TWO_32 = 2 ** 32
+/** Pages below 4 GiB. */
+const LOW_PAGES = 2 ** 32 / PAGE_SIZE
 
 type SavedRing = {
   /** Where the adapter finds them. */
@@ -39,12 +40,14 @@ abstract class Ring {
   protected readonly access: DeviceAccess
   protected readonly descriptors: DmaBuffer
   protected readonly buffers: DmaBuffer
+  readonly #firstBufferPage: PageNumber
 
   constructor(access: DeviceAccess, entries: number, descriptors: DmaBuffer, buffers: DmaBuffer) {
     this.access = access
     this.entries = entries
     this.descriptors = descriptors
     this.buffers = buffers
+    this.#firstBufferPage = pageOf(buffers.address)
   }
 
   /** Where the adapter finds the ring. */
@@ -66,8 +69,18 @@ abstract class Ring {
     yield* this.access.free(this.buffers)
   }
 
-  protected bufferAddress(index: number): number {
-    return this.buffers.address + index * BUFFER_SIZE
+  /** Low and high dword of a buffer's address: the address itself would be a number on the heap. */
+  protected bufferLow(index: number): number {
+    const offset = (index % BUFFERS_PER_PAGE) * BUFFER_SIZE
+    return Math.imul(this.#bufferPage(index) % LOW_PAGES, PAGE_SIZE) | offset
+  }
+
+  protected bufferHigh(index: number): number {
+    return Math.floor(this.#bufferPage(index) / LOW_PAGES)
+  }
+
+  #bufferPage(index: number): number {
+    return this.#firstBufferPage + Math.floor(index / BUFFERS_PER_PAGE)
   }
 
   protected readWord(index: number, word: number): number {
@@ -126,8 +139,7 @@ export class ReceiveRing extends Ring {
   }
 
   #post(index: number): void {
-    const address = this.bufferAddress(index)
-    this.writeWords(index, address % TWO_32, Math.floor(address / TWO_32), 0, 0)
+    this.writeWords(index, this.bufferLow(index), this.bufferHigh(index), 0, 0)
   }
 
   /**
@@ -195,13 +207,12 @@ export class TransmitRing extends Ring {
     this.reclaim()
     const index = this.#next
     if ((index + 1) % this.entries === this.#clean || frame.length > BUFFER_SIZE) return -1
-    const address = this.bufferAddress(index)
     this.access.write(this.buffers, index * BUFFER_SIZE, frame.bytes, 0, frame.length)
     const command = TX_COMMAND.EOP | TX_COMMAND.IFCS | TX_COMMAND.RS | TX_COMMAND.DEXT
     this.writeWords(
       index,
-      address % TWO_32,
-      Math.floor(address / TWO_32),
+      this.bufferLow(index),
+      this.bufferHigh(index),
       command | inField(TX_DATA.DTYP, TX_TYPE.data) | frame.length,
       inField(TX_DATA.PAYLEN, frame.length) | inField(TX_DATA.DESTINATION, destination),
     )

@@ -1,23 +1,50 @@
 /** Resets one function by the best method it has, and puts its configuration back. */
 import { NorthbridgeError } from '../../core/index.ts'
-import { type Engine, type Software, sleep } from '../../engine/index.ts'
-import { BRIDGE_CONTROL, CAPABILITY, COMMAND_STATUS, EXPRESS } from '../../pcie/formats/index.ts'
+import { type Engine, type Software, sleep, type Trace } from '../../engine/index.ts'
+import { CAPABILITY, COMMAND_STATUS, EXPRESS } from '../../pcie/formats/index.ts'
 import type { ResetMethod } from '../types.ts'
 import { restoreConfig, saveConfig } from './config-state.ts'
 import type { HostPciFunction } from './pci-function.ts'
 import { resetFunction } from './reset-methods.ts'
+import { resetSecondaryBus } from './secondary-bus-reset.ts'
 
 /** Best first. Throws `resetUnavailable` if every way would hit others, or there is none. */
 export function resetsOf(fn: HostPciFunction): readonly ResetMethod[] {
   const methods = fn.bridge ? [] : fn.resetMethods
   if (methods.length > 0) return methods
+  const supported = fn.bridge ? [] : fn.supportedResets
   throw new NorthbridgeError(
     'resetUnavailable',
-    fn.bridge
-      ? `${fn.address} is a bridge: resetting it would cut off what is below`
-      : `${fn.address} offers neither a function level reset (FLR, AF) nor one by power management, and is not alone on a bus below a bridge`,
+    supported.length > 0
+      ? `every reset of ${fn.address} is switched off (it has ${supported.join(', ')})`
+      : fn.bridge
+        ? `${fn.address} is a bridge: resetting it would cut off what is below`
+        : `${fn.address} offers neither a function level reset (FLR, AF) nor one by power management, and is not alone on a bus below a bridge`,
     { function: fn.address, errno: 'ENOTTY' },
   )
+}
+
+/** Which resets of a function are used. Throws `invalidArgument`, with errno EINVAL as sysfs `reset_method` has it. */
+export function chooseResets(
+  fn: HostPciFunction,
+  methods: readonly ResetMethod[] | undefined,
+  trace: Trace,
+): void {
+  const supported = fn.bridge ? [] : fn.supportedResets
+  const missing = methods?.find(method => !supported.includes(method))
+  if (missing !== undefined || new Set(methods).size !== (methods?.length ?? 0)) {
+    const has = supported.length > 0 ? `has ${supported.join(', ')}` : 'has none'
+    const message =
+      missing === undefined ? 'names a method twice' : `names ${missing}, and ${fn.address} ${has}`
+    throw new NorthbridgeError('invalidArgument', `reset_method of ${fn.address} ${message}`, {
+      issues: [{ path: '/methods', message }],
+      errno: 'EINVAL',
+    })
+  }
+  fn.chosenResets = methods === undefined ? undefined : [...methods]
+  const now =
+    methods?.length === 0 ? 'no reset is used any more' : `resets in use: ${fn.resetMethods.join(', ')}`
+  trace.emit('host', `${fn.address}: ${now}`, { function: fn.address, methods: [...fn.resetMethods] })
 }
 
 /** Whether nobody answers for a function any more. A VF's identity reads all ones at any time, its Command never does. */
@@ -82,9 +109,7 @@ export function* resetAndRestore(
   yield* untilQuiet(fn, engine)
   for (const method of methods) {
     if (method === 'bus') {
-      const bridge = fn.above!.config
-      bridge.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 1)
-      bridge.set(0, BRIDGE_CONTROL, BRIDGE_CONTROL.f.SBR, 0)
+      resetSecondaryBus(fn.above!)
     } else {
       resetFunction(config, fn.entries, method)
     }

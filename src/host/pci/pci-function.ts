@@ -59,6 +59,8 @@ export type SavedFunction = {
   readonly remappingUnit: string | null
   readonly driver: string | null
   readonly owner: Owner
+  readonly vfToken: string | null
+  readonly chosenResets: readonly ResetMethod[] | null
 }
 
 export class HostPciFunction implements HostFunction, GroupingFunction {
@@ -102,6 +104,10 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
   remappingUnit: string | null = null
   driver: string | null = null
   owner: Owner = UNOWNED
+  /** Of a PF in vfio-pci's hands: what its user demands of users of its VFs. Linux begins with one nobody knows. */
+  vfToken: string | undefined
+  /** sysfs `reset_method`, if it was written. */
+  chosenResets: readonly ResetMethod[] | undefined
 
   /** @param saved what it was when it was saved: nothing is read, and nothing of its registers changes. */
   constructor(config: ConfigSpace, place: FunctionPlace, saved?: SavedFunction) {
@@ -145,6 +151,8 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
     this.remappingUnit = saved.remappingUnit
     this.driver = saved.driver
     this.owner = { ...saved.owner }
+    this.vfToken = saved.vfToken ?? undefined
+    this.chosenResets = saved.chosenResets === null ? undefined : [...saved.chosenResets]
   }
 
   save(): SavedFunction {
@@ -180,6 +188,8 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
       remappingUnit: this.remappingUnit,
       driver: this.driver,
       owner: { ...this.owner },
+      vfToken: this.vfToken ?? null,
+      chosenResets: this.chosenResets === undefined ? null : [...this.chosenResets],
     }
   }
 
@@ -214,7 +224,13 @@ export class HostPciFunction implements HostFunction, GroupingFunction {
     return this.entries.map(({ id, extended }) => capabilityName(id, extended))
   }
 
+  /** Methods that are used, best first: those it has, unless the administrator chose among them. */
   get resetMethods(): readonly ResetMethod[] {
+    return this.chosenResets ?? this.supportedResets
+  }
+
+  /** Every way to reset it and nobody else, in the kernel's order. */
+  get supportedResets(): readonly ResetMethod[] {
     const methods: ResetMethod[] = flavoursOfReset(this.config, this.entries)
     return this.aloneOnBus ? [...methods, 'bus'] : methods
   }

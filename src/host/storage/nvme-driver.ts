@@ -235,7 +235,7 @@ export class NvmeDriver {
     count: number,
     buffer: DmaBuffer,
   ): Software<number> {
-    if (!(yield* this.ready())) return NEVER_COMPLETED
+    if (!this.alive && !(yield* this.ready())) return NEVER_COMPLETED
     const { address } = buffer
     const length = count * namespace.blockSize
     const two = length > PAGE_SIZE ? address + PAGE_SIZE : 0
@@ -255,13 +255,13 @@ export class NvmeDriver {
   }
 
   *writeZeroes(namespace: NvmeNamespace, block: number, count: number, queue = this.#io): Software<number> {
-    if (!(yield* this.ready())) return NEVER_COMPLETED
+    if (!this.alive && !(yield* this.ready())) return NEVER_COMPLETED
     queue.compose(NVM.writeZeroes, namespace.id, block, count)
     return yield* queue.execute()
   }
 
   *flush(namespace: NvmeNamespace, queue = this.#io): Software<number> {
-    if (!(yield* this.ready())) return NEVER_COMPLETED
+    if (!this.alive && !(yield* this.ready())) return NEVER_COMPLETED
     queue.compose(NVM.flush, namespace.id, 0, 1)
     return yield* queue.execute()
   }

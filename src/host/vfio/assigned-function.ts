@@ -14,18 +14,33 @@ import { dmaAliases } from '../grouping/dma-aliases.ts'
 import type { PageRequestHandler, TranslationDomain } from '../iommu/domain.ts'
 import { msiOf, msixOf } from '../pci/message-interrupts.ts'
 import type { HostPciFunction } from '../pci/pci-function.ts'
-import type { AssignedFunction, DeviceRegion, MsiLayout, MsixLayout, PostedTarget } from '../types.ts'
+import type {
+  AssignedFunction,
+  DeviceRegion,
+  GuestTable,
+  HotResetMember,
+  MsiLayout,
+  MsixLayout,
+  PostedTarget,
+  ResetMethod,
+} from '../types.ts'
 import { guestView, guestWritable } from './config-filter.ts'
+import type { Container } from './container.ts'
 
 export interface Assignment {
   readonly fn: HostPciFunction
-  readonly owner: string
-  readonly domain: TranslationDomain
+  /** Whose it is, and where its mappings are. */
+  readonly container: Container
+  /** Where its group points. */
+  readonly domain: () => TranslationDomain
   readonly interrupts: FunctionInterrupts | undefined
   /** The driver that had it, which gets it back. */
   readonly before: string | null
-  readonly trackDirty: (on: boolean) => Software
   readonly servePageRequests: (handler: PageRequestHandler | undefined) => Software
+  /** Resets the function; its interrupts are disarmed. */
+  readonly reset: () => Software<ResetMethod>
+  readonly hotResetMembers: () => readonly HotResetMember[]
+  readonly hotReset: () => Software
   /** Gives the function back to the kernel. */
   readonly release: () => Software
 }
@@ -35,7 +50,7 @@ type Plain<Of> = { readonly [Key in keyof Of]: Of[Key] }
 export type SavedAssigned = {
   readonly function: string
   readonly owner: string
-  readonly domain: number
+  readonly container: string
   readonly before: string | null
   readonly aliases: readonly RequesterId[]
   readonly regions: readonly Plain<DeviceRegion>[]
@@ -60,11 +75,11 @@ export class VfioFunction implements AssignedFunction {
   #released = false
 
   constructor(assignment: Assignment, saved?: SavedAssigned) {
-    const { fn, owner } = assignment
+    const { fn, container } = assignment
     this.#assignment = assignment
     this.#saved = saved?.interrupts ?? null
     this.function = fn
-    this.owner = owner
+    this.owner = container.owner
     if (saved !== undefined) {
       this.aliases = [...saved.aliases]
       this.msix = saved.msix === null ? undefined : { ...saved.msix }
@@ -88,7 +103,7 @@ export class VfioFunction implements AssignedFunction {
   }
 
   get domain(): number {
-    return this.#assignment.domain.number
+    return this.#assignment.domain().number
   }
 
   *map(
@@ -102,7 +117,7 @@ export class VfioFunction implements AssignedFunction {
     if (!access.read && !access.write) {
       throw new NorthbridgeError('invalidArgument', 'a mapping allows reading, writing, or both')
     }
-    yield* this.#assignment.domain.map(page, hostPage, pages, access)
+    yield* this.#assignment.container.map(page, hostPage, pages, access)
     const known = this.#mapped.get(page)
     if (known === undefined) this.#mapped.set(page, { pages, times: 1 })
     else known.times++
@@ -118,23 +133,33 @@ export class VfioFunction implements AssignedFunction {
         `${this.function.address}: what is unmapped must be a range that was mapped, whole`,
       )
     }
-    yield* this.#assignment.domain.unmap(page, pages)
+    yield* this.#assignment.container.unmap(page, pages)
     if (--known.times === 0) this.#mapped.delete(page)
+  }
+
+  get whyNotNested(): string | undefined {
+    return this.#assignment.container.whyNotNested
+  }
+
+  *nest(table: GuestTable | undefined): Software {
+    this.#checkHeld()
+    yield* this.#assignment.container.nest(table)
+  }
+
+  *forgetNested(iova: number, pages: number): Software {
+    this.#checkHeld()
+    yield* this.#assignment.container.forgetNested(checkRange(iova, pages), pages)
   }
 
   *trackDirty(on: boolean): Software {
     this.#checkHeld()
-    yield* this.#assignment.trackDirty(on)
+    yield* this.#assignment.container.trackDirty(on)
   }
 
   *dirtyPages(iova: number, pages: number): Software<Uint8Array> {
     this.#checkHeld()
     const page = checkRange(iova, pages)
-    const { domain } = this.#assignment
-    if (!domain.trackDirty) {
-      throw new NorthbridgeError('invalidArgument', `${this.function.address}: dirty pages are not tracked`)
-    }
-    return yield* domain.takeDirty(page, pages)
+    return yield* this.#assignment.container.dirtyPages(page, pages)
   }
 
   *servePageRequests(handler: Parameters<AssignedFunction['servePageRequests']>[0]): Software {
@@ -181,12 +206,32 @@ export class VfioFunction implements AssignedFunction {
     yield* this.#assignment.interrupts?.post(index, target) ?? []
   }
 
+  *reset(): Software<ResetMethod> {
+    this.#checkHeld()
+    return yield* this.#assignment.reset()
+  }
+
+  hotResetMembers(): readonly HotResetMember[] {
+    this.#checkHeld()
+    return this.#assignment.hotResetMembers()
+  }
+
+  *hotReset(): Software {
+    this.#checkHeld()
+    yield* this.#assignment.hotReset()
+  }
+
+  /** After a reset, which disables messages: their vectors and entries are free. */
+  *forgetInterrupts(): Software {
+    yield* this.#assignment.interrupts?.forget() ?? []
+  }
+
   *release(): Software {
     this.#checkHeld()
     this.#released = true
     yield* this.#assignment.interrupts?.disable() ?? []
     for (const [page, { pages, times }] of [...this.#mapped].sort(([a], [b]) => a - b)) {
-      for (let i = 0; i < times; i++) yield* this.#assignment.domain.unmap(page, pages)
+      for (let i = 0; i < times; i++) yield* this.#assignment.container.unmap(page, pages)
     }
     this.#mapped.clear()
     yield* this.#assignment.release()
@@ -201,7 +246,7 @@ export class VfioFunction implements AssignedFunction {
     return {
       function: this.function.address,
       owner: this.owner,
-      domain: this.domain,
+      container: this.#assignment.container.name,
       before: this.#assignment.before,
       aliases: [...this.aliases],
       regions: this.regions.map(region => ({ ...region })),

@@ -11,6 +11,7 @@ import {
   type ReservedMemoryErrno,
   usesKernelDma,
 } from './rules.ts'
+import { VFIO_DRIVER } from './vf-token.ts'
 
 export interface AssignmentRules {
   readonly allowUnsafeInterrupts: boolean
@@ -63,7 +64,9 @@ function checkFunction(fn: HostPciFunction): void {
   if (fn.bridge) refuse('it is a bridge (header type 1)', 'EINVAL')
   if (fn.kind === 'hostBridge') refuse('it is a host bridge', 'EINVAL')
   const vfs = fn.virtuals.length
-  if (vfs > 0) refuse(`it is a physical function with ${vfs} virtual functions enabled`, 'EBUSY')
+  // vfio-pci does not bind to such a function; one that it has already may have been given VFs.
+  if (vfs > 0 && fn.driver !== VFIO_DRIVER)
+    refuse(`it is a physical function with ${vfs} virtual functions enabled`, 'EBUSY')
   if (VFIO_DENY_LIST.some(([vendor, device]) => vendor === fn.vendorId && device === fn.deviceId)) {
     refuse('vfio-pci refuses this device, which does not isolate its users', 'EINVAL')
   }

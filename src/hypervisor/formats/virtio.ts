@@ -1,7 +1,7 @@
 /** Virtual I/O Device (VIRTIO) 1.2: what both sides of a device over PCI agree on. Offsets in bytes. */
 
 /** §5 "Device Types". The PCI device id of a modern device is 1040h and this. */
-export const VIRTIO_TYPE = { network: 1, block: 2 } as const
+export const VIRTIO_TYPE = { network: 1, block: 2, balloon: 5 } as const
 export const VIRTIO_VENDOR = 0x1af4
 export const virtioDeviceId = (type: number): number => 0x1040 + type
 

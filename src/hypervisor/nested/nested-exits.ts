@@ -16,7 +16,7 @@ import type { Operation, OperationOf, Word64 } from '../../vmx/formats/operation
 import { VMCS, type VmcsFieldName } from '../../vmx/formats/vmcs.ts'
 import { CPUID_1_ECX } from '../cpuid.ts'
 import { setWindow } from '../event-injection.ts'
-import { type Answer, type ExitedVcpu, handleExit, type VcpuBoard } from '../exit-handling.ts'
+import { type Answer, answerAtOnce, answerInTime, type ExitedVcpu, type VcpuBoard } from '../exit-handling.ts'
 import { type Exit, readExit } from '../exit-record.ts'
 import { readVirtualMsr, writeVirtualMsr } from '../msrs.ts'
 import { guestResult } from '../types.ts'
@@ -98,7 +98,9 @@ export class NestedExits {
       const own = isVmcsMsr(msr) || msr === MSR.IA32_FEATURE_CONTROL
       if (own && this.#msrs.write(msr, value)) return { by, result: guestResult('done') }
     }
-    const answer = yield* handleExit(exit, operation, this.#vcpu, this.#board)
+    const answer =
+      answerAtOnce(exit, operation, this.#vcpu, this.#board) ??
+      (yield* answerInTime(exit, operation, this.#vcpu, this.#board))
     if (operation?.op !== 'cpuid' || operation.leaf !== 1 || answer.result === undefined) return answer
     return { ...answer, result: { ...answer.result, ecx: (answer.result.ecx | CPUID_1_ECX.VMX) >>> 0 } }
   }

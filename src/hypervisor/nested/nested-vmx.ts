@@ -16,7 +16,7 @@ import type { ExtendedPageTable } from '../extended-page-table.ts'
 import type { HostPages } from '../host-pages.ts'
 import type { HostProcessor } from '../host-processor.ts'
 import { type GuestResult, guestResult } from '../types.ts'
-import { type SavedVmcs, Vmcs } from '../vmcs.ts'
+import { eptPointer, type SavedVmcs, Vmcs } from '../vmcs.ts'
 import { exposedCapability, exposedEptPointer } from './capabilities.ts'
 import type { GuestWords } from './guest-words.ts'
 import { FeatureControl } from './nested-msrs.ts'
@@ -142,7 +142,7 @@ export class NestedVmx {
       this.#restore(saved)
       return
     }
-    this.vmcs02.initialize(this.ept.root)
+    this.vmcs02.initialize(eptPointer(this.ept.root))
     separateRegisters(this.vmcs02, this.processor)
     separateRegisters(this.vmcs01, this.processor)
   }

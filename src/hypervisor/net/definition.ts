@@ -29,6 +29,8 @@ export interface NetworkDeviceDefinition {
   /** Of `vmdq` and `direct`: the adapter; of `sriov`: the virtual function. */
   readonly function?: string
   readonly vlan?: number
+  /** Of `paravirtual`: it stands in for a function of the host with the same address. Default false. */
+  readonly standby?: boolean
   /** What the virtual machine may send and receive. */
   readonly limit?: RateLimit
   /** Of `emulated` and `paravirtual`: of an uplink that is busy, 1 to 100; default 50. */

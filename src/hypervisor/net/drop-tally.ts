@@ -24,6 +24,7 @@ export const DROP_CAUSES = [
   'receiveFault',
   'sendFault',
   'queueFull',
+  'machinePaused',
 ] as const
 export type DropCause = (typeof DROP_CAUSES)[number]
 

@@ -11,7 +11,7 @@ import type { DropCause, DropTally } from './drop-tally.ts'
 import { E1000Device } from './e1000/e1000.ts'
 import type { FrameExit, FrameJournal } from './network-device.ts'
 import { DEFAULT_VLAN } from './port-vlan.ts'
-import type { SwitchClient, SwitchPort } from './switch-port.ts'
+import type { PortOptions, PortRules, SwitchClient, SwitchPort } from './switch-port.ts'
 import { savedPort } from './switching.ts'
 import { VirtioNet } from './virtio-net.ts'
 import type { SavedSwitch, VirtualSwitch } from './virtual-switch.ts'
@@ -28,6 +28,8 @@ export interface NetworkDevice {
   /** Where the guest finds it. */
   readonly slot: number
   readonly mac: Uint8Array
+  /** It stands in for another device with its address. */
+  readonly standby: boolean
   readonly switch?: string
   readonly function?: string
   /** Of queues that the hypervisor serves; -1 after the adapter has taken them for others. */
@@ -45,73 +47,115 @@ export type SavedNetworkDevice = {
   readonly model: NetworkModelName
   readonly slot: number
   readonly mac: Uint8Array
+  readonly standby: boolean
   readonly switch: string | null
   readonly function: string | null
   readonly pool: number | null
 }
 
-type Placed = Pick<NetworkDevice, 'vm' | 'model' | 'slot' | 'mac'>
+type Placed = Pick<NetworkDevice, 'vm' | 'model' | 'slot' | 'mac' | 'standby'>
 type Plugging = Pick<DeviceContext, 'hypervisor' | 'journal'>
 
 // Connected to a switch: registers of the device's own, or virtio-net.
 
 /** Name of the port of a device: unique, as its address is. */
-const portName = ({ vm, mac }: Pick<NetworkDevice, 'vm' | 'mac'>): string =>
+export const portName = ({ vm, mac }: Pick<NetworkDevice, 'vm' | 'mac'>): string =>
   `${vm}-${macLow(mac, 0).toString(16)}${macHigh(mac, 0).toString(16)}`
 
 /** A device that sends into a port, and the port, which `open` makes for it. */
 function makeSwitched(
-  { model, mac }: Pick<NetworkDevice, 'model' | 'mac'>,
+  {
+    vm,
+    model,
+    mac,
+    standby = false,
+  }: Pick<NetworkDevice, 'vm' | 'model' | 'mac'> & { readonly standby?: boolean },
   network: VirtualSwitch,
-  journal: FrameJournal,
+  { hypervisor: { moves }, journal }: Plugging,
   open: (client: SwitchClient) => SwitchPort,
 ): { readonly device: EmulatedDevice; readonly port: SwitchPort; readonly tally: DropTally } {
   const exit: FrameExit = frame => network.receive(port, frame)
   const emulated = model === 'emulated'
-  const client = emulated ? new E1000Device(mac, exit, journal) : new VirtioNet(mac, exit, journal)
-  const port = open(client)
+  const client = emulated ? new E1000Device(mac, exit, journal) : new VirtioNet(mac, exit, journal, standby)
+  // A machine that is paused takes nothing.
+  const port = open({
+    deliver: frame => (moves.isPaused(vm) ? 'machinePaused' : client.deliver(frame)),
+  })
   const device = client instanceof VirtioNet ? new VirtioDevice(client) : client
   return { device, port, tally: client.drops }
 }
 
+/** A port for a device that has not been there before. */
+const portFor = (device: Pick<NetworkDevice, 'vm' | 'mac'>, rules: PortRules): PortOptions => ({
+  ...rules,
+  name: portName(device),
+  kind: 'vm',
+  address: [macLow(device.mac, 0), macHigh(device.mac, 0)],
+})
+
 export function* plugSwitched(
-  { hypervisor, journal }: Plugging,
+  plugging: Plugging,
   definition: NetworkDeviceDefinition,
   network: VirtualSwitch,
 ): Software<NetworkDevice> {
-  const { vm, model, mac, vlan, limit, share } = definition
-  const { device, port, tally } = makeSwitched(definition, network, journal, client =>
-    network.addPort(
-      {
-        name: portName(definition),
-        kind: 'vm',
-        vlan: { mode: 'access', vlan: vlan ?? DEFAULT_VLAN },
-        address: [macLow(mac, 0), macHigh(mac, 0)],
-        ...(limit && { ingressLimit: limit, egressLimit: limit }),
-        ...(share !== undefined && { share }),
-      },
-      client,
-    ),
+  const { hypervisor } = plugging
+  const { vm, model, mac, vlan, limit, share, standby = false } = definition
+  const rules = {
+    vlan: { mode: 'access', vlan: vlan ?? DEFAULT_VLAN },
+    ...(limit && { ingressLimit: limit, egressLimit: limit }),
+    ...(share !== undefined && { share }),
+  } as const
+  const { device, port, tally } = makeSwitched(definition, network, plugging, client =>
+    network.addPort(portFor(definition, rules), client),
   )
   try {
     const slot = yield* hypervisor.plug(vm, device)
-    return switched(hypervisor, { vm, model, slot, mac }, network, port, tally)
+    return switched(hypervisor, { vm, model, slot, mac, standby }, network, port, tally)
   } catch (error) {
     network.removePort(port)
     throw error
   }
 }
 
+/** A device that comes with its machine from elsewhere: the guest has it already, and the network is told where it is now. */
+export function bringSwitched(
+  plugging: Plugging,
+  place: Placed,
+  rules: PortRules,
+  network: VirtualSwitch,
+): NetworkDevice {
+  const { hypervisor } = plugging
+  const { device, port, tally } = makeSwitched(place, network, plugging, client =>
+    network.addPort(portFor(place, rules), client),
+  )
+  hypervisor.replug(place.vm, place.slot, device)
+  return switched(hypervisor, place, network, port, tally)
+}
+
+/** A device whose cable nobody has plugged in: its guest has it, and what it sends ends there. */
+export function replugDisconnected(
+  { hypervisor, journal }: Plugging,
+  { vm, model, slot, mac, standby }: Placed,
+): void {
+  const nowhere: FrameExit = () => 'noReceiver'
+  const client =
+    model === 'emulated'
+      ? new E1000Device(mac, nowhere, journal)
+      : new VirtioDevice(new VirtioNet(mac, nowhere, journal, standby))
+  hypervisor.replug(vm, slot, client)
+}
+
 /** @param from the switch as it was when it was saved */
 export function replugSwitched(
-  { hypervisor, journal }: Plugging,
+  plugging: Plugging,
   saved: SavedNetworkDevice,
   network: VirtualSwitch,
   from: SavedSwitch,
 ): NetworkDevice {
+  const { hypervisor } = plugging
   const state = savedPort(from, portName(saved))
   const open = (client: SwitchClient): SwitchPort => network.restorePort(state, client)
-  const { device, port, tally } = makeSwitched(saved, network, journal, open)
+  const { device, port, tally } = makeSwitched(saved, network, plugging, open)
   hypervisor.replug(saved.vm, saved.slot, device)
   return switched(hypervisor, placeOf(saved), network, port, tally)
 }
@@ -168,7 +212,14 @@ export function* plugSorted(
     const client = makeSorted(mac, pool, journal)
     const slot = yield* hypervisor.plug(vm, new VirtioDevice(client))
     const release = (): Software => adapter.closePool(pool)
-    return sorted(hypervisor, { vm, model, slot, mac }, adapter.address, pool, client.drops, release)
+    return sorted(
+      hypervisor,
+      { vm, model, slot, mac, standby: false },
+      adapter.address,
+      pool,
+      client.drops,
+      release,
+    )
   } catch (error) {
     yield* adapter.closePool(pool)
     throw error
@@ -241,7 +292,7 @@ function* attach(
   address: string,
 ): Software<NetworkDevice> {
   const { guestAddress } = yield* hypervisor.attach(vm, address)
-  return attached(hypervisor, { vm, model, slot: slotOf(guestAddress), mac }, address)
+  return attached(hypervisor, { vm, model, slot: slotOf(guestAddress), mac, standby: false }, address)
 }
 
 export const reattach = (hypervisor: Hypervisor, saved: SavedNetworkDevice): NetworkDevice =>
@@ -263,7 +314,8 @@ function slotOf(guestAddress: string): number {
   return Number.parseInt(device, 16)
 }
 
-const placeOf = ({ vm, model, slot, mac }: SavedNetworkDevice): Placed => ({
+const placeOf = ({ vm, model, slot, mac, standby }: SavedNetworkDevice): Placed => ({
+  standby,
   vm,
   model,
   slot,
@@ -273,6 +325,7 @@ const placeOf = ({ vm, model, slot, mac }: SavedNetworkDevice): Placed => ({
 export const savedDevice = (device: NetworkDevice): SavedNetworkDevice => ({
   vm: device.vm,
   model: device.model,
+  standby: device.standby,
   slot: device.slot,
   mac: device.mac.slice(),
   switch: device.switch ?? null,

@@ -13,21 +13,35 @@ import {
 } from '../../host/index.ts'
 import { formatMac, macHigh, macLow } from '../../net/formats/index.ts'
 import type { Hypervisor } from '../hypervisor.ts'
+import type { Obstacle } from '../moves/machine-image.ts'
 import type { NetworkDeviceDefinition, SwitchDefinition } from './definition.ts'
 import {
   attachVirtualFunction,
   attachWhole,
+  bringSwitched,
   type DeviceContext,
   type NetworkDevice,
   plugSorted,
   plugSwitched,
+  portName,
   reattach,
+  replugDisconnected,
   replugSorted,
   replugSwitched,
   type SavedNetworkDevice,
   savedDevice,
 } from './models.ts'
+import {
+  announce,
+  checkAddressFree,
+  framesToPaused,
+  imageOfDevice,
+  type NetworkDeviceImage,
+  networkObstacles,
+  switchedDevices,
+} from './moving.ts'
 import { FrameJournal } from './network-device.ts'
+import type { PortRules } from './switch-port.ts'
 import { type SavedSwitching, Switching } from './switching.ts'
 import type { VirtualSwitch } from './virtual-switch.ts'
 
@@ -177,6 +191,7 @@ export class Networking {
 
   *#make(definition: NetworkDeviceDefinition): Software<NetworkDevice> {
     const context = this.#context
+    checkStandby(definition)
     switch (definition.model) {
       case 'emulated':
       case 'paravirtual':
@@ -228,6 +243,59 @@ export class Networking {
     this.#switchOf(device)?.portsChanged()
   }
 
+  // Machines that come from elsewhere, or go there.
+
+  /** What keeps the network devices of a virtual machine on this host. */
+  obstacles(vm: string): Obstacle[] {
+    return networkObstacles(this.#devices.filter(device => device.vm === vm))
+  }
+
+  /** Its devices behind switches, with the rules of their ports. */
+  images(vm: string): NetworkDeviceImage[] {
+    const own = switchedDevices(this.#devices.filter(device => device.vm === vm))
+    return own.map(device => imageOfDevice(device, this.switch(device.switch!).network))
+  }
+
+  /** Throws `notFound` for a switch that there is not; `nameTaken` if somebody on it has an address of theirs. */
+  checkRoom(images: readonly NetworkDeviceImage[]): void {
+    for (const { switch: name, mac } of images) checkAddressFree(this.switch(name).network, mac)
+  }
+
+  /** Puts the devices of a machine that came from elsewhere behind switches of this host. */
+  adopt(vm: string, images: readonly NetworkDeviceImage[]): void {
+    for (const { model, slot, mac, standby, rules, switch: name } of images) {
+      const place = { vm, model, slot, standby, mac: mac.slice() }
+      const device = bringSwitched(this.#context, place, rules, this.switch(name).network)
+      this.#devices = [...this.#devices, device]
+      this.#switchOf(device)?.portsChanged()
+    }
+  }
+
+  /** Puts devices back that lead nowhere: whose machine is a copy of another, who has their addresses. */
+  adoptDisconnected(vm: string, images: readonly NetworkDeviceImage[]): void {
+    for (const { model, slot, mac, standby } of images)
+      replugDisconnected(this.#context, { vm, model, slot, mac, standby })
+  }
+
+  /** Other rules for the port of a device behind a switch. */
+  configure(device: NetworkDevice, rules: PortRules): void {
+    const { network } = this.switch(device.switch!)
+    network.configure(network.port(portName(device)), rules)
+    this.#switchOf(device)?.portsChanged()
+  }
+
+  /** Frames for a machine's devices that came while it was paused. */
+  framesToPaused(vm: string): number {
+    const own = switchedDevices(this.#devices.filter(device => device.vm === vm))
+    return own.reduce((sum, device) => sum + framesToPaused(device, this.switch(device.switch!).network), 0)
+  }
+
+  /** Tells the network outside that the addresses of a machine are here. */
+  announce(vm: string): void {
+    for (const device of switchedDevices(this.#devices.filter(one => one.vm === vm)))
+      announce(device, this.switch(device.switch!).network)
+  }
+
   /** The switch that a device is connected to, if it is to one. */
   #switchOf({ switch: name }: Pick<NetworkDevice, 'switch'>): Switching | undefined {
     return name === undefined ? undefined : this.#switches.get(name)
@@ -238,7 +306,7 @@ export class Networking {
    * `invalidDocument` for a state of another version.
    */
   static restore(host: HostKernel, hypervisor: Hypervisor, engine: Engine, from: Saved): Networking {
-    const { adapters, switches, devices, copies } = opened<SavedNetworking>(from, 'networking', 1)
+    const { adapters, switches, devices, copies } = opened<SavedNetworking>(from, 'networking', 2)
     const networking = new Networking(host, hypervisor, engine)
     for (const { address, state } of adapters) {
       networking.#keep(restoreAdapter(host.device(address), engine, state))
@@ -271,13 +339,21 @@ export class Networking {
 
   save(): Saved {
     return {
-      version: 1,
+      version: 2,
       adapters: this.adapters.map(adapter => ({ address: adapter.address, state: adapter.save() })),
       switches: this.switches.map(switching => switching.save()),
       devices: this.#devices.map(savedDevice),
       copies: [this.journal.copies, this.journal.copiedBytes],
-    } satisfies SavedNetworking & { version: 1 } as unknown as Saved
+    } satisfies SavedNetworking & { version: 2 } as unknown as Saved
   }
+}
+
+/** Throws `invalidArgument`. */
+function checkStandby({ model, standby = false }: NetworkDeviceDefinition): void {
+  if (!standby || model === 'paravirtual') return
+  throw new NorthbridgeError('invalidArgument', `a device of model ${model} stands in for no other`, {
+    issues: [{ path: '/standby', message: 'belongs to the model paravirtual' }],
+  })
 }
 
 /** Throws `invalidArgument`. */

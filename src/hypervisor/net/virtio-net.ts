@@ -20,7 +20,7 @@ export class VirtioNet implements VirtioModel, SwitchClient {
   readonly kind = 'virtio-net'
   readonly type = VIRTIO_TYPE.network
   readonly classCode = ETHERNET_CLASS
-  readonly features = [NET_FEATURE.mac, NET_FEATURE.status]
+  readonly features: readonly number[]
   readonly queueSizes = [QUEUE_SIZE, QUEUE_SIZE]
   readonly mac: Uint8Array
   /** Frames that ended here, or behind it where no switch counts them. */
@@ -33,8 +33,12 @@ export class VirtioNet implements VirtioModel, SwitchClient {
   readonly #frame = new Frame()
   #link: VirtioLink | undefined
 
-  /** @param exit where its frames go. */
-  constructor(mac: Uint8Array, exit: FrameExit, journal: FrameJournal) {
+  /**
+   * @param exit where its frames go.
+   * @param standby whether it stands in for another device with its address.
+   */
+  constructor(mac: Uint8Array, exit: FrameExit, journal: FrameJournal, standby = false) {
+    this.features = [NET_FEATURE.mac, NET_FEATURE.status, ...(standby ? [NET_FEATURE.standby] : [])]
     this.mac = mac
     this.#exit = exit
     this.#journal = journal

@@ -39,9 +39,9 @@ export class AtaDisk {
   readonly counters = new DiskCounters()
   readonly #backend: CopyingBackend
   readonly #buffer = new Uint8Array(BUFFER)
-  readonly #header = new DataView(new ArrayBuffer(HEADER.size))
-  readonly #fis = new DataView(new ArrayBuffer(FIS.size))
-  readonly #region = new DataView(new ArrayBuffer(REGION.size))
+  readonly #header = new Structure(HEADER.size)
+  readonly #fis = new Structure(FIS.size)
+  readonly #region = new Structure(REGION.size)
   readonly #received = new Uint8Array(FIS.size)
   /** The data of the command under way: its table, and the regions in it. */
   #regions = 0
@@ -67,23 +67,23 @@ export class AtaDisk {
   }
 
   *#command(port: DevicePort, header: number): Software<AtaOutcome> {
-    if (!fetch(port, header, this.#header)) return UNREACHABLE
-    const table =
-      this.#header.getUint32(HEADER.table + 4, true) * TWO_32 + this.#header.getUint32(HEADER.table, true)
-    if (!fetch(port, table + COMMAND_TABLE.fis, this.#fis)) return UNREACHABLE
-    const fis = this.#fis
+    if (!this.#header.fetch(port, header)) return UNREACHABLE
+    const { view } = this.#header
+    const table = view.getUint32(HEADER.table + 4, true) * TWO_32 + view.getUint32(HEADER.table, true)
+    if (!this.#fis.fetch(port, table + COMMAND_TABLE.fis)) return UNREACHABLE
+    const fis = this.#fis.view
     // A register FIS with C set is a command; anything else is not for this disk.
     if (fis.getUint8(0) !== FIS.hostToDevice || (fis.getUint8(1) & FIS.command) === 0) return ABORTED
     this.#regions = table + COMMAND_TABLE.regions
-    this.#entries = this.#header.getUint32(0, true) >>> HEADER.entries
+    this.#entries = view.getUint32(0, true) >>> HEADER.entries
     // LBA 23:0 in bytes 4 to 6, 47:24 in bytes 8 to 10.
     const sector = (fis.getUint32(8, true) & 0xff_ffff) * 0x100_0000 + (fis.getUint32(4, true) & 0xff_ffff)
     // "Count" 0 stands for 65,536.
     const count = fis.getUint16(12, true) || 0x1_0000
     const moved = yield* this.#perform(port, fis.getUint8(2), sector, count)
     if (typeof moved !== 'number') return moved
-    this.#header.setUint32(HEADER.transferred, moved, true)
-    const bytes = new Uint8Array(this.#header.buffer)
+    view.setUint32(HEADER.transferred, moved, true)
+    const { bytes } = this.#header
     return port.write(header + HEADER.transferred, bytes, HEADER.transferred, 4) ? DONE : UNREACHABLE
   }
 
@@ -123,16 +123,17 @@ export class AtaDisk {
 
   /** Moves bytes `from` to `from + length` of the data that the regions describe. False: too few, or no memory. */
   #move(port: DevicePort, toMemory: boolean, from: number, length: number): boolean {
+    const region = this.#region.view
     let skip = from
     let done = 0
     for (let i = 0; i < this.#entries && done < length; i++) {
-      if (!fetch(port, this.#regions + i * REGION.size, this.#region)) return false
-      const size = (this.#region.getUint32(REGION.count, true) & REGION.countMask) + 1
+      if (!this.#region.fetch(port, this.#regions + i * REGION.size)) return false
+      const size = (region.getUint32(REGION.count, true) & REGION.countMask) + 1
       if (skip >= size) {
         skip -= size
         continue
       }
-      const address = this.#region.getUint32(4, true) * TWO_32 + this.#region.getUint32(0, true) + skip
+      const address = region.getUint32(4, true) * TWO_32 + region.getUint32(0, true) + skip
       const part = Math.min(size - skip, length - done)
       const moved = toMemory
         ? port.write(address, this.#buffer, done, part)
@@ -158,5 +159,18 @@ export class AtaDisk {
   }
 }
 
-const fetch = (port: DevicePort, address: number, into: DataView): boolean =>
-  port.read(address, new Uint8Array(into.buffer), 0, into.byteLength)
+/** A copy of a structure in guest memory, used again for the next. */
+class Structure {
+  readonly bytes: Uint8Array
+  readonly view: DataView
+
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size)
+    this.view = new DataView(this.bytes.buffer)
+  }
+
+  /** False: no memory there. */
+  fetch(port: DevicePort, address: number): boolean {
+    return port.read(address, this.bytes, 0, this.bytes.length)
+  }
+}

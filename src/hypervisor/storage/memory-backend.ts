@@ -18,6 +18,8 @@ export class MemoryBackend implements CopyingBackend {
   readonly #allocator: PageAllocator
   /** Page of the disk to page of the host. */
   readonly #pages = new Map<number, PageNumber>()
+  /** While somebody copies the disk: its pages that changed since they were taken last. */
+  #changed: Set<number> | undefined
 
   constructor(machine: MachinePort, allocator: PageAllocator, sectors: number) {
     this.sectors = sectors
@@ -46,6 +48,7 @@ export class MemoryBackend implements CopyingBackend {
       const part = Math.min(PAGE_SIZE - (at % PAGE_SIZE), length - done)
       const page = this.#pageFor(Math.floor(at / PAGE_SIZE))
       if (page === undefined) return false
+      this.#changed?.add(Math.floor(at / PAGE_SIZE))
       this.#machine.writeBytes(page * PAGE_SIZE + (at % PAGE_SIZE), source, start + done, part)
       done += part
     }
@@ -68,7 +71,9 @@ export class MemoryBackend implements CopyingBackend {
       if (i % PAUSE === PAUSE - 1) yield* pause()
       const at = (sector + i) * SECTOR_SIZE
       const page = this.#pages.get(Math.floor(at / PAGE_SIZE))
-      if (page !== undefined) this.#machine.writeBytes(page * PAGE_SIZE + (at % PAGE_SIZE), zeros)
+      if (page === undefined) continue
+      this.#changed?.add(Math.floor(at / PAGE_SIZE))
+      this.#machine.writeBytes(page * PAGE_SIZE + (at % PAGE_SIZE), zeros)
     }
     return true
   }
@@ -86,6 +91,25 @@ export class MemoryBackend implements CopyingBackend {
       this.#allocator.free(page, 1)
     }
     this.#pages.clear()
+  }
+
+  // Copying the disk while it is used.
+
+  /** Pages that were ever written, ascending. */
+  get pages(): number[] {
+    return [...this.#pages.keys()].sort((a, b) => a - b)
+  }
+
+  /** Begins, or ends, to remember which pages change. Who copies a disk is gone after a restore. */
+  track(on: boolean): void {
+    this.#changed = on ? new Set() : undefined
+  }
+
+  /** Pages that have changed since the last call, ascending. */
+  takeChanged(): number[] {
+    const changed = [...(this.#changed ?? [])].sort((a, b) => a - b)
+    this.#changed?.clear()
+    return changed
   }
 
   save(): SavedMemory {

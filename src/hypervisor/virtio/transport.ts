@@ -344,11 +344,12 @@ export class VirtioDevice implements EmulatedDevice, VirtioLink {
         this.#needsReset()
         return undefined
       }
-      return this.#makeQueue(registers)
+      const queue = this.#makeQueue(registers)
+      // Before the model begins, which may want none: what was made available before, the driver need not notify of.
+      queue.notifications(true)
+      return queue
     })
     this.#model.start(this)
-    // What the driver made available before, it need not notify of.
-    for (const queue of this.#queues) queue?.notifications(true)
   }
 
   /** What is enabled stays where it is, with the features that were settled. */

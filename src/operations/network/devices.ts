@@ -107,6 +107,12 @@ export const addNetworkDevice = operation({
     vlan: Type.Optional(Vlan),
     limit: Type.Optional(Limit),
     share: Type.Optional(Share),
+    standby: Type.Optional(
+      Type.Boolean({
+        description:
+          'A paravirtual device that stands in for a function with the same address, e.g. while the machine moves',
+      }),
+    ),
     ringEntries: Type.Optional(
       Type.Integer({
         minimum: 8,

@@ -13,6 +13,7 @@ import { type SimulatedPlatform, undoneOnFailure } from '../../system/index.ts'
 import { operation } from '../operation.ts'
 import { poweredPlatform } from '../platforms.ts'
 import { Count, Fields, Words } from '../schemas.ts'
+import { checkRoom } from '../usage.ts'
 import { PlacedView, Platforms, PolicyInput, placedView, planView, Requests, Tenants } from './schemas.ts'
 import { tellPlaced } from './tell.ts'
 
@@ -45,6 +46,7 @@ export const applyPolicy = operation({
     'policyRefused',
     'outOfMemory',
     'outOfResources',
+    'limitExceeded',
     'functionInUse',
     'functionNotAssignable',
     'groupNotViable',
@@ -57,6 +59,7 @@ export const applyPolicy = operation({
     const plan = planFleet(hosts, readPolicy(system, files), atHome(requests, running), { hosts: order })
     checkPlan(system, plan)
     checkMachines(plan, running, create)
+    checkRoom(context, 'vms', newMachines(plan, running))
     yield* carryOut(running, plan, create)
     return { system, placed: plan.placed.map(placedView) }
   },
@@ -141,6 +144,9 @@ function checkMachines({ placed }: FleetPlan, running: Running, create: Creation
       )
   }
 }
+
+const newMachines = ({ placed }: FleetPlan, running: Running): number =>
+  placed.filter(({ vm, host }) => machineOn(running.get(host)!, vm) === undefined).length
 
 /** On every platform that the plan touches, all of it or none. */
 function* carryOut(running: Running, plan: FleetPlan, create: Creation): Software {

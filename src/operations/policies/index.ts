@@ -45,6 +45,7 @@ const ERRORS = ['notFound', 'poweredOff', 'invalidArgument', 'invalidDocument', 
 
 export const planPolicy = operation({
   summary: 'Plans which functions of which platforms machines would get, and says why others would not do',
+  asks: true,
   rest: { method: 'POST', path: '/v1/policies/plans' },
   words: 'policies plan',
   input: Fields({
@@ -76,6 +77,7 @@ const Explanation = Fields(
 
 export const explainPolicy = operation({
   summary: 'Explains what a policy decides for one machine on one platform, function by function',
+  asks: true,
   rest: { method: 'POST', path: '/v1/platforms/{platform}/policies/explanations' },
   words: 'policies explain',
   input: inPlatform({ policy: PolicyInput, request: RequestInput, tenants: Tenants }),
@@ -127,6 +129,7 @@ function outcomeOf(
 
 export const comparePolicies = operation({
   summary: 'Asks several systems for the same machine on the same platform, side by side',
+  asks: true,
   rest: { method: 'POST', path: '/v1/platforms/{platform}/policies/comparisons' },
   words: 'policies compare',
   input: inPlatform({
@@ -159,6 +162,7 @@ const DriftView = Fields({
 
 export const driftPolicy = operation({
   summary: 'Reports which machines would get other functions if buses were renumbered or cards swapped slots',
+  asks: true,
   rest: { method: 'POST', path: '/v1/platforms/{platform}/policies/drifts' },
   words: 'policies drift',
   input: inPlatform({ policy: PolicyInput, requests: Requests, tenants: Tenants }),

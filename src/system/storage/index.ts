@@ -1,5 +1,6 @@
+export type { DiskImage } from './disk-image.ts'
 export { DISK_MODELS, type DiskHost, type DiskModel } from './disk-model.ts'
-export type { Transfer, TransferCost, WorkloadReport } from './disk-requests.ts'
+export { SECTOR, type Transfer, type TransferCost, type WorkloadReport } from './disk-requests.ts'
 export { FileStore } from './file-store.ts'
 export type { NamespaceView, NewNamespace } from './nvme-namespaces.ts'
 export { type VmDisk, VmDisks } from './vm-disks.ts'

@@ -144,6 +144,10 @@ export class NvmeNamespaces {
     return this.#find(address, nsid)
   }
 
+  get onFiles(): boolean {
+    return this.#files.length > 0 && this.#present().length > 0
+  }
+
   /** Files that are still the media of their namespaces: those may be deleted, cards may be pulled. */
   #present(): readonly Medium[] {
     return this.#files.filter(({ function: address, namespace, store }) => {

@@ -6,6 +6,7 @@ import {
   type BlockBackend,
   type DiskCounters,
   type EmulatedDevice,
+  type Hypervisor,
   MemoryBackend,
   NvmeBackend,
   QueuePairBackend,
@@ -24,6 +25,14 @@ export const isServed = (model: DiskModel): model is ServedModel =>
 /** A disk without a function behind it: 64 MiB of the host's memory. */
 const MEMORY_SECTORS = 131_072
 
+const holderOf = (vm: string): string => `the disk of ${vm}`
+
+/** Gives back what was behind a disk, and the guest's memory if the controller reached it. */
+export function* closeBackend(hypervisor: Hypervisor, vm: string, backend: BlockBackend): Software {
+  yield* backend.close()
+  hypervisor.letMemoryGo(vm, holderOf(vm))
+}
+
 /** What is behind a new disk. Throws `unsupported`, `outOfResources`, `outOfMemory`, with nothing left behind. */
 export function* openBackend(
   { host, hypervisor, port }: DiskHost,
@@ -40,7 +49,14 @@ export function* openBackend(
     throw new NorthbridgeError('unsupported', `${address} has ${which} with blocks of ${SECTOR} bytes`)
   }
   if (model !== 'queuePair') return yield* NvmeBackend.open(driver, namespace)
-  return yield* QueuePairBackend.open(driver, namespace, hypervisor.hostMemoryOf(vm))
+  // The controller reaches the guest's memory by itself.
+  hypervisor.holdMemory(vm, holderOf(vm))
+  try {
+    return yield* QueuePairBackend.open(driver, namespace, hypervisor.hostMemoryOf(vm))
+  } catch (error) {
+    hypervisor.letMemoryGo(vm, holderOf(vm))
+    throw error
+  }
 }
 
 export function makeDevice(

@@ -15,9 +15,12 @@ import {
 import {
   type BlockBackend,
   type DiskCounters,
+  MemoryBackend,
+  type Obstacle,
   restoreBackend,
   type SavedBackend,
 } from '../../hypervisor/index.ts'
+import { type DiskImage, diskObstacles } from './disk-image.ts'
 import type { DiskHost, DiskModel, DiskOptions } from './disk-model.ts'
 import {
   checkCount,
@@ -31,7 +34,7 @@ import {
 } from './disk-requests.ts'
 import { HostControllers } from './host-controllers.ts'
 import { NvmeNamespaces, type SavedMedium } from './nvme-namespaces.ts'
-import { isServed, makeDevice, openBackend } from './served-disks.ts'
+import { closeBackend, isServed, makeDevice, openBackend } from './served-disks.ts'
 
 /** Queue pairs and vectors that the controller of a virtual function gets: admin and one of input and output. */
 const SECONDARY_RESOURCES = 2
@@ -120,7 +123,7 @@ export class VmDisks {
       return { view: yield* this.#start(vm, model, address, slot), slot, backend, counters }
     } catch (error) {
       if (slot !== undefined) yield* hypervisor.unplug(vm, slot)
-      yield* backend.close()
+      yield* closeBackend(hypervisor, vm, backend)
       throw error
     }
   }
@@ -164,8 +167,8 @@ export class VmDisks {
     if (!isBlockDriver(driver)) {
       throw new NorthbridgeError('unsupported', `the guest’s driver ${driver.name} is none of a disk`)
     }
-    const guestAddress = `0000:00:${slot.toString(16).padStart(2, '0')}.0`
-    return { vm, model, function: address, guestAddress, driver: driver.name, sectors: driver.sectors }
+    const { name, sectors } = driver
+    return { vm, model, function: address, guestAddress: guestAddressOf(slot), driver: name, sectors }
   }
 
   /** Throws `notFound`. */
@@ -277,12 +280,49 @@ export class VmDisks {
     else yield* hypervisor.unplug(vm, slot)
   }
 
+  // Machines that come from elsewhere, or go there.
+
+  /** What keeps the disk of a virtual machine on this host. */
+  obstacles(vm: string): Obstacle[] {
+    const open = this.#open.get(vm)
+    return open === undefined ? [] : diskObstacles(open.view, open.backend)
+  }
+
+  /** Its disk, without what is on it: null if it has none. */
+  image(vm: string): DiskImage | null {
+    const open = this.#open.get(vm)
+    if (open === undefined) return null
+    const { model, driver, sectors } = open.view
+    return { model, driver, sectors, slot: open.slot }
+  }
+
+  /** What is on its disk, as far as that is the hypervisor's. */
+  medium(vm: string): MemoryBackend | undefined {
+    const backend = this.#open.get(vm)?.backend
+    return backend instanceof MemoryBackend ? backend : undefined
+  }
+
+  /** What the disk of a machine that is to come will lie on; nothing is on it yet. */
+  prepareMedium({ sectors }: DiskImage): MemoryBackend {
+    const { host, port } = this.#host
+    return new MemoryBackend(port, host.memory, sectors)
+  }
+
+  /** Puts the disk of a machine that came from elsewhere behind its device. */
+  adopt(vm: string, { model, driver, sectors, slot }: DiskImage, backend: MemoryBackend): void {
+    const { hypervisor } = this.#host
+    const { device, counters } = makeDevice(model, backend)
+    hypervisor.replug(vm, slot, device)
+    const view = { vm, model, function: undefined, guestAddress: guestAddressOf(slot), driver, sectors }
+    this.#open.set(vm, { view, slot, backend, counters })
+  }
+
   /** A device has left a virtual machine: what was behind it is given back. */
   *#left(vm: string, slot: number): Software {
     const open = this.#open.get(vm)
     if (open?.slot !== slot) return
     this.#open.delete(vm)
-    if (open.backend !== undefined) yield* open.backend.close()
+    if (open.backend !== undefined) yield* closeBackend(this.#host.hypervisor, vm, open.backend)
   }
 
   /**
@@ -325,6 +365,8 @@ export class VmDisks {
     }
   }
 }
+
+const guestAddressOf = (slot: number): string => `0000:00:${slot.toString(16).padStart(2, '0')}.0`
 
 /** Throws `unsupported` for a guest that is no kernel with drivers. */
 function kernelOf(vm: string, software: unknown): GuestKernel {

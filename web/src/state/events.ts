@@ -1,5 +1,5 @@
 /** A stream of server-sent events, read by hand: its events are named by their kinds, which nobody can list beforehand. */
-import type { WorldEvent } from '../api.ts'
+import { authorization, type WorldEvent } from '../api.ts'
 
 /** Calls back with events as they come, in batches, until aborted; connects again when the line breaks. */
 export async function follow(
@@ -13,7 +13,7 @@ export async function follow(
   while (!signal.aborted) {
     try {
       const response = await fetch(`${url}?after=${last}`, {
-        headers: { accept: 'text/event-stream' },
+        headers: { accept: 'text/event-stream', ...authorization() },
         signal,
       })
       if (!response.ok || response.body === null) return

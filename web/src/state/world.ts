@@ -8,6 +8,7 @@ import {
   type PcieFunction,
   type Platform,
   type RemappingUnit,
+  token,
   type VirtualMachine,
   type WorldEvent,
 } from '../api.ts'
@@ -28,6 +29,8 @@ export const events = signal<readonly WorldEvent[]>([])
 export const connected = signal(true)
 /** What went wrong last, for the user to read and dismiss. */
 export const trouble = signal<string | undefined>(undefined)
+/** The server wants to know who asks. */
+export const locked = signal(false)
 /** Grows with each reading of the platform. */
 export const reading = signal(0)
 
@@ -107,10 +110,22 @@ function refreshSoon(): void {
   }, SETTLE)
 }
 
+async function enter(): Promise<void> {
+  try {
+    await refreshPlatforms()
+    locked.value = false
+  } catch (error) {
+    if (error instanceof NorthbridgeProblem && error.status === 401) locked.value = true
+    else connected.value = false
+  }
+}
+
 /** Follows the platform in the address, from one to the next. */
 export function begin(): void {
-  void refreshPlatforms().catch(() => {
-    connected.value = false
+  effect(() => {
+    // A token that was given is tried at once.
+    void token.value
+    void enter()
   })
   const id = computed(() => platform.value?.id)
   effect(() => {

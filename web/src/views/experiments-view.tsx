@@ -63,14 +63,21 @@ export function ExperimentsView() {
           </li>
         ))}
       </ul>
-      {shown?.state === 'done' && (
-        <iframe
-          class="report"
-          title={`Report of ${shown.title}`}
-          src={`/v1/experiments/${encodeURIComponent(shown.id)}/report`}
-        />
-      )}
+      {shown?.state === 'done' && <Report key={shown.id} experiment={shown} />}
     </div>
+  )
+}
+
+/** The report as the server wrote it: a page that stands alone, with nothing to run in it. */
+function Report({ experiment: { id, title } }: { readonly experiment: Experiment }) {
+  const page = useSignal<string | undefined>(undefined)
+  useEffect(() => {
+    void attempt(() => api.experimentReport({ experiment: id })).then(text => {
+      page.value = text
+    })
+  }, [id])
+  return page.value === undefined ? null : (
+    <iframe class="report" sandbox="" title={`Report of ${title}`} srcdoc={page.value} />
   )
 }
 

@@ -1,0 +1,2 @@
+export { failOver } from './fail-over.ts'
+export { protections, protectVm, unprotectVm } from './protections.ts'
