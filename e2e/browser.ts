@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { Namespaces } from '../src/access/index.ts'
 import { type RunningServer, startServer } from '../src/api/index.ts'
+import { makeExample } from '../src/cli/actions/example.ts'
+import type { Call } from '../src/cli/client.ts'
 
 const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 
@@ -16,12 +18,19 @@ export interface Console {
   readonly page: Page
   /** What the page complained of: errors, and what its policy kept from being loaded. */
   readonly complaints: readonly string[]
+  /** Does something behind the page's back. */
+  readonly call: Call
   close(): Promise<void>
 }
 
-export async function openConsole(): Promise<Console> {
+/** @param example begins with what `npm start` begins with */
+export async function openConsole({ example = false } = {}): Promise<Console> {
+  const namespaces = await Namespaces.open()
+  const { journal } = namespaces.default
+  const call: Call = (id, input) => journal.call(id, input)
+  if (example) await makeExample(call)
   const server: RunningServer = await startServer({
-    namespaces: await Namespaces.open(),
+    namespaces,
     host: '127.0.0.1',
     port: 0,
     logLevel: 'silent',
@@ -40,6 +49,7 @@ export async function openConsole(): Promise<Console> {
     url: server.url,
     page,
     complaints,
+    call,
     async close() {
       await browser.close()
       await server.close()

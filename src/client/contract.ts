@@ -803,6 +803,48 @@ export type Experiment = {
   }
 }
 
+export type ExperimentComparison = {
+  readonly a: string
+  readonly b: string
+  readonly pairs: readonly {
+    /** What both have in common */
+    readonly at: Readonly<Record<string, string>>
+    readonly metrics: readonly {
+      readonly metric: string
+      readonly unit: string
+      readonly a: number
+      readonly b: number
+    }[]
+    readonly latency: {
+      readonly a: number
+      readonly b: number
+      /** What the time is made of, nanoseconds of an operation, the largest difference first */
+      readonly parts: readonly {
+        readonly part: string
+        readonly a: number
+        readonly b: number
+        readonly difference: number
+      }[]
+    }
+    readonly processorTime: {
+      readonly a: number
+      readonly b: number
+      /** What the time is made of, nanoseconds of an operation, the largest difference first */
+      readonly parts: readonly {
+        readonly part: string
+        readonly a: number
+        readonly b: number
+        readonly difference: number
+      }[]
+    }
+    readonly bottleneck: {
+      readonly a: string | null
+      readonly b: string | null
+    }
+    readonly why: readonly string[]
+  }[]
+}
+
 export type ExperimentDocument = {
   /** For editors */
   readonly $schema?: string
@@ -1824,6 +1866,15 @@ export type IommuGroup = {
   }[]
 }
 
+/** What is wrong, where the host can put it right by itself */
+export type IsolationDefect = {
+  readonly kind: "translation" | "requester" | "interrupt" | "redirect"
+  /** Whose table entry it is, or at which port the bit is */
+  readonly function: string
+  /** Physical address of the entry */
+  readonly entry?: string
+}
+
 export type IsolationDifference = {
   readonly changes: readonly {
     readonly change: "gained" | "lost"
@@ -1861,6 +1912,7 @@ export type IsolationPair = {
     readonly repair: {
       readonly cost: number
       readonly text: string
+      readonly defect?: IsolationDefect
     }
   }[]
   readonly conditions: readonly string[]
@@ -4002,6 +4054,19 @@ export interface Operations {
     }
     readonly output: IsolationDifference
   }
+  /** Lets the host put right what an isolation report names as the defect behind a breach */
+  readonly repairIsolation: {
+    readonly input: {
+      readonly platform: string
+      readonly defect: IsolationDefect
+    }
+    readonly output: {
+      /** Breaches that are no more */
+      readonly repaired: readonly string[]
+      /** The verdicts now */
+      readonly pairs: readonly IsolationPair[]
+    }
+  }
   /** Starts to watch the software that manages DMA for defects, or ends the watch */
   readonly sanitizer: {
     readonly input: {
@@ -5368,6 +5433,22 @@ export interface Operations {
     }
     readonly output: string
   }
+  /** Compares the results of two experiments point by point, and says what the differences are made of */
+  readonly compareExperiments: {
+    readonly input: {
+      readonly a: {
+        readonly experiment: string
+        /** Values of axes that the side is narrowed to */
+        readonly where?: Readonly<Record<string, string>>
+      }
+      readonly b: {
+        readonly experiment: string
+        /** Values of axes that the side is narrowed to */
+        readonly where?: Readonly<Record<string, string>>
+      }
+    }
+    readonly output: ExperimentComparison
+  }
   /** Ends an experiment before all is simulated */
   readonly cancelExperiment: {
     readonly input: {
@@ -5546,6 +5627,7 @@ export const ROUTES = {
   group: { method: 'GET', path: '/v1/platforms/{platform}/iommu-groups/{group}', query: [], body: 'none' },
   isolationReport: { method: 'GET', path: '/v1/platforms/{platform}/isolation', query: [], body: 'none' },
   isolationDiff: { method: 'POST', path: '/v1/platforms/{platform}/isolation/diff', query: [], body: 'fields' },
+  repairIsolation: { method: 'POST', path: '/v1/platforms/{platform}/isolation/repairs', query: [], body: 'fields' },
   sanitizer: { method: 'PUT', path: '/v1/platforms/{platform}/sanitizer', query: [], body: 'fields' },
   findings: { method: 'GET', path: '/v1/platforms/{platform}/sanitizer/findings', query: ['limit', 'cursor'], body: 'none' },
   units: { method: 'GET', path: '/v1/platforms/{platform}/remapping-units', query: ['limit', 'cursor'], body: 'none' },
@@ -5662,6 +5744,7 @@ export const ROUTES = {
   experimentResult: { method: 'GET', path: '/v1/experiments/{experiment}/result', query: [], body: 'none' },
   experimentReport: { method: 'GET', path: '/v1/experiments/{experiment}/report', query: [], body: 'none' },
   experimentCsv: { method: 'GET', path: '/v1/experiments/{experiment}/csv', query: [], body: 'none' },
+  compareExperiments: { method: 'POST', path: '/v1/experiments/comparisons', query: [], body: 'fields' },
   cancelExperiment: { method: 'POST', path: '/v1/experiments/{experiment}/cancel', query: [], body: 'none' },
   planPolicy: { method: 'POST', path: '/v1/policies/plans', query: [], body: 'fields' },
   applyPolicy: { method: 'POST', path: '/v1/policies/applications', query: [], body: 'fields' },

@@ -2,10 +2,13 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { runCli } from '../../src/cli/program.ts'
 
 const README = readFileSync('README.md', 'utf8')
-const PAGES = globSync('docs/**/*.md').sort()
+const PAGES = globSync('docs/**/*.md')
+  .filter(file => /^```console$/m.test(readFileSync(file, 'utf8')))
+  .sort()
 
 interface Command {
   readonly line: string
@@ -29,28 +32,57 @@ function commands(fence: string, page = README): Command[] {
   )
 }
 
-/** What a shell in the clone prints, with `npx northbridge` run by the Node that runs the tests. */
-function run(line: string, environment: NodeJS.ProcessEnv = {}): string[] {
-  const command = line
-    .replace('npx northbridge', 'node bin/northbridge.js')
-    .replace('npm run -s demo', 'node bin/northbridge.js demo')
-  const [, ...rest] = command.split(' ')
-  const env = { ...process.env, ...environment, NO_COLOR: '1' }
-  return execFileSync(process.execPath, rest, { encoding: 'utf8', env }).trimEnd().split('\n')
+/** The words of a line after the name of the program, as a shell would give them to it. */
+function wordsOf(line: string): string[] {
+  const command = line.replace('npm run -s demo', 'npx northbridge demo')
+  const [npx, program, ...words] = command.split(' ')
+  expect([npx, program], `${line}: a page shows commands of Northbridge`).toEqual(['npx', 'northbridge'])
+  expect(line, 'the words are cut at blanks, which is all that a shell would do').not.toMatch(
+    /["'`$\\*?|<>;&]/,
+  )
+  return words
 }
 
-function check({ line, expected, cut }: Command, environment?: NodeJS.ProcessEnv): void {
-  const printed = run(line, environment)
+/** What a shell in the clone prints, with `npx northbridge` run by the Node that runs the tests. */
+function printedByProcess(line: string, environment: NodeJS.ProcessEnv = {}): string {
+  const env = { ...process.env, ...environment, NO_COLOR: '1' }
+  return execFileSync(process.execPath, ['bin/northbridge.js', ...wordsOf(line)], { encoding: 'utf8', env })
+}
+
+/** The same without a process of its own: a start would take longer than most of the commands. */
+async function printedHere(line: string): Promise<string> {
+  let printed = ''
+  let complaints = ''
+  const status = await runCli(wordsOf(line), {
+    print: text => {
+      printed += `${text}\n`
+    },
+    complain: text => {
+      complaints += `${text}\n`
+    },
+  })
+  expect(status, `${line}\n${complaints}`).toBe(0)
+  return printed
+}
+
+function expectShown({ line, expected, cut }: Command, text: string): void {
+  const printed = text.trimEnd().split('\n')
   expect(cut ? printed.slice(0, expected.length) : printed, line).toEqual(expected)
 }
 
 describe.each(PAGES)('%s', file => {
   const page = readFileSync(file, 'utf8')
-  it.each(commands('console', page))('shows what "$line" prints', command => check(command))
+  it.each(commands('console', page))('shows what "$line" prints', async command => {
+    expectShown(command, await printedHere(command.line))
+  })
 })
 
 describe('the README', () => {
-  it.each(commands('console'))('shows what "$line" prints', command => check(command))
+  const [first, ...others] = commands('console')
+  it(`shows what "${first!.line}" prints`, () => expectShown(first!, printedByProcess(first!.line)))
+  it.each(others)('shows what "$line" prints', async command => {
+    expectShown(command, await printedHere(command.line))
+  })
 
   it('shows the first example as it is', () => {
     const example = readFileSync('examples/01-one-dma.ts', 'utf8')
@@ -75,12 +107,17 @@ describe('the README', () => {
       const [line] = (await once(createInterface(server.stdout!), 'line')) as [string]
       address = /http:\S+/.exec(line)![0]
     })
-    afterAll(() => server.kill())
+    afterAll(() => {
+      vi.unstubAllEnvs()
+      server.kill()
+    })
 
-    it('prints what it shows, command by command', () => {
-      const session = commands('console server')
-      expect(session.length).toBeGreaterThan(5)
-      for (const command of session) check(command, { NORTHBRIDGE_SERVER: address })
+    it('prints what it shows, command by command', async () => {
+      const [first, ...others] = commands('console server')
+      expect(others.length).toBeGreaterThan(5)
+      expectShown(first!, printedByProcess(first!.line, { NORTHBRIDGE_SERVER: address }))
+      vi.stubEnv('NORTHBRIDGE_SERVER', address)
+      for (const command of others) expectShown(command, await printedHere(command.line))
     })
   })
 })

@@ -3,18 +3,25 @@ import { effect, signal } from '@preact/signals'
 import { createClient } from '../../src/client/index.ts'
 
 export type {
+  DeviceSummary,
   DmaResult,
   Event as WorldEvent,
   Experiment,
+  ExperimentComparison,
+  ExperimentResult,
   Explanation,
   Fault,
   Function as PcieFunction,
   FunctionIsolation,
   IommuGroup,
+  IsolationDefect,
   IsolationReport,
   Owner,
   Platform,
   RemappingUnit,
+  TopologyDocument,
+  TopologyDocumentPart0 as TopologyNode,
+  TopologySummary,
   VirtualMachine,
 } from '../../src/client/index.ts'
 export { NorthbridgeProblem } from '../../src/client/index.ts'

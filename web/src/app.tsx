@@ -4,6 +4,7 @@ import { api, token } from './api.ts'
 import { Inspector } from './inspector/inspector.tsx'
 import { MapView } from './map/map-view.tsx'
 import { Choice, Field, Form } from './parts/form.tsx'
+import { TourCard } from './parts/tour-card.tsx'
 import { go, linkTo, place, VIEWS, type View } from './state/place.ts'
 import { switchTheme, theme } from './state/theme.ts'
 import {
@@ -16,18 +17,22 @@ import {
   refreshPlatforms,
   trouble,
 } from './state/world.ts'
+import { ComposeView } from './views/compose-view.tsx'
 import { EventsView } from './views/events-view.tsx'
 import { ExperimentsView } from './views/experiments-view.tsx'
+import { FunctionsView } from './views/functions-view.tsx'
 import { GroupsView } from './views/groups-view.tsx'
 import { IsolationView } from './views/isolation-view.tsx'
 import { WalkView } from './views/walk-view.tsx'
 
 const NAMES: Readonly<Record<View, string>> = {
   machine: 'Machine',
+  compose: 'Compose',
+  functions: 'Functions',
   walk: 'Walk',
   groups: 'Groups',
   isolation: 'Isolation',
-  events: 'Events',
+  events: 'Live',
   experiments: 'Experiments',
 }
 
@@ -58,12 +63,15 @@ export function App() {
             <Inspector />
           </>
         )}
+        {view === 'compose' && <ComposeView />}
+        {view === 'functions' && <FunctionsView />}
         {view === 'walk' && <WalkView />}
         {view === 'groups' && <GroupsView />}
         {view === 'isolation' && <IsolationView />}
         {view === 'events' && <EventsView />}
         {view === 'experiments' && <ExperimentsView />}
       </main>
+      <TourCard />
     </>
   )
 }
@@ -119,7 +127,7 @@ function Header() {
       <nav aria-label="Views">
         {VIEWS.map(view => (
           <a key={view} href={linkTo({ view })} aria-current={place.value.view === view ? 'page' : undefined}>
-            {NAMES[view]}
+            {NAMES[view]}{' '}
             {view === 'walk' && faults.value.length > 0 && <span class="count">{faults.value.length}</span>}
           </a>
         ))}

@@ -260,7 +260,7 @@ export class Iommu {
   ): Software {
     if (handler !== undefined) checkPageRequests(this.unitOf(fn)!, fn, domain, this.#deviceTlbs)
     this.#deviceTlbs.servePageRequests(fn, handler)
-    yield* this.#update(state, domain)
+    yield* this.update(state, domain)
   }
 
   /** Whether any unit has a queue for page requests. */
@@ -285,10 +285,11 @@ export class Iommu {
   }
 
   *#updateAll(domain: TranslationDomain): Software {
-    for (const state of this.groups()) if (state.domain === domain) yield* this.#update(state, domain)
+    for (const state of this.groups()) if (state.domain === domain) yield* this.update(state, domain)
   }
 
-  *#update(state: GroupState, domain: TranslationDomain): Software {
+  /** Writes the entries of a group's requesters anew, as their domain wants them. */
+  *update(state: GroupState, domain: TranslationDomain): Software {
     for (const [unit, rids, members] of this.#requestersOf(state)) {
       yield* unit.update(this.#deviceTlbs.requesters(unit, members, rids, domain), domain)
     }

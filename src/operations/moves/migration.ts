@@ -12,7 +12,17 @@ import {
 import { forgetProtections } from '../failover/forget.ts'
 import { operation } from '../operation.ts'
 import { poweredPlatform } from '../platforms.ts'
-import { Count, Fields, FunctionAddress, Hex, Identifier, inPlatform, Nullable, Words } from '../schemas.ts'
+import {
+  Count,
+  described,
+  Fields,
+  FunctionAddress,
+  Hex,
+  Identifier,
+  inPlatform,
+  Nullable,
+  Words,
+} from '../schemas.ts'
 
 const Large = Count(Number.MAX_SAFE_INTEGER)
 
@@ -104,11 +114,12 @@ export const migrateVm = operation({
     autoConverge: Type.Optional(Type.Boolean()),
     postCopyAfter: Type.Optional(Count(10_000)),
     tracking: Type.Optional(Words(...DIRTY_TRACKING)),
-    primary: Type.Optional({
-      ...FunctionAddress,
-      description:
+    primary: Type.Optional(
+      described(
+        FunctionAddress,
         'The function of the other platform for the one for which a standby stands in (failover teaming)',
-    }),
+      ),
+    ),
     load: Type.Optional(Load),
     functions: Type.Optional(
       Type.Record(Type.String(), Type.String(), {

@@ -1,8 +1,8 @@
 import { Facts } from '../parts/facts.tsx'
 import { Field, Form } from '../parts/form.tsx'
 import { createVm, power } from '../state/actions.ts'
+import { visit } from '../state/tour.ts'
 import { functions, groups, platform, units, vms } from '../state/world.ts'
-import { Tour } from './tour.tsx'
 
 export function PlatformPanel() {
   const shown = platform.value
@@ -42,7 +42,14 @@ export function PlatformPanel() {
           </Form>
         </section>
       )}
-      {on && <Tour />}
+      {on && (
+        <section>
+          <h3>New here?</h3>
+          <button type="button" class="quiet" onClick={() => visit(0)}>
+            Take the tour
+          </button>
+        </section>
+      )}
     </>
   )
 }

@@ -38,6 +38,7 @@ export function Field({
   label,
   value,
   type = 'text',
+  optional = false,
   ...limits
 }: {
   readonly name: string
@@ -47,6 +48,7 @@ export function Field({
   readonly min?: number
   readonly max?: number
   readonly pattern?: string
+  readonly optional?: boolean
 }) {
   return (
     <label class="field">
@@ -54,7 +56,7 @@ export function Field({
       <input
         {...({ name, type, ...limits } as object)}
         defaultValue={String(value)}
-        required
+        required={!optional}
         autocomplete="off"
       />
     </label>
@@ -66,19 +68,21 @@ export function Choice({
   label,
   of,
   value,
+  say = each => each,
 }: {
   readonly name: string
   readonly label: string
   readonly of: readonly string[]
   readonly value?: string | undefined
+  readonly say?: (each: string) => string
 }) {
   return (
     <label class="field">
       <span>{label}</span>
       <select name={name}>
         {of.map(each => (
-          <option key={each} selected={each === value}>
-            {each}
+          <option key={each} value={each} selected={each === value}>
+            {say(each)}
           </option>
         ))}
       </select>

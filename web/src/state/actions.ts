@@ -1,5 +1,5 @@
 /** What the user does to the platform that is looked at. */
-import { api, type DmaResult } from '../api.ts'
+import { api, type DmaResult, type IsolationDefect } from '../api.ts'
 import { attempt, platform } from './world.ts'
 
 const here = (): { readonly platform: string } => ({ platform: platform.value!.id })
@@ -38,3 +38,6 @@ export const interrupt = (address: string, vector: number) =>
 
 export const explain = (unit: string, source: string, address: string, access: 'read' | 'write') =>
   attempt(() => api.explain({ ...here(), unit, source, address, access }))
+
+export const repairIsolation = (defect: IsolationDefect) =>
+  attempt(() => api.repairIsolation({ ...here(), defect }))

@@ -1,13 +1,14 @@
 /** A stream of server-sent events, read by hand: its events are named by their kinds, which nobody can list beforehand. */
 import { authorization, type WorldEvent } from '../api.ts'
 
-/** Calls back with events as they come, in batches, until aborted; connects again when the line breaks. */
+/** Calls back with events as they come, in batches, until aborted; connects again when the line breaks, unless once is enough. */
 export async function follow(
   url: string,
   after: number,
   signal: AbortSignal,
   receive: (events: readonly WorldEvent[]) => void,
   connected: (yes: boolean) => void,
+  how: 'for ever' | 'once' = 'for ever',
 ): Promise<void> {
   let last = after
   while (!signal.aborted) {
@@ -26,6 +27,7 @@ export async function follow(
       if (signal.aborted) return
     }
     connected(false)
+    if (how === 'once') return
     await new Promise(resolve => setTimeout(resolve, 1000))
   }
 }

@@ -1,7 +1,16 @@
 /** Where the user is: kept in the address, so that it can be linked to, and gone back from. */
 import { computed, signal } from '@preact/signals'
 
-export const VIEWS = ['machine', 'walk', 'groups', 'isolation', 'events', 'experiments'] as const
+export const VIEWS = [
+  'machine',
+  'compose',
+  'functions',
+  'walk',
+  'groups',
+  'isolation',
+  'events',
+  'experiments',
+] as const
 export type View = (typeof VIEWS)[number]
 
 export interface Place {

@@ -1,7 +1,9 @@
-/** Sweeps of this server: what runs, how far it is, and its report with the charts. */
+/** Sweeps of this server: begun, followed point by point, reported, and two of them side by side. */
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { api, type Experiment } from '../api.ts'
+import { ExperimentComparisonPart } from '../experiments/comparison.tsx'
+import { LivePlot } from '../experiments/live-plot.tsx'
 import { Choice, Field, Form } from '../parts/form.tsx'
 import { attempt } from '../state/world.ts'
 
@@ -21,6 +23,7 @@ export function ExperimentsView() {
     return () => clearInterval(timer)
   }, [])
   const shown = list.value.find(({ id }) => id === chosen.value) ?? list.value.at(-1)
+  const done = list.value.filter(({ state }) => state === 'done')
   return (
     <div class="page">
       <h2>Experiments</h2>
@@ -45,7 +48,7 @@ export function ExperimentsView() {
       </Form>
       <ul class="cards">
         {list.value.map(each => (
-          <li key={each.id}>
+          <li key={each.id} class={each.id === shown?.id ? 'chosen' : ''}>
             <button
               type="button"
               class="quiet"
@@ -63,7 +66,9 @@ export function ExperimentsView() {
           </li>
         ))}
       </ul>
-      {shown?.state === 'done' && <Report key={shown.id} experiment={shown} />}
+      {shown && <LivePlot key={shown.id} experiment={shown} />}
+      {done.length > 1 && <ExperimentComparisonPart of={done} />}
+      {shown?.state === 'done' && <Report key={`report of ${shown.id}`} experiment={shown} />}
     </div>
   )
 }
@@ -76,8 +81,12 @@ function Report({ experiment: { id, title } }: { readonly experiment: Experiment
       page.value = text
     })
   }, [id])
-  return page.value === undefined ? null : (
-    <iframe class="report" sandbox="" title={`Report of ${title}`} srcdoc={page.value} />
+  if (page.value === undefined) return null
+  return (
+    <section>
+      <h3>Report</h3>
+      <iframe class="report" sandbox="" title={`Report of ${title}`} srcdoc={page.value} />
+    </section>
   )
 }
 
