@@ -1,8 +1,8 @@
-/** The typed client: a server is asked as the library would be. Needs `npx northbridge serve --platform one-socket-82576`. */
+/** The typed client: a server is asked as the library would be. Begin one with `npx northbridge serve`. */
 import { createClient, NorthbridgeProblem } from 'northbridge/client'
 
 const server = createClient({ baseUrl: process.env['NORTHBRIDGE_SERVER'] ?? 'http://127.0.0.1:8080' })
-const platform = 'one-socket-82576'
+const { id: platform } = await server.createPlatform({ topology: 'one-socket-82576' })
 
 await server.setNumVfs({ platform, function: '0000:01:00.0', numVfs: 1 })
 await server.createVm({ platform, name: 'alpha', vcpus: 1, memoryMiB: 64 })
@@ -26,4 +26,4 @@ try {
 //   address: '0x8000000',
 //   unit: 'dmar0'
 // }
-// 409 alreadyDone
+// 409 functionInUse

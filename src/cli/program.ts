@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../core/version.ts'
 import { addCompareCommands } from './compare-commands.ts'
+import { addCompletionCommand } from './completion.ts'
 import { addConformCommands } from './conform-commands.ts'
 import { addDocumentCommands } from './document-commands.ts'
 import type { CommandEnvironment } from './environment.ts'
@@ -66,6 +67,7 @@ export function program(environment: CommandEnvironment): Command {
   addGroupCommands(root, environment)
   addPolicyCommands(root, environment)
   addPredictCommand(root, environment)
+  addCompletionCommand(root, environment)
   addOperationCommands(root, environment)
   manual(root, [
     ['show one-socket-82576', 'a machine, its functions, groups and remapping units'],

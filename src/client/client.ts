@@ -74,16 +74,22 @@ async function send(
   input: Values,
   call: CallOptions,
 ): Promise<unknown> {
-  const answer = await once(options, route, input, call)
-  if (!isPage(answer) || input['limit'] !== undefined) return answer
+  const wholeList = route.query.includes('limit') && input['limit'] === undefined
+  if (!wholeList) return once(options, route, input, call)
+  const large = { ...input, limit: MOST_OF_PAGE }
+  const answer = await once(options, route, large, call)
+  if (!isPage(answer)) return answer
   const items = [...answer.items]
   for (let { next } = answer; next !== undefined; ) {
-    const page = (await once(options, route, { ...input, cursor: next }, call)) as Page
+    const page = (await once(options, route, { ...large, cursor: next }, call)) as Page
     items.push(...page.items)
     next = page.next
   }
   return { items }
 }
+
+/** Items that the server puts on a page at most. */
+const MOST_OF_PAGE = 1000
 
 interface Page {
   readonly items: readonly unknown[]

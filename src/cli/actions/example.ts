@@ -40,7 +40,7 @@ export async function makeExample(call: Call): Promise<void> {
     bit: NEIGHBOUR_BIT,
   } as const
   await call('injectFault', { ...here, fault })
-  for (const model of ['sriov', 'paravirtual']) {
+  for (const model of ['sriov', 'emulated']) {
     await call('createExperiment', {
       document: {
         title: `Throughput of ${model} by virtual machines`,

@@ -8,6 +8,8 @@ const layout = computed(() => placeParts(parts.value))
 const dragged = signal<{ readonly part: PlacedPart; readonly x: number; readonly y: number } | undefined>(
   undefined,
 )
+/** Letters beyond which a name is written smaller. */
+const LONG = 22
 /** Pixels that a pointer moves before it drags. */
 const SLACK = 6
 
@@ -98,8 +100,8 @@ function PartBox({ part, target }: { part: PlacedPart; target: boolean }) {
         }}
       >
         <rect class="body" x={x} y={y} width={PART.width} height={PART.height} rx={6} />
-        <text class="name" x={x + 12} y={y + 19}>
-          {`${title.length > 22 ? `${title.slice(0, 21)}…` : title} `}
+        <text class={`name${title.length > LONG ? ' long' : ''}`} x={x + 12} y={y + 19}>
+          {`${title} `}
         </text>
         <text class="owner" x={x + 12} y={y + 36}>
           {detail}

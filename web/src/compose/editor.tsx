@@ -26,7 +26,7 @@ export function Editor() {
     <div class="editing">
       <div class="editor">
         <div class="gutter" aria-hidden="true">
-          <pre style={{ marginTop: -scrolled.value }}>
+          <pre style={{ marginTop: `${-scrolled.value}px` }}>
             {Array.from({ length: count }, (_, i) => i + 1).join('\n')}
           </pre>
         </div>
@@ -35,7 +35,7 @@ export function Editor() {
             <div
               key={line}
               class="bad-line"
-              style={{ top: PADDING + (line - 1) * LINE_HEIGHT - scrolled.value }}
+              style={{ top: `${PADDING + (line - 1) * LINE_HEIGHT - scrolled.value}px` }}
               title={message}
             />
           ))}

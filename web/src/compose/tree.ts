@@ -127,7 +127,7 @@ export interface PlacedPart extends Part {
   readonly y: number
 }
 
-export const PART = { width: 168, height: 46, gapX: 26, gapY: 10 } as const
+export const PART = { width: 180, height: 46, gapX: 24, gapY: 10 } as const
 const MARGIN = 16
 
 /** Sockets, units, host bridges and what is below, column by column; the first thing below stands beside what it hangs below. */

@@ -2,7 +2,7 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { api, type Experiment, type ExperimentComparison } from '../api.ts'
-import { Chart, short } from '../parts/chart.tsx'
+import { Chart, short, time } from '../parts/chart.tsx'
 import { attempt } from '../state/world.ts'
 import { axisOf } from './series.ts'
 
@@ -173,12 +173,12 @@ function Why({ of: { at, why, latency } }: { readonly of: Pair }) {
         {parts.map(({ part, a, b }) => (
           <li key={part}>
             <span>{part}</span>
-            <span class="bars" role="img" aria-label={`${short(a)} ns in A, ${short(b)} ns in B`}>
+            <span class="bars" role="img" aria-label={`${time(a)} in A, ${time(b)} in B`}>
               <i class="c0" style={{ width: `${(a / most) * 100}%` }} />
               <i class="c1" style={{ width: `${(b / most) * 100}%` }} />
             </span>
             <span class="hint">
-              {short(a)} → {short(b)} ns
+              {time(a)} → {time(b)}
             </span>
           </li>
         ))}

@@ -72,7 +72,7 @@ const MACHINE = { width: 190, height: 56, gap: 12 } as const
 const MACHINE_DOT = { size: 14, gap: 4, perRow: 24 } as const
 const MOST_NAMED_MACHINES = 48
 /** Between the functions and the machines: room for the lines. */
-const GAP = 120
+const GAP = 48
 
 export function layOut(
   functions: readonly PcieFunction[],

@@ -38,11 +38,12 @@ export function Chart({
       <figcaption>
         {title}
         <span class="legend">
-          {series.map(({ name }, i) => (
-            <span key={name} class={`key c${i % 6}`}>
-              {name}
-            </span>
-          ))}
+          {series.length > 1 &&
+            series.map(({ name }, i) => (
+              <span key={name} class={`key c${i % 6}`}>
+                {name}
+              </span>
+            ))}
         </span>
       </figcaption>
       <svg viewBox={`0 0 ${SIZE.width} ${SIZE.height}`} role="img" aria-label={title}>
@@ -82,6 +83,14 @@ export function Chart({
 }
 
 const PREFIXES = ['', 'k', 'M', 'G', 'T'] as const
+
+/** A time in the unit that suits it. */
+export const time = (nanoseconds: number): string =>
+  nanoseconds >= 1e6
+    ? `${Number((nanoseconds / 1e6).toPrecision(3))} ms`
+    : nanoseconds >= 1e3
+      ? `${Number((nanoseconds / 1e3).toPrecision(3))} µs`
+      : `${Number(nanoseconds.toPrecision(3))} ns`
 
 /** Three digits, with a prefix for thousands. */
 export function short(value: number): string {

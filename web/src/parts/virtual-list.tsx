@@ -38,14 +38,21 @@ export function VirtualList<Item>({
   const first = Math.max(0, Math.floor(top / rowHeight) - BEYOND)
   const last = Math.min(of.length, Math.ceil((top + height) / rowHeight) + BEYOND)
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
-    <section class="virtual" ref={box} onScroll={look} tabIndex={0} aria-label={label}>
-      <ul style={{ height: of.length * rowHeight }} aria-label={label}>
+    <section
+      class="virtual"
+      ref={box}
+      onScroll={look}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
+      tabIndex={0}
+      aria-label={label}
+      style={`--rows: ${of.length * rowHeight + 2}px`}
+    >
+      <ul style={{ height: `${of.length * rowHeight}px` }} aria-label={label}>
         {of.slice(first, last).map((item, i) => (
           <li
             key={keyOf(item)}
             class={rowClass(item)}
-            style={{ top: (first + i) * rowHeight, height: rowHeight }}
+            style={{ top: `${(first + i) * rowHeight}px`, height: `${rowHeight}px` }}
             aria-setsize={of.length}
             aria-posinset={first + i + 1}
           >

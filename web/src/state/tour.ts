@@ -67,7 +67,7 @@ const stations = computed((): readonly Station[] => {
     },
     {
       title: 'Experiments',
-      text: 'Two sweeps over the same axis, side by side: how an SR-IOV function and a paravirtual one compare, and what the difference is made of.',
+      text: 'Two sweeps over the same axis, side by side: how an SR-IOV function and an emulated card compare, and what the difference is made of.',
       where: { view: 'experiments' },
       target: 'section[aria-label="Side by side"], .cards',
     },
@@ -96,6 +96,8 @@ export function endTour(): void {
   localStorage.setItem(KEY, 'seen')
 }
 
+/** Who followed a link to some place stays there. */
+const linked = location.hash.includes('view=')
 let greeted = false
 
 /** The example has traffic; who comes to it for the first time is shown around. */
@@ -103,6 +105,5 @@ export function startTour(): void {
   if (greeted || platform.value?.id !== EXAMPLE) return
   greeted = true
   startTraffic()
-  // Who followed a link to some place stays there.
-  if (localStorage.getItem(KEY) === null && !location.hash.includes('view=')) visit(0)
+  if (localStorage.getItem(KEY) === null && !linked) visit(0)
 }

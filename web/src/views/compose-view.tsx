@@ -19,6 +19,7 @@ import {
   verdict,
 } from '../compose/draft.ts'
 import { Editor } from '../compose/editor.tsx'
+import { counted } from '../parts/counted.ts'
 import { Choice, Form } from '../parts/form.tsx'
 import { go } from '../state/place.ts'
 import { attempt, refreshPlatforms } from '../state/world.ts'
@@ -80,10 +81,10 @@ export function ComposeView() {
         </div>
         <span class={`verdict ${sound ? 'good' : 'bad'}`} role="status">
           {verdict.value
-            ? `keeps every rule: ${verdict.value.functions} functions, ${verdict.value.remappingUnits} remapping units`
+            ? `keeps every rule: ${counted(verdict.value.functions, 'function')}`
             : judging.value
               ? 'is judged…'
-              : `${mistakes.value.length} ${mistakes.value.length === 1 ? 'mistake' : 'mistakes'}`}
+              : counted(mistakes.value.length, 'mistake')}
         </span>
         <div class="buttons">
           <button

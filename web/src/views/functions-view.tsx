@@ -2,6 +2,7 @@
 import { useComputed, useSignal } from '@preact/signals'
 import type { PcieFunction, VirtualMachine } from '../api.ts'
 import { groupColour, kindName, shortAddress } from '../map/words.ts'
+import { counted } from '../parts/counted.ts'
 import { VirtualList } from '../parts/virtual-list.tsx'
 import { linkTo } from '../state/place.ts'
 import { functions, vms } from '../state/world.ts'
@@ -35,7 +36,7 @@ const ofMachine = ({ name, vcpus, memoryMiB, devices }: VirtualMachine): Row => 
   href: `vm:${name}`,
   name,
   what: 'Virtual machine',
-  owner: `${vcpus} vCPU · ${memoryMiB} MiB · ${devices.length} functions`,
+  owner: `${vcpus} vCPU · ${memoryMiB} MiB · ${counted(devices.length, 'function')}`,
   group: null,
   words: `${name} virtual machine`.toLowerCase(),
 })

@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { api, type FunctionIsolation, type IsolationReport } from '../api.ts'
 import { shortAddress } from '../map/words.ts'
+import { counted } from '../parts/counted.ts'
 import { VirtualList } from '../parts/virtual-list.tsx'
 import { repairIsolation, takeBack } from '../state/actions.ts'
 import { attempt, platform, reading, vms } from '../state/world.ts'
@@ -149,7 +150,8 @@ function Reach({ of }: { readonly of: readonly FunctionIsolation[] }) {
             <span>{fn.owner.name ?? 'nobody'}</span>
             <span>{sayMemory(fn)}</span>
             <span class="hint">
-              {fn.vectors.length} vectors{fn.peers.length > 0 && `, ${fn.peers.length} peers`}
+              {counted(fn.vectors.length, 'vector')}
+              {fn.peers.length > 0 && `, ${counted(fn.peers.length, 'peer')}`}
             </span>
           </div>
         )}
