@@ -9,7 +9,14 @@ import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url))
-const ENTRIES = ['index', 'testing/index', 'cli/main', 'workers/point-worker', 'store/sqlite/worker']
+const ENTRIES = [
+  'index',
+  'testing/index',
+  'client/index',
+  'cli/main',
+  'workers/point-worker',
+  'store/sqlite/worker',
+]
 
 const bundle = await rolldown({
   input: Object.fromEntries(ENTRIES.map(name => [name, join(DIST, `${name}.js`)])),

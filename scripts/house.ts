@@ -20,7 +20,7 @@ const COMMON = [
 ]
 /** What outlives the process: it waits for disks and databases, so promises live here as they do at the faces. */
 const KEEPING = ['store', 'durability', 'access']
-const FACES = ['workers', 'api', 'cli', 'testing']
+const FACES = ['client', 'workers', 'api', 'cli', 'testing']
 
 /** Top floor first: a room imports only from itself and from rooms before it. */
 export const ROOMS = ['core', 'engine', ...HARDWARE, ...SOFTWARE, ...COMMON, ...KEEPING, ...FACES]

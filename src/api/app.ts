@@ -11,6 +11,7 @@ import { NorthbridgeError } from '../core/index.ts'
 import { JSON_MEDIA_TYPE, parseBody } from './body.ts'
 import { addCatchingUp } from './catching-up.ts'
 import { CommandRunner } from './commands.ts'
+import { addConsole } from './console.ts'
 import { addContract } from './contract.ts'
 import { addGate } from './gate.ts'
 import { addHealth } from './health.ts'
@@ -115,6 +116,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     }),
   })
   addCatchingUp(app, namespaces, commands)
+  await addConsole(app)
   app.addHook('preClose', async () => {
     for (const { streams } of tenants.all()) {
       for (const stream of streams.keys()) stream.end('the server is shutting down')

@@ -25,8 +25,8 @@ declare module 'fastify' {
   }
 }
 
-/** Routes that tell nothing of anybody. Patterns of routes, so that no spelling of an address gets past. */
-const PUBLIC = /^\/(?:healthz|readyz|openapi\.json|docs(?:\/.*)?)$/
+/** Routes that tell nothing of anybody: the files of the console, whether the server answers, the contract. Patterns of routes, so that no spelling of an address gets past. */
+const PUBLIC = /^\/(?:|index\.html|icon\.svg|assets\/.*|healthz|readyz|openapi\.json|docs(?:\/.*)?)$/
 
 /** Names an administrator of the whole installation may choose. */
 export const NAMESPACE_HEADER = 'northbridge-namespace'

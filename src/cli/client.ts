@@ -1,28 +1,15 @@
-/** Carries out operations: in this process, or by a running server. Both answer alike. */
-import { ERROR_TITLES, type ErrorCode, NorthbridgeError } from '../core/index.ts'
-import { drive } from '../engine/index.ts'
-import {
-  execute,
-  type InputOf,
-  OPERATIONS,
-  type Operation,
-  type OperationContext,
-  type OperationId,
-  type OutputOf,
-} from '../operations/index.ts'
+/** Carries out operations by a running server, of which it knows what the catalogue says. */
+import { ERROR_TITLES, type ErrorCode, NorthbridgeError } from '../core/errors.ts'
+import type { InputOf, OperationId, OutputOf } from '../operations/index.ts'
+import { type OperationEntry, operationEntry } from './catalogue/catalogue.ts'
 
 export type Call = <Id extends OperationId>(id: Id, input: InputOf<Id>) => Promise<OutputOf<Id>>
-
-export const localCall =
-  (context: OperationContext): Call =>
-  async (id, input) =>
-    drive(execute(context, id, input), () => false)
 
 /** @param token is sent along; default: the one that `NORTHBRIDGE_TOKEN` holds, if any */
 export const remoteCall =
   (server: string, token = process.env['NORTHBRIDGE_TOKEN']): Call =>
   async (id, input) => {
-    const row = OPERATIONS[id] as unknown as Operation
+    const row = operationEntry(id)
     if (row.list === undefined) return (await send(server, row, input, token)) as OutputOf<typeof id>
     const items: unknown[] = []
     let cursor: string | undefined
@@ -44,7 +31,7 @@ export const remoteCall =
 
 async function send(
   server: string,
-  { rest }: Operation,
+  { rest }: OperationEntry,
   input: object,
   token: string | undefined,
 ): Promise<unknown> {

@@ -1,6 +1,6 @@
 /** The option that names a database, and the variable that does so without showing a password in lists of processes. */
 import { Option } from 'commander'
-import { NorthbridgeError } from '../core/index.ts'
+import { NorthbridgeError } from '../core/errors.ts'
 import type { StorePlace } from '../durability/index.ts'
 
 const VARIABLE = 'DATABASE_URL'

@@ -1,65 +1,24 @@
 /** `northbridge groups`: the IOMMU groups of a machine, as a partition for programs or joint by joint for people. */
-import { statSync } from 'node:fs'
 import type { Command } from 'commander'
-import { importMachineFrom } from '../interop/index.ts'
-import { explainGroup, type InputOf, installation, type OutputOf } from '../operations/index.ts'
-import { type Call, localCall } from './client.ts'
-import { namedOrRead } from './document-commands.ts'
+import type { GroupOptions } from './actions/groups.ts'
 import type { CommandEnvironment } from './environment.ts'
-import { toJson } from './output.ts'
+import { manual } from './help.ts'
 
-interface GroupOptions {
-  readonly why?: true
-  readonly kernel?: string
-  readonly json?: true
-}
-
-type Explained = OutputOf<'group'>
-
-export function addGroupCommands(root: Command, { print }: CommandEnvironment): void {
-  root
+export function addGroupCommands(root: Command, environment: CommandEnvironment): void {
+  const groups = root
     .command('groups')
     .description('print the IOMMU groups of a captured machine or of a topology as JSON')
     .argument('<machine>', 'a capture, or a topology: a name or a file')
     .option('--why', 'explain each joint and what would split the groups')
     .option('--kernel <version>', 'by the rules of this kernel: 6.1, 7.2 or 7.2+bus-isolation')
-    .option('--json', 'with --why: print JSON for programs')
-    .action(async (machine: string, { why, kernel, json }: GroupOptions) => {
-      const call = localCall(installation())
-      const topology = await topologyOf(call, machine, kernel)
-      const { id: platform } = await call('createPlatform', { topology })
-      const groups = await call('groups', { platform })
-      if (why === undefined) {
-        const partition = groups.map(group => [...group.functions].sort())
-        return print(JSON.stringify({ groups: partition.sort((a, b) => (a[0]! < b[0]! ? -1 : 1)) }))
-      }
-      const explained: Explained[] = []
-      for (const { id } of groups) explained.push(await call('group', { platform, group: id }))
-      print(json ? toJson(explained) : inSentences(explained))
+    .option('--json', 'with --why: print JSON for programs; without it is nothing else')
+    .action(async (machine: string, options: GroupOptions) => {
+      const { showGroups } = await import('./actions/groups.ts')
+      await showGroups(machine, options, environment)
     })
-}
-
-type TopologyInput = InputOf<'createPlatform'>['topology']
-
-/** A capture is a folder, or a file that is no document. */
-async function topologyOf(call: Call, machine: string, kernel: string | undefined): Promise<TopologyInput> {
-  const document = isCapture(machine) ? importMachineFrom([machine]).topology : namedOrRead(machine)
-  if (kernel === undefined) return document as TopologyInput
-  const topology = typeof document === 'string' ? await call('topology', { name: document }) : document
-  const { host, ...rest } = topology as { host?: object }
-  return { ...rest, host: { ...host, kernel } }
-}
-
-const isCapture = (path: string): boolean => {
-  const found = statSync(path, { throwIfNoEntry: false })
-  return found !== undefined && (found.isDirectory() || !/\.(?:ya?ml|json)$/.test(path))
-}
-
-function inSentences(groups: readonly Explained[]): string {
-  const shared = groups.filter(({ functions }) => functions.length > 1)
-  const alone = groups.length - shared.length
-  return [
-    ...shared.map(explainGroup),
-    `${alone} ${alone === 1 ? 'function is' : 'functions are'} alone in ${alone === 1 ? 'its' : 'their'} group.`,
-  ].join('\n')
+  manual(groups, [
+    ['groups capture', 'of a folder with `lspci -D -xxxx` and ACPI tables'],
+    ['groups --why one-socket-82576', 'why functions share a group, and what would part them'],
+    ['groups --kernel 6.1 lspci.txt', 'as an older kernel would'],
+  ])
 }

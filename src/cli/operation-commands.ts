@@ -1,30 +1,18 @@
-/** Every operation of the table as a command that asks a running server, with flags made from its input schema. */
-import type { TObject, TSchema } from '@sinclair/typebox'
+/** Every operation of the table as a command that asks a running server, with a flag for each field of its input. */
 import { type Command, Option } from 'commander'
-import { NorthbridgeError } from '../core/index.ts'
-import {
-  type InputOf,
-  installation,
-  type Operation,
-  type OperationId,
-  operationEntries,
-  readDocument,
-} from '../operations/index.ts'
-import { localCall, remoteCall } from './client.ts'
+import { CODE_NUMBERS } from '../operations/codes.ts'
+import type { OperationOptions } from './actions/operation.ts'
+import { catalogue, type FlagEntry, namesInPath, type OperationEntry } from './catalogue/catalogue.ts'
 import type { CommandEnvironment } from './environment.ts'
-import { render, toJson } from './output.ts'
+import { serverOption } from './server-option.ts'
 
 const HEADING = 'Operations on a running server:'
-export const DEFAULT_SERVER = 'http://127.0.0.1:8080'
-
-export const serverOption = (): Option =>
-  new Option('--server <url>', 'address of the server').env('NORTHBRIDGE_SERVER').default(DEFAULT_SERVER)
 
 export function addOperationCommands(root: Command, environment: CommandEnvironment): void {
-  for (const [id, row] of operationEntries()) {
-    const [group, verb] = row.words.split(' ') as [string, string]
+  for (const entry of catalogue().operations) {
+    const [group, verb] = entry.words.split(' ') as [string, string]
     const parent = root.commands.find(command => command.name() === group) ?? addGroup(root, group)
-    addOperation(parent, verb, id, row, environment)
+    addOperation(parent, verb, entry, environment)
   }
 }
 
@@ -34,67 +22,47 @@ const addGroup = (root: Command, name: string): Command =>
     .description(`operations on ${name.replaceAll('-', ' ')}`)
     .helpGroup(HEADING)
 
-/** `memoryMiB` is `memory-mib`. */
-const flagOf = (name: string): string =>
-  name.replace('MiB', 'Mib').replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+/** `memoryMiB` is `--memory-mib`. */
+const flagOf = ({ name }: FlagEntry): string =>
+  `--${name.replace('MiB', 'Mib').replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
 
 function addOperation(
   parent: Command,
   verb: string,
-  id: OperationId,
-  row: Operation,
+  entry: OperationEntry,
   environment: CommandEnvironment,
 ): void {
-  const command = parent.command(verb).summary(row.summary).description(row.summary)
-  const { properties, required = [] } = row.input as TObject
-  const positional = [...row.rest.path.matchAll(/\{(\w+)\}/g)].map(match => match[1]!)
+  const command = parent.command(verb).summary(entry.summary).description(entry.summary)
+  const positional = namesInPath(entry.rest.path)
   for (const name of positional) command.argument(`<${name}>`)
-  const flags = Object.keys(properties)
-    .filter(name => !positional.includes(name))
-    .map(name => {
-      const option = new Option(`--${flagOf(name)} <value>`, explain(properties[name]!))
-      command.addOption(option.makeOptionMandatory(required.includes(name)))
-      return [name, option.attributeName()] as const
-    })
-  const server = row.ofInstallation ? new Option('--server <url>', 'ask this server') : serverOption()
+  const flags = entry.flags.map(flag => {
+    const option = new Option(`${flagOf(flag)} <value>`, flag.about)
+    command.addOption(option.makeOptionMandatory(flag.required === true))
+    return [flag, option.attributeName()] as const
+  })
+  const server = entry.ofInstallation ? new Option('--server <url>', 'ask this server') : serverOption()
   command.addOption(server).option('--json', 'print JSON for programs')
+  command.addHelpText('after', () => alsoKnownAs(entry))
   command.action(async (...parsed: unknown[]) => {
-    const options = command.opts<Record<string, string>>()
-    const given = [
-      ...positional.map((name, i) => [name, parsed[i] as string] as const),
-      ...flags.map(([name, attribute]) => [name, options[attribute]] as const),
-    ].filter((entry): entry is [string, string] => entry[1] !== undefined)
-    const input = Object.fromEntries(
-      given.map(([name, text]) => [name, fieldValue(name, properties[name]!, text)]),
+    const options = command.opts<OperationOptions & Record<string, string | undefined>>()
+    const { runOperation } = await import('./actions/operation.ts')
+    await runOperation(
+      entry,
+      positional.map((name, i) => [name, parsed[i] as string]),
+      flags.map(([flag, attribute]) => [flag, flagOf(flag), options[attribute]]),
+      options,
+      environment,
     )
-    const { server } = options
-    const call = server === undefined ? localCall(installation()) : remoteCall(server)
-    const result = await call(id, input as InputOf<typeof id>)
-    environment.print(options['json'] ? toJson(result) : render(row, result, input))
   })
 }
 
-function explain(schema: TSchema): string {
-  if (schema['enum'] !== undefined) return (schema['enum'] as string[]).join(', ')
-  const text = schema.title ?? schema.description
-  if (text !== undefined) return text
-  if (schema['type'] === 'integer') return 'a number'
-  return schema['type'] === 'string' ? 'text' : 'JSON, or @ and the name of a JSON or YAML file'
-}
-
-/** What a text on the command line stands for, by the type of its field. Throws `malformedInput`. */
-function fieldValue(name: string, schema: TSchema, text: string): unknown {
-  if (schema['type'] === 'string') return text
-  if (text.startsWith('@')) return readDocument(text.slice(1))
-  if (schema['type'] === 'integer') return /^\d{1,15}$/.test(text) ? Number(text) : text
-  try {
-    const value: unknown = JSON.parse(text)
-    return schema['anyOf'] !== undefined && typeof value !== 'object' ? text : value
-  } catch {
-    if (schema['anyOf'] !== undefined) return text
-    throw new NorthbridgeError(
-      'malformedInput',
-      `--${flagOf(name)} is not JSON; @ and a file name is read from there`,
-    )
-  }
+/** The same operation at the other faces, and what it may refuse. */
+function alsoKnownAs({ id, rest, errors }: OperationEntry): string {
+  const codes = errors.map(code => `${code} (${CODE_NUMBERS[code as keyof typeof CODE_NUMBERS].exit})`)
+  return [
+    '',
+    `HTTP: ${rest.method} ${rest.path}`,
+    `Library and experiments: ${id}`,
+    ...(codes.length === 0 ? [] : [`Errors, with exit status: ${codes.join(', ')}`]),
+  ].join('\n')
 }

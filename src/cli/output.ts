@@ -1,7 +1,6 @@
 /** How results look: JSON for programs, sentences and tables for people. */
-import { stringify } from 'yaml'
-import { ERROR_TITLES, NorthbridgeError } from '../core/index.ts'
-import { CODE_NUMBERS, type Operation } from '../operations/index.ts'
+import { ERROR_TITLES, NorthbridgeError } from '../core/errors.ts'
+import { CODE_NUMBERS } from '../operations/codes.ts'
 
 /** Where a command writes. */
 export interface Output {
@@ -15,17 +14,6 @@ export interface Output {
 }
 
 export const toJson = (value: unknown): string => JSON.stringify(value, null, 2)
-
-/** The result of an operation for people. */
-export function render(row: Operation, output: unknown, input: unknown): string {
-  if (row.tell !== undefined) return row.tell(output, input)
-  if (output === null) return 'Done.'
-  if (row.list !== undefined) {
-    const rows = output as readonly Readonly<Record<string, unknown>>[]
-    return rows.length === 0 ? 'None.' : table(rows, row.list.columns)
-  }
-  return stringify(output).trimEnd()
-}
 
 /** Items as rows; what a column does not show is left to `--json`. */
 export function table(
@@ -53,15 +41,20 @@ function cellOf(value: unknown): string {
   return address ?? [kind, name].filter(part => part !== undefined).join(' ')
 }
 
-/** Reports an error for people and returns the exit status of its code. */
-export function complainAbout(error: unknown, { complain }: Output): number {
+/** Reports an error, for people or as JSON for programs, and returns the exit status of its code. */
+export function complainAbout(error: unknown, { complain }: Output, json: boolean): number {
   if (!(error instanceof NorthbridgeError)) {
     complain(`northbridge: ${ERROR_TITLES.defect}:\n${(error as Error).stack ?? error}`)
     return CODE_NUMBERS.defect.exit
   }
   const { code, message, details } = error
+  const { exit } = CODE_NUMBERS[code]
+  if (json) {
+    complain(toJson({ code, title: ERROR_TITLES[code], detail: message, ...details }))
+    return exit
+  }
   complain(`northbridge: ${ERROR_TITLES[code]}: ${message}`)
   const issues = details.issues ?? []
   if (issues.length > 1) for (const { path, message } of issues) complain(`  ${path || '/'} ${message}`)
-  return CODE_NUMBERS[code].exit
+  return exit
 }

@@ -1,12 +1,17 @@
-/** The command line: parse, call, render. */
+/**
+ * The command line: parse, call, render. These files say which commands there are, and load next to nothing; what a command
+ * does is in `actions/`, loaded when it is wanted. So help comes at once, and a command waits for its own parts only.
+ */
 import { Command, CommanderError } from 'commander'
-import { VERSION } from '../core/index.ts'
+import { VERSION } from '../core/version.ts'
 import { addCompareCommands } from './compare-commands.ts'
+import { addCompletionCommand } from './completion.ts'
 import { addConformCommands } from './conform-commands.ts'
 import { addDocumentCommands } from './document-commands.ts'
 import type { CommandEnvironment } from './environment.ts'
 import { addExperimentCommands } from './experiment-commands.ts'
 import { addGroupCommands } from './group-commands.ts'
+import { manual, statusesAndVariables } from './help.ts'
 import { addInterchangeCommands } from './interchange-commands.ts'
 import { addOperationCommands } from './operation-commands.ts'
 import { complainAbout, type Output } from './output.ts'
@@ -36,7 +41,7 @@ export async function runCli(
     return status
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    return complainAbout(error, output)
+    return complainAbout(error, output, args.includes('--json'))
   }
 }
 
@@ -62,6 +67,14 @@ export function program(environment: CommandEnvironment): Command {
   addGroupCommands(root, environment)
   addPolicyCommands(root, environment)
   addPredictCommand(root, environment)
+  addCompletionCommand(root, environment)
   addOperationCommands(root, environment)
+  manual(root, [
+    ['show one-socket-82576', 'a machine, its functions, groups and remapping units'],
+    ['demo', 'the story of an assignment'],
+    ['serve --example', 'a server with an example platform'],
+    ['functions dma --help', 'what a command takes'],
+  ])
+  root.addHelpText('after', () => `\n${statusesAndVariables()}`)
   return root
 }

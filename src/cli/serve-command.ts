@@ -1,34 +1,12 @@
 /** `northbridge serve`: the REST face as a process. */
 import type { Command } from 'commander'
-import { NorthbridgeError } from '../core/index.ts'
-import type { Call } from './client.ts'
-import { databaseOption, placeOf } from './database-option.ts'
+import type { ServeOptions } from './actions/serve.ts'
+import { databaseOption } from './database-option.ts'
 import type { CommandEnvironment } from './environment.ts'
-import { openServing } from './serving.ts'
-import { workersOf } from './sweep-runs.ts'
-import { secretOf } from './token-commands.ts'
-import { changesOnly } from './trouble.ts'
-
-/** Topology and name of the platform that is on in a first look. */
-const EXAMPLE = { topology: 'one-socket-82576', name: 'example' } as const
-
-interface ServeOptions {
-  readonly port: string
-  readonly host: string
-  readonly example?: true
-  readonly platform?: readonly string[]
-  readonly logLevel: string
-  /** Folder. */
-  readonly data?: string
-  readonly database?: string
-  readonly files?: string
-  readonly workers?: string
-  /** Name of a file. */
-  readonly limits?: string
-}
+import { manual } from './help.ts'
 
 export function addServeCommand(root: Command, environment: CommandEnvironment): void {
-  root
+  const command = root
     .command('serve')
     .description('serve the REST API; the first address printed is its own')
     .option('--port <number>', '0 takes a free one', '8080')
@@ -44,53 +22,18 @@ export function addServeCommand(root: Command, environment: CommandEnvironment):
       'threads that simulate experiments; with a database, 0 leaves it to workers',
     )
     .option('--log-level <level>', 'of the log on standard error: trace to fatal, or silent', 'warn')
+    .option('--json', 'print the addresses for programs, once it answers')
     .action(async (options: ServeOptions) => {
-      const port = portOf(options.port)
-      const place = placeOf(options)
-      // Only a server needs the HTTP framework: every other command starts without it.
-      const { startServer } = await import('../api/index.ts')
-      const serving = await openServing({
-        place,
-        files: options.files,
-        limits: options.limits,
-        workers: workersOf(options.workers, place.database === undefined ? 1 : 0),
-        secret: secretOf(process.env),
-        onTrouble: changesOnly(reason => environment.complain(`experiments: ${reason}`)),
-        onRefused: (world, reason) => environment.complain(`"${world}" cannot go on: ${reason}`),
-      })
-      try {
-        const { namespaces, guard } = serving
-        for (const loss of namespaces.losses) environment.print(`lost: ${loss}`)
-        for (const [world, reason] of namespaces.refused)
-          environment.print(`"${world}" cannot go on: ${reason}`)
-        const server = await startServer({ ...options, port, namespaces, guard })
-        environment.print(`Northbridge answers at ${server.url}`)
-        const { context, journal } = namespaces.default
-        const call: Call = (id, input) => journal.call(id, input)
-        if (options.example && !context.platforms.has(EXAMPLE.name)) await call('createPlatform', EXAMPLE)
-        for (const topology of options.platform ?? []) await call('createPlatform', { topology })
-        environment.print(`Documentation: ${server.url}/docs`)
-        if (options.example) environment.print(firstSteps(server.url))
-        await environment.untilStopped()
-        await server.close()
-      } finally {
-        await serving.close()
-      }
+      const { serve } = await import('./actions/serve.ts')
+      await serve(options, environment)
     })
-}
-
-const firstSteps = (url: string): string => `
-The example platform "${EXAMPLE.name}" (${EXAMPLE.topology}) is on. Three things to try:
-
-  curl ${url}/v1/platforms/${EXAMPLE.name}/functions
-  curl -X POST ${url}/v1/platforms/${EXAMPLE.name}/vms -H 'content-type: application/json' -d '{"name":"alpha","vcpus":1,"memoryMiB":64}'
-  npx northbridge show ${EXAMPLE.name} --server ${url}
-`
-
-function portOf(text: string): number {
-  const port = Number(text)
-  if (!/^\d{1,5}$/.test(text) || port > 65_535) {
-    throw new NorthbridgeError('invalidArgument', `--port must be 0 to 65535, not "${text}"`)
-  }
-  return port
+  manual(
+    command,
+    [
+      ['serve --example', 'a first look: a platform is on'],
+      ['serve --data world', 'what is done is kept, and goes on with the next start'],
+      ['serve --host 0.0.0.0 --database postgres://… --workers 0', 'for a team; workers simulate elsewhere'],
+    ],
+    ['NORTHBRIDGE_TOKEN', 'DATABASE_URL', 'OTEL_EXPORTER_OTLP_ENDPOINT'],
+  )
 }

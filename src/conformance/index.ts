@@ -7,7 +7,7 @@ export { judgePolicies } from './policy/index.ts'
 export { type Failure, type Report, reportOf, tellReport, type Verdict } from './report.ts'
 export type { ProcessorCase } from './vmx/case.ts'
 export { type ProgramRun, type ProgramStep, runProgram } from './vmx/program.ts'
-export { checkProcessors, tellCases, tellProcessors } from './vmx/report.ts'
+export { checkProcessors, listCases, tellCases, tellProcessors } from './vmx/report.ts'
 export { replay } from './vtd-replay.ts'
 export {
   FORMAT,

@@ -7,6 +7,7 @@ import { driverNamed } from './driver-table.ts'
 import type { InterruptPosting } from './interrupt-posting.ts'
 import type { InterruptLine } from './interrupts.ts'
 import { enableFaultInterrupt, enablePageRequestInterrupt, unmaskFaults } from './iommu/unit-interrupts.ts'
+import { type IsolationDefect, mend } from './isolation-defect.ts'
 import { findFunction, type KernelParts, makeParts } from './kernel-parts.ts'
 import type { PageAllocator } from './page-allocator.ts'
 import { chooseResets, resetAndRestore, resetsOf } from './pci/function-reset.ts'
@@ -179,6 +180,11 @@ export class HostKernel {
     if (state === undefined) throw new NorthbridgeError('notFound', `there is no IOMMU group ${id}`)
     const { repairs, ...rest } = yield* this.#parts.iommu.repairs(state)
     return { ...rest, repairs: repairs.map(repair => this.#parts.accessControl.withParameter(repair)) }
+  }
+
+  /** Puts right what lets a function reach too far. Throws `notFound` for what this kernel did not make. */
+  *mend(defect: IsolationDefect): Software {
+    yield* mend(this.#parts, defect)
   }
 
   /**

@@ -1,7 +1,7 @@
 /** Documents in files: JSON, or YAML 1.2, whose every JSON document is one too. */
 import { readFileSync } from 'node:fs'
 import { parseDocument, YAMLParseError } from 'yaml'
-import { NorthbridgeError } from '../core/index.ts'
+import { NorthbridgeError } from '../core/errors.ts'
 
 /** The document in a file, unjudged. Throws `notFound`, `malformedInput`. */
 export function readDocument(path: string): unknown {

@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { formatAddress64, hex, parseAddress64 } from '../core/index.ts'
 import { type Software, within } from '../engine/index.ts'
 import {
+  type BreachRepair,
   compareIsolation,
   type DecidingEntry,
   type IsolationReport,
@@ -91,6 +92,15 @@ const FunctionIsolation = Fields(
   { $id: 'FunctionIsolation' },
 )
 
+export const DefectView = Fields(
+  {
+    kind: Words('translation', 'requester', 'interrupt', 'redirect'),
+    function: Type.String({ description: 'Whose table entry it is, or at which port the bit is' }),
+    entry: Type.Optional(Type.String({ description: 'Physical address of the entry' })),
+  },
+  { $id: 'IsolationDefect', description: 'What is wrong, where the host can put it right by itself' },
+)
+
 const BreachView = Fields({
   kind: Words('memory', 'registers', 'interrupt'),
   function: Type.String(),
@@ -100,10 +110,10 @@ const BreachView = Fields({
   entry: Type.Optional(EntryView),
   acs: Type.Optional(Fields({ function: Type.String(), bit: Words('RR'), offered: Type.Boolean() })),
   text: Type.String(),
-  repair: Fields({ cost: Count(2 ** 31, 1), text: Type.String() }),
+  repair: Fields({ cost: Count(2 ** 31, 1), text: Type.String(), defect: Type.Optional(DefectView) }),
 })
 
-const PairView = Fields(
+export const PairView = Fields(
   {
     vms: Type.Array(Type.String(), { minItems: 2, maxItems: 2 }),
     isolated: Type.Boolean(),
@@ -124,7 +134,7 @@ type ReportView = Static<typeof ReportView>
 
 const entryView = (entry: DecidingEntry): Static<typeof EntryView> => ({ ...entry })
 
-function reportView({ functions, pairs }: IsolationReport): ReportView {
+export function reportView({ functions, pairs }: IsolationReport): ReportView {
   return {
     functions: functions.map(({ memory, vectors, peers, mates, owner, closed, ...rest }) => ({
       ...rest,
@@ -150,7 +160,7 @@ function reportView({ functions, pairs }: IsolationReport): ReportView {
       isolated,
       breaches: breaches.map(({ entry, acs, repair, ...breach }) => ({
         ...breach,
-        repair: { ...repair },
+        repair: repairView(repair),
         ...(entry === undefined ? {} : { entry: entryView(entry) }),
         ...(acs === undefined ? {} : { acs: { ...acs } }),
       })),
@@ -158,6 +168,11 @@ function reportView({ functions, pairs }: IsolationReport): ReportView {
     })),
   }
 }
+
+const repairView = ({ defect, ...repair }: BreachRepair) => ({
+  ...repair,
+  ...(defect === undefined ? {} : { defect: { ...defect } }),
+})
 
 /** The report that a view shows: what schema and TypeScript say alike. */
 const reportOf = ({ functions, pairs }: ReportView): IsolationReport =>
@@ -179,7 +194,7 @@ export function* isolationOf(platform: SimulatedPlatform): Software<IsolationRep
   return judgeIsolation(yield* isolationFacts(platform))
 }
 
-const path = '/v1/platforms/{platform}/isolation'
+export const path = '/v1/platforms/{platform}/isolation'
 
 export const isolationReport = operation({
   summary:

@@ -44,3 +44,9 @@ export const FieldValue = Type.Union([Type.Number(), Type.String(), Type.Boolean
 
 export const inPlatform = <Properties extends TProperties>(properties: Properties) =>
   Fields({ platform: Identifier, ...properties })
+
+/** A schema with words of its own at this place. */
+export const described = <Schema extends TSchema>(schema: Schema, description: string): Schema => ({
+  ...schema,
+  description,
+})

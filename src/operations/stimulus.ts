@@ -169,6 +169,14 @@ export const dma = operation({
     const views = parts.map(part => partView(platform, part))
     const first = views[0]!.outcome
     const outcome = views.every(view => view.outcome === first) ? first : ('partial' as const)
+    const what = `${fn.address} ${write ? 'writes' : 'reads'} ${bytes.length} bytes at ${input.address}`
+    platform.engine.trace.emit('dma', `${what}: ${outcome}`, {
+      function: fn.address,
+      direction: input.direction,
+      address: input.address,
+      length: bytes.length,
+      outcome,
+    })
     const failed = views.find(view => view.fault !== undefined || view.cause !== undefined)
     return {
       outcome,

@@ -12,6 +12,7 @@ import { consolidate } from './consolidation.ts'
 import type { OperationContext } from './context.ts'
 import { device, devices } from './devices.ts'
 import { events } from './events.ts'
+import { compareExperiments } from './experiment-comparison.ts'
 import {
   cancelExperiment,
   createExperiment,
@@ -32,6 +33,7 @@ import { exportPlatform, importTopology } from './interchange.ts'
 import { interruptCounts } from './interrupt-counts.ts'
 import { interruptVcpu, localApic, moveVcpu, traceInterrupt, virtualApic } from './interrupts.ts'
 import { isolationDiff, isolationReport } from './isolation.ts'
+import { repairIsolation } from './isolation-repair.ts'
 import { judge } from './judge.ts'
 import {
   balanceMemory,
@@ -182,6 +184,7 @@ export const OPERATIONS = {
   group: oneGroup,
   isolationReport,
   isolationDiff,
+  repairIsolation,
   sanitizer,
   findings,
   units,
@@ -299,6 +302,7 @@ export const OPERATIONS = {
   experimentResult,
   experimentReport,
   experimentCsv,
+  compareExperiments,
   cancelExperiment,
   deleteExperiment,
   planPolicy,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { changesOnly } from '../../src/cli/actions/trouble.ts'
 import { runCli } from '../../src/cli/program.ts'
-import { changesOnly } from '../../src/cli/trouble.ts'
 
 /** Exit status and what was complained about. */
 async function run(...args: string[]): Promise<readonly [status: number, complaint: string]> {

@@ -1,7 +1,7 @@
 import { globSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { operationsOf } from '../../src/cli/experiment-commands.ts'
+import { operationsOf } from '../../src/cli/actions/experiments.ts'
 import { NorthbridgeError } from '../../src/core/index.ts'
 import { drive, type Software } from '../../src/engine/index.ts'
 import { parseExperiment, runExperiment } from '../../src/experiments/index.ts'

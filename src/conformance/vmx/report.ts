@@ -27,8 +27,14 @@ export function tellProcessors(report: Report, text = ''): string {
   return [...lines, tellReport(report)].join('\n')
 }
 
+/** What is told of a case that is not run. */
+export type ListedCase = Pick<ProcessorCase, 'id' | 'source' | 'states'>
+
+export const listCases = (text = ''): readonly ListedCase[] =>
+  chosen(text).map(({ id, source, states }) => ({ id, source, states }))
+
 /** A line per case: identifier, source test, what must hold. */
 export const tellCases = (text = ''): string =>
-  chosen(text)
+  listCases(text)
     .map(({ id, source, states }) => `${id}  [${source}]  ${states}`)
     .join('\n')

@@ -294,6 +294,21 @@ export class TranslationDomain {
     }
   }
 
+  /** Puts an entry right that something else has changed: the leaf that a mapping wants, or none. False if it is no entry of its tables. */
+  *mend(address: number): Software<boolean> {
+    const { table } = this
+    if (table === undefined) return false
+    const mapped = [...this.#regions.values()].some(({ page, hostPage, pages, rights }) =>
+      table.rewriteLeaf(address, page, hostPage, pages, rights),
+    )
+    if (!mapped && !table.clearEntry(address)) return false
+    for (const unit of this.#inOrder()) {
+      yield* unit.flushWriteBuffer()
+      yield* unit.invalidate(this.forgetAll(unit))
+    }
+    return true
+  }
+
   /** Whether a range was mapped as one. */
   isMapped(page: PageNumber, pages: number): boolean {
     return this.#regions.get(page)?.pages === pages

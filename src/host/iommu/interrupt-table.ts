@@ -9,7 +9,8 @@ import type { UnitRegisters } from './unit-registers.ts'
 /** IRTA.S = 15: 2^16 entries of 16 bytes, all that a handle can address. */
 const SIZE_ENCODING = 15
 const ENTRIES = 2 ** (SIZE_ENCODING + 1)
-const PAGES = (ENTRIES * 16) / PAGE_SIZE
+const ENTRY_BYTES = IRTE_WORDS * 4
+const PAGES = (ENTRIES * ENTRY_BYTES) / PAGE_SIZE
 
 /** Whose interrupt requests an entry accepts ("Source Validation"). */
 export type InterruptSource =
@@ -117,6 +118,22 @@ export class InterruptTable {
     }
     this.#memory.write(this.#table, index, entry)
     yield* this.#invalidate([{ cache: 'interruptEntry', scope: 'index', index }])
+  }
+
+  /**
+   * Lets the entry at a physical address accept one requester alone, and leaves where it leads. Returns false, with nothing
+   * changed, if it is none that was handed out.
+   */
+  *restrict(address: number, rid: number): Software<boolean> {
+    const index = (address - this.#table * PAGE_SIZE) / ENTRY_BYTES
+    if (!this.#used.has(index)) return false
+    const words = Array.from({ length: IRTE_WORDS }, (_, word) =>
+      this.#memory.read(this.#table, index, IRTE_WORDS, word),
+    )
+    const entry = Uint32Array.from(words)
+    set(IRTE.SQ, entry, 0)
+    yield* this.#write(index, { kind: 'requester', rid }, entry)
+    return true
   }
 
   *free(first: number, count: number): Software {

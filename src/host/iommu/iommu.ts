@@ -260,7 +260,7 @@ export class Iommu {
   ): Software {
     if (handler !== undefined) checkPageRequests(this.unitOf(fn)!, fn, domain, this.#deviceTlbs)
     this.#deviceTlbs.servePageRequests(fn, handler)
-    yield* this.#update(state, domain)
+    yield* this.update(state, domain)
   }
 
   /** After a state was loaded: who answers a function that asks for pages. */
@@ -290,10 +290,11 @@ export class Iommu {
   }
 
   *#updateAll(domain: TranslationDomain): Software {
-    for (const state of this.groups()) if (state.domain === domain) yield* this.#update(state, domain)
+    for (const state of this.groups()) if (state.domain === domain) yield* this.update(state, domain)
   }
 
-  *#update(state: GroupState, domain: TranslationDomain): Software {
+  /** Writes the entries of a group's requesters anew, as their domain wants them. */
+  *update(state: GroupState, domain: TranslationDomain): Software {
     for (const [unit, rids, members] of this.#requestersOf(state)) {
       yield* unit.update(this.#deviceTlbs.requesters(unit, members, rids, domain), domain)
     }

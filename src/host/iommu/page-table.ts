@@ -1,9 +1,10 @@
 /** Builds "Second-Stage Translation" and "First-Stage Translation" tables in host memory, with the largest leaves that fit. */
-import { assert, type PageNumber } from '../../core/index.ts'
+import { assert, PAGE_SIZE, type PageNumber } from '../../core/index.ts'
 import type { TableMemory } from '../table-memory.ts'
 import { type EntryFormat, FIRST_STAGE, type Rights, SECOND_STAGE } from './entry-format.ts'
 
 const WORDS = 2
+const ENTRY_BYTES = WORDS * 4
 const FAN_OUT = 512
 /** Pages that one entry of a level covers; index = level, 1 is the lowest. */
 const SPAN = [0, 1, FAN_OUT, FAN_OUT ** 2, FAN_OUT ** 3, FAN_OUT ** 4] as const
@@ -89,6 +90,29 @@ export class PageTable {
    */
   takeDirty(page: PageNumber, pages: number, bitmap: Uint8Array): boolean {
     return this.#takeDirty(this.root, this.levels, page, page, pages, bitmap)
+  }
+
+  /**
+   * Writes the leaf at a physical address as a mapping wants it, whatever stands there. Returns false if the mapping has
+   * no leaf there.
+   */
+  rewriteLeaf(
+    address: number,
+    page: PageNumber,
+    hostPage: PageNumber,
+    pages: number,
+    rights: Rights,
+  ): boolean {
+    return this.#rewrite(this.root, this.levels, address, page, hostPage, pages, this.format.leaf(rights))
+  }
+
+  /** Clears the entry at a physical address. Returns false if it is in none of these tables. */
+  clearEntry(address: number): boolean {
+    const table = Math.floor(address / PAGE_SIZE)
+    if (!this.#used.has(table)) return false
+    this.#entry.fill(0)
+    this.#memory.write(table, (address % PAGE_SIZE) / ENTRY_BYTES, this.#entry)
+    return true
   }
 
   /** Frees every table. Nothing may walk them any more. */
@@ -201,6 +225,33 @@ export class PageTable {
     }
   }
 
+  #rewrite(
+    table: PageNumber,
+    level: number,
+    address: number,
+    first: PageNumber,
+    host: PageNumber,
+    pages: number,
+    bits: number,
+  ): boolean {
+    const span = SPAN[level]!
+    for (let done = 0; done < pages; ) {
+      const page = first + done
+      const part = Math.min(pages - done, span - (page % span))
+      const child = level === 1 ? undefined : this.#child(table, level, page)
+      // Of an entry that was overwritten, only the tables that were made here are believed.
+      if (child !== undefined && this.#used.has(child)) {
+        if (this.#rewrite(child, level - 1, address, page, host + done, part, bits)) return true
+      } else if (table * PAGE_SIZE + indexAt(level, page) * ENTRY_BYTES === address) {
+        if (level > 1 && !this.#fitsLeaf(level, page, host + done, part)) return false
+        this.#put(table, level, page, host + done, bits | (level > 1 ? this.format.large : 0))
+        return true
+      }
+      done += part
+    }
+    return false
+  }
+
   #takeDirty(
     table: PageNumber,
     level: number,
@@ -252,10 +303,14 @@ export class PageTable {
     return (low >>> 12) + this.#memory.read(table, index, WORDS, 1) * 2 ** 20
   }
 
-  #write(table: PageNumber, level: number, page: PageNumber, target: PageNumber, bits: number): void {
+  #put(table: PageNumber, level: number, page: PageNumber, target: PageNumber, bits: number): void {
     this.#entry[0] = ((target % 2 ** 20) * 4096 + bits) >>> 0
     this.#entry[1] = Math.floor(target / 2 ** 20)
     this.#memory.write(table, indexAt(level, page), this.#entry)
+  }
+
+  #write(table: PageNumber, level: number, page: PageNumber, target: PageNumber, bits: number): void {
+    this.#put(table, level, page, target, bits)
     this.#used.set(table, this.#used.get(table)! + 1)
   }
 }

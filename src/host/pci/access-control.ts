@@ -47,6 +47,17 @@ export class AccessControl {
     fn.config.write(at + ACS.CAPABILITY.offset, control << 16, CONTROL_LANES)
   }
 
+  /** "ACS P2P Request Redirect" of one function, on. Returns false if it does not offer it. */
+  redirect(fn: HostPciFunction): boolean {
+    const at = fn.extendedCapability(EXTENDED_CAPABILITY.ACS)
+    if (at === undefined) return false
+    const word = fn.config.read(at + ACS.CAPABILITY.offset)
+    if ((word & RR) === 0) return false
+    const control = (word >>> 16) | RR
+    fn.config.write(at + ACS.CAPABILITY.offset, (control << 16) >>> 0, CONTROL_LANES)
+    return true
+  }
+
   /** Names the kernel parameter that sets the bits of a repair, where there is one. */
   withParameter(repair: GroupRepair): GroupRepair {
     if (repair.kind !== 'enableAccessControl') return repair

@@ -6,7 +6,7 @@ import { protect } from '../../system/index.ts'
 import type { ProtectionEntry } from '../context.ts'
 import { now, operation } from '../operation.ts'
 import { poweredPlatform } from '../platforms.ts'
-import { Count, Fields, Identifier, inPlatform, Nullable, Words } from '../schemas.ts'
+import { Count, described, Fields, Identifier, inPlatform, Nullable, Words } from '../schemas.ts'
 import { keyOf } from './forget.ts'
 
 const Nanoseconds = Type.Number({ minimum: 0 })
@@ -52,14 +52,12 @@ export const protectVm = operation({
   input: inPlatform({
     vm: Identifier,
     to: Identifier,
-    switches: Type.Optional({
-      ...Names,
-      description: 'Switches of the other platform for those of this one; default: of the same names',
-    }),
-    functions: Type.Optional({
-      ...Names,
-      description: 'Functions of the other platform for those that a machine has which is started again',
-    }),
+    switches: Type.Optional(
+      described(Names, 'Switches of the other platform for those of this one; default: of the same names'),
+    ),
+    functions: Type.Optional(
+      described(Names, 'Functions of the other platform for those that a machine has which is started again'),
+    ),
   }),
   output: ProtectionView,
   errors: ['notFound', 'poweredOff', 'limitExceeded', 'invalidArgument'],

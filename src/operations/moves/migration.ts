@@ -12,7 +12,17 @@ import {
 import { forgetProtections } from '../failover/forget.ts'
 import { operation } from '../operation.ts'
 import { poweredPlatform } from '../platforms.ts'
-import { Count, Fields, FunctionAddress, Hex, Identifier, inPlatform, Nullable, Words } from '../schemas.ts'
+import {
+  Count,
+  described,
+  Fields,
+  FunctionAddress,
+  Hex,
+  Identifier,
+  inPlatform,
+  Nullable,
+  Words,
+} from '../schemas.ts'
 
 const Large = Count(Number.MAX_SAFE_INTEGER)
 
@@ -105,17 +115,17 @@ export const migrateVm = operation({
     postCopyAfter: Type.Optional(Count(10_000)),
     tracking: Type.Optional(Words(...DIRTY_TRACKING)),
     deviceTracking: Type.Optional(
-      Type.Unsafe<(typeof DEVICE_TRACKING)[number]>({
-        ...Words(...DEVICE_TRACKING),
-        description:
-          'Who tells which pages functions write: the devices, or their remapping units by dirty flags; default device',
-      }),
+      described(
+        Words(...DEVICE_TRACKING),
+        'Who tells which pages functions write: the devices, or their remapping units by dirty flags; default device',
+      ),
     ),
-    primary: Type.Optional({
-      ...FunctionAddress,
-      description:
+    primary: Type.Optional(
+      described(
+        FunctionAddress,
         'The function of the other platform for the one for which a standby stands in (failover teaming)',
-    }),
+      ),
+    ),
     load: Type.Optional(Load),
     functions: Type.Optional(
       Type.Record(Type.String(), Type.String(), {

@@ -6,6 +6,17 @@ export interface BreachRepair {
   /** As repairs of groups are weighed: a bit that software can set is 1, a board 10,000. */
   readonly cost: number
   readonly text: string
+  /** What the host can put right by itself. */
+  readonly defect?: BreachDefect
+}
+
+/** What is wrong, where it is no missing hardware: the entry of a table, or a bit of access control. */
+export interface BreachDefect {
+  readonly kind: 'translation' | 'requester' | 'interrupt' | 'redirect'
+  /** Whose table entry it is, or at which port the bit is. */
+  readonly function: string
+  /** Physical address of the entry. */
+  readonly entry?: string
 }
 
 export interface Breach {
@@ -95,9 +106,14 @@ function repairOfEntry(
       return {
         cost: 1,
         text: `point the ${table} entry at ${at} at tables of its own, and invalidate what ${unit} caches of ${requesterId}`,
+        defect: { kind: 'requester', function: address },
       }
     default:
-      return { cost: 1, text: `clear the entry at ${at}, and invalidate the IOTLB of ${unit} for its domain` }
+      return {
+        cost: 1,
+        text: `clear the entry at ${at}, and invalidate the IOTLB of ${unit} for its domain`,
+        ...(at === undefined ? {} : { defect: { kind: 'translation', function: address, entry: at } }),
+      }
   }
 }
 
@@ -119,7 +135,11 @@ function ofPeer(
     acs: { function: at, bit: 'RR', offered },
     text: `${fn.function} reaches registers of ${reaches} of ${to} without passing a remapping unit: requests turn at ${at}, where ${state}`,
     repair: offered
-      ? { cost: 1, text: `enable P2P Request Redirect (RR) in ACS control of ${at}` }
+      ? {
+          cost: 1,
+          text: `enable P2P Request Redirect (RR) in ACS control of ${at}`,
+          defect: { kind: 'redirect', function: at },
+        }
       : groupRepair(fn, reaches, at, facts),
   }
 }
@@ -182,6 +202,9 @@ function ofInterrupts(
         repair: {
           cost: 1,
           text: `let the entry at ${entry.address} accept ${victim.requesterId} alone (SVT 1, SID), and invalidate it in ${entry.unit}`,
+          ...(entry.address === undefined
+            ? {}
+            : { defect: { kind: 'interrupt' as const, function: victim.function, entry: entry.address } }),
         },
       },
     ]

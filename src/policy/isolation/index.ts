@@ -1,4 +1,4 @@
-export { type Breach, type BreachRepair, entryText } from './breaches.ts'
+export { type Breach, type BreachDefect, type BreachRepair, entryText } from './breaches.ts'
 export {
   compareIsolation,
   type IsolationChange,

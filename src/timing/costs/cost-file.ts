@@ -33,7 +33,7 @@ export const costFileSchema = z
   .meta({ title: 'Northbridge machine costs', description: 'What things cost in time on a machine' })
 
 export type CostFile = z.output<typeof costFileSchema>
-export type CostParameter = NonNullable<CostFile['parameters'][ParameterName]>
+export type CostParameter = z.output<ReturnType<typeof parameterSchema>>
 export type CostParameters = Readonly<Record<ParameterName, CostParameter>>
 
 /** Throws `invalidDocument` with an issue for each broken rule. */

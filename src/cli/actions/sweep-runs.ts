@@ -1,7 +1,7 @@
 /** Sweeps from files: simulated with a progress bar, and written as JSON, CSV and a page. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
-import { NorthbridgeError } from '../core/index.ts'
+import { NorthbridgeError } from '../../core/index.ts'
 import {
   planSweep,
   type SweepPlan,
@@ -10,12 +10,12 @@ import {
   sweepReport,
   sweepResult,
   tellLabels,
-} from '../experiments/index.ts'
-import { installation, readDocument } from '../operations/index.ts'
-import { parseTopology, type Topology } from '../platform/index.ts'
-import { defaultWorkers, pointRunner } from '../workers/index.ts'
-import type { CommandEnvironment } from './environment.ts'
-import { toJson } from './output.ts'
+} from '../../experiments/index.ts'
+import { installation, readDocument } from '../../operations/index.ts'
+import { parseTopology, type Topology } from '../../platform/index.ts'
+import { defaultWorkers, pointRunner } from '../../workers/index.ts'
+import type { CommandEnvironment } from '../environment.ts'
+import { toJson } from '../output.ts'
 
 /** Exit status of a program that SIGINT ended. */
 const INTERRUPTED = 130

@@ -1,5 +1,5 @@
 /** A platform as a tree, in the manner of `lspci -tv`, with groups, units and owners. */
-import type { OutputOf } from '../operations/index.ts'
+import type { OutputOf } from '../../operations/index.ts'
 
 type Fn = OutputOf<'functions'>[number]
 

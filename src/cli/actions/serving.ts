@@ -1,7 +1,7 @@
 /** The parts of a server that stand before its first request and after its last one. */
-import { Guard, Namespaces, openTokenBook, parseLimits } from '../access/index.ts'
-import { openStore, type StorePlace } from '../durability/index.ts'
-import { readDocument } from '../operations/index.ts'
+import { Guard, Namespaces, openTokenBook, parseLimits } from '../../access/index.ts'
+import { openStore, type StorePlace } from '../../durability/index.ts'
+import { readDocument } from '../../operations/index.ts'
 
 export interface ServingOptions {
   readonly place: StorePlace
@@ -30,7 +30,7 @@ export async function openServing(options: ServingOptions): Promise<Serving> {
   const limits = options.limits === undefined ? undefined : parseLimits(readDocument(options.limits))
   const open = new AsyncDisposableStack()
   try {
-    const { openSimulators } = await import('../workers/index.ts')
+    const { openSimulators } = await import('../../workers/index.ts')
     const simulators = await openSimulators({ database: place.database, workers, onTrouble })
     open.defer(() => simulators.close())
     const store = await openStore(place)
