@@ -25,3 +25,19 @@ export class ConfigMemory {
     return words
   }
 }
+
+/** Copies of a configuration space for saved states: as long as nothing in it changes, all of them are one. */
+export class ConfigCopies {
+  #latest: Uint32Array | undefined
+
+  of(words: Uint32Array): Uint32Array {
+    if (this.#latest === undefined || !areSame(this.#latest, words)) this.#latest = words.slice()
+    return this.#latest
+  }
+}
+
+function areSame(a: Uint32Array, b: Uint32Array): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}

@@ -10,6 +10,7 @@ import type { ResetKind } from './attribute-table.ts'
 import { type BarBehaviour, BarRegion, ERASED_ROM } from './bar-region.ts'
 import { Bus } from './bus.ts'
 import { layoutOf } from './config-layout.ts'
+import { ConfigCopies } from './config-memory.ts'
 import type { FunctionDefinition, FunctionKind } from './definition.ts'
 import { noteCompletion } from './error-reporting.ts'
 import { PORT_TYPE } from './formats/capabilities.ts'
@@ -58,6 +59,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
   /** Number that the root complex gave to what it soldered to this function of a root bus; -1 for nothing. */
   soldered = -1
   readonly #effects: RegisterEffects
+  readonly #copies = new ConfigCopies()
   /** Made when first needed: many functions never interrupt. */
   #messageSignals: MessageSignals | undefined
   #regions: (BarRegion | undefined)[] = []
@@ -373,7 +375,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     return {
       version: 1,
       bus: this.#capturedBus,
-      config: this.words.slice(),
+      config: this.#copies.of(this.words),
       port: this.port?.save() ?? null,
       messages: this.#messageSignals?.save() ?? null,
       vitalProductData: this.#effects.save(),

@@ -53,6 +53,8 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
   readonly #discovery = new Map<GroupingFunction, number>()
   #discovered = 0
   readonly #neighbourhood: Neighbourhood
+  /** What {@link save} gave last, as long as it is so: groups change seldom, and a state is taken before every command. */
+  #saved: SavedGrouping | undefined
 
   constructor(rules: GroupingRules) {
     this.#rules = rules
@@ -95,6 +97,7 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
   }
 
   #know(fn: GroupingFunction, when: number): void {
+    this.#saved = undefined
     const key = busKey(fn.segment, fn.rid >>> 8)
     this.#discovery.set(fn, when)
     append(this.#buses, key, fn)
@@ -104,6 +107,7 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
   /** Puts a function into the group it has to share, or founds a new one. */
   add(fn: F): Group<F> {
     assert(!this.#groupOf.has(fn), 'a function joins one group, once')
+    this.#saved = undefined
     const { group: joined, reason, spreads } = this.#rules.place(fn, this.#neighbourhood)
     const group: Group<F> =
       (joined as Group<F> | undefined) ??
@@ -123,6 +127,7 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
 
   /** Takes a function away (VFs disabled, card pulled); an empty group disappears. */
   remove(fn: F): void {
+    this.#saved = undefined
     for (const buses of [this.#buses, this.#aliased]) {
       const bus = buses.get(busKey(fn.segment, fn.rid >>> 8)) ?? []
       if (bus.includes(fn)) bus.splice(bus.indexOf(fn), 1)
@@ -140,6 +145,11 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
   }
 
   save(): SavedGrouping {
+    this.#saved ??= this.#state()
+    return this.#saved
+  }
+
+  #state(): SavedGrouping {
     return {
       discovered: this.#discovered,
       known: [...this.#discovery].map(([{ address }, when]) => [address, when]),
@@ -153,6 +163,7 @@ export class Grouping<F extends GroupingFunction = GroupingFunction> {
   }
 
   load(saved: SavedGrouping, find: (address: string) => F): void {
+    this.#saved = undefined
     for (const [address, when] of saved.known) {
       this.#know(find(address), when)
     }
