@@ -123,6 +123,7 @@ describe('turns', () => {
     [5_000_000, 10_000_000],
     [10_000_000, 50_000],
     [10_000_000, 1_000_001],
+    [60_000_000_000, 800_000],
   ])('%d ns in slices of %d ns are refused', (nanoseconds, slice) => {
     const { cpu, run } = hostWith([1])
     expect(() => run(cpu.run(nanoseconds, slice))).toThrow(

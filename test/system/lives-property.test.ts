@@ -230,7 +230,7 @@ function take(lives: Lives, { kind, vm: number, a, b }: Step): void {
     lives.create(vm, platform, b)
     const turn = { lives, vm, at: { platform, vm }, other: platform, a, b }
     STEPS.use(turn)
-    if (b % 3 === 0) STEPS.attach(turn)
+    if (a % 3 === 0) STEPS.attach(turn)
     return
   }
   const other = life.where === 'p' ? 'q' : 'p'

@@ -16,6 +16,8 @@ const TIMER_UNIT = 32
 export const DEFAULT_SLICE_NS = 10_000_000
 /** Shorter, a turn would be all overhead; longer, the timer's 32 bits would not hold it. */
 export const SLICE_RANGE_NS = { least: 100_000, most: 1_000_000_000 } as const
+/** Of one run: a minute in slices of a millisecond, which takes a server seconds. */
+const MOST_SLICES = 60_000
 
 /** What one machine has of the processors. Times since it was made, all of its virtual processors together. */
 export interface CpuView extends CpuSettings {
@@ -158,6 +160,9 @@ export class CpuScheduler {
     }
     if (!Number.isInteger(nanoseconds) || nanoseconds < slice || nanoseconds % slice !== 0) {
       throw invalid('nanoseconds', 'a whole number of slices')
+    }
+    if (nanoseconds / slice > MOST_SLICES) {
+      throw invalid('sliceNs', `at least 1/${MOST_SLICES} of the time: more slices are no single run`)
     }
     yield* this.#host.settle()
     for (let done = 0; done < nanoseconds; done += slice) {
