@@ -189,7 +189,10 @@ class Fuzzer {
     const [method, url, , headers] = request
     this.#world.log.length = 0
     const begin = performance.now()
-    const reply = await inTime(ask(...request), `${method} ${url} ${JSON.stringify(request[2])?.slice(0, 2000)}`)
+    const reply = await inTime(
+      ask(...request),
+      `${method} ${url} ${JSON.stringify(request[2])?.slice(0, 2000)}`,
+    )
     const milliseconds = performance.now() - begin
     if (milliseconds > this.#slowest.milliseconds) this.#slowest = { operation: target.id, milliseconds }
     this.#statuses[reply.status] = (this.#statuses[reply.status] ?? 0) + 1
