@@ -22,19 +22,8 @@ import { registerOverrides } from './register-overrides.ts'
 export const definitionsFromDataSheet = (sheet: DataSheet): FunctionDefinition[] =>
   sheet.functions.map((_, number) => definitionFromDataSheet(sheet, number))
 
-/** By data sheet and number of the function. */
-const definitions = new WeakMap<DataSheet, Map<number, FunctionDefinition>>()
-
-/** The definition of one function of a device: one object for all machines that have such a function. */
+/** The definition of one function of a device. */
 export function definitionFromDataSheet(sheet: DataSheet, number = 0): FunctionDefinition {
-  let ofSheet = definitions.get(sheet)
-  if (ofSheet === undefined) definitions.set(sheet, (ofSheet = new Map()))
-  let definition = ofSheet.get(number)
-  if (definition === undefined) ofSheet.set(number, (definition = makeDefinition(sheet, number)))
-  return definition
-}
-
-function makeDefinition(sheet: DataSheet, number: number): FunctionDefinition {
   const fn = sheet.functions[number]
   assert(fn !== undefined, `${sheet.name} has a function ${number}`)
   const nextFunction = number + 1 < sheet.functions.length ? number + 1 : 0

@@ -4,15 +4,15 @@
  * to be in the same state, but for the one command that got no answer: it was done as a whole or not at all. And the log
  * that the server tells, done to a fresh installation in this process, has to lead to that state too.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Random } from '../../src/core/index.ts'
 import { createNorthbridge, type Northbridge, NorthbridgeError, type OutputOf } from '../../src/index.ts'
 import { OPERATIONS, type Operation, type OperationId } from '../../src/operations/index.ts'
+import { ServerProcess } from './server-process.ts'
 
 const CLIENTS = 4
+/** Fewer platforms are in memory than there are clients, so that some rest all the time. */
+const LIMITS = ['--limits', 'test/durability/crash-limits.json']
 const VMS = ['alpha', 'beta'] as const
 const TOPOLOGY = 'one-socket-82576'
 const PF = '0000:01:00.0'
@@ -51,8 +51,7 @@ export class CrashWorld {
   readonly #place: readonly string[]
   readonly #random: Random
   readonly #clients: readonly Client[]
-  #server: ChildProcess | undefined
-  #url = ''
+  #server: ServerProcess | undefined
 
   /** @param place arguments of `serve`: where everything is kept */
   constructor(place: readonly string[], seed: number) {
@@ -65,27 +64,16 @@ export class CrashWorld {
   }
 
   get url(): string {
-    return this.#url
+    return this.#server!.url
   }
 
   async start(): Promise<void> {
-    const server = spawn(process.execPath, ['bin/northbridge.js', 'serve', '--port', '0', ...this.#place], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    this.#server = server
-    for await (const line of createInterface(server.stdout!)) {
-      if (line.startsWith('lost:') || line.includes('cannot go on')) throw new Error(line)
-      const [, url] = /^Northbridge answers at (\S+)$/.exec(line) ?? []
-      if (url === undefined) continue
-      this.#url = url
-      return
-    }
-    throw new Error('the server has ended before it answered')
+    this.#server = await ServerProcess.start([...this.#place, ...LIMITS])
   }
 
   /** Lets all clients work for a while, and kills the server. */
   async crash(): Promise<void> {
-    const work = this.#clients.map(client => client.work(this.#url))
+    const work = this.#clients.map(client => client.work(this.url))
     await delay(this.#random.integer(1, 400))
     await this.stop('SIGKILL')
     this.tally.kills++
@@ -95,7 +83,7 @@ export class CrashWorld {
   /** Lets all clients work while something happens that the server has to outlive. */
   async outlast(disturbance: () => Promise<void>): Promise<void> {
     let over = false
-    const work = this.#clients.map(client => client.work(this.#url, () => over))
+    const work = this.#clients.map(client => client.work(this.url, () => over))
     await delay(this.#random.integer(1, 200))
     await disturbance()
     await delay(this.#random.integer(1, 200))
@@ -118,8 +106,8 @@ export class CrashWorld {
    */
   async check(): Promise<void> {
     for (const client of this.#clients) {
-      this.tally.replayed += await client.replay(this.#url)
-      const done = await client.compare(this.#url)
+      this.tally.replayed += await client.replay(this.url)
+      const done = await client.compare(this.url)
       if (done === undefined) continue
       this.tally.unanswered++
       if (done) this.tally.doneUnanswered++
@@ -127,9 +115,7 @@ export class CrashWorld {
   }
 
   async stop(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    const server = this.#server!
-    server.kill(signal)
-    await once(server, 'exit')
+    await this.#server!.stop(signal)
   }
 }
 
