@@ -64,12 +64,7 @@ const commandLine =
       complain: text => complaints.push(text),
     })
     if (status === 0) return { result: JSON.parse(said.join('\n')) }
-    // The command line says the title of the code.
-    const { ERROR_TITLES } = await import('../../src/core/index.ts')
-    const code = Object.entries(ERROR_TITLES).find(([, title]) =>
-      complaints[0]?.includes(`: ${title}: `),
-    )?.[0]
-    return { code: code ?? complaints.join('\n') }
+    return { code: JSON.parse(complaints.join('\n')).code }
   }
 
 const PLATFORM = { platform: 'p' }
@@ -101,6 +96,8 @@ const LIFE: readonly (readonly [OperationId, Record<string, unknown>])[] = [
   ['experimentResult', { experiment: 'experiment-0001' }],
   ['experimentReport', { experiment: 'experiment-0001' }],
   ['experimentCsv', { experiment: 'experiment-0001' }],
+  ['compareExperiments', { a: { experiment: 'experiment-0001' }, b: { experiment: 'experiment-0001' } }],
+  ['compareExperiments', { a: { experiment: 'experiment-0001' }, b: { experiment: 'nonsense' } }],
   ['cancelExperiment', { experiment: 'experiment-0001' }],
   ['deleteExperiment', { experiment: 'experiment-0001' }],
   ['deleteExperiment', { experiment: 'experiment-0001' }],
@@ -170,6 +167,7 @@ const LIFE: readonly (readonly [OperationId, Record<string, unknown>])[] = [
   ['findings', PLATFORM],
   ['isolationReport', PLATFORM],
   ['isolationDiff', { ...PLATFORM, before: { functions: [], pairs: [] } }],
+  ['repairIsolation', { ...PLATFORM, defect: { kind: 'translation', function: PF, entry: '0x1000' } }],
   ['planPolicy', { platforms: ['p'], policy: KERNEL_ALONE, requests: ASKED }],
   ['applyPolicy', { platforms: ['p'], policy: KERNEL_ALONE, requests: ASKED }],
   ['explainPolicy', { ...PLATFORM, policy: KERNEL_ALONE, request: ASKED[0] }],
@@ -457,6 +455,7 @@ describe('every operation', () => {
       'invalidDocument',
       'notFound',
       'notFound',
+      'notFound',
       'alreadyDone',
       'notFound',
       'malformedInput',
@@ -472,6 +471,7 @@ describe('every operation', () => {
       'topologyConflict',
       'notFound',
       'functionInUse',
+      'notFound',
       'policyRefused',
       'memoryPinned',
       'invalidArgument',

@@ -207,8 +207,8 @@ const OF_TWO: readonly Step[] = [
   ['protectVm', { platform, vm: 'a', to: 'q' }],
   ['convert', { platform, way: 'v2v', vm: 'a', to: 'q' }],
 ]
-/** What has not been done is told by its answer, machine by machine. */
-const TOLD: ReadonlySet<string> = new Set(['failOver'])
+/** Those with a test of their own; of `failOver` its answer tells, machine by machine, what has not been done. */
+const APART: ReadonlySet<string> = new Set(['failOver', 'repairIsolation'])
 
 /** Where a real refusal comes from: each of these may run out. */
 const RESOURCES = [
@@ -335,10 +335,21 @@ describe('an operation that is refused half-way', () => {
     const all = [...OF_A_SERVER, ...OF_SLOTS, ...OF_NETWORKS, ...OF_DISKS, ...OF_LIVES, ...OF_TWO]
     const tried = new Set<string>(all.map(([id]) => id))
     const atomic = operationEntries().filter(
-      ([id, row]) => (row.atomic || row.others) && changes(row) && !TOLD.has(id),
+      ([id, row]) => (row.atomic || row.others) && changes(row) && !APART.has(id),
     )
     expect(atomic.length).toBeGreaterThan(8)
     expect(atomic.map(([id]) => id).filter(id => !tried.has(id))).toEqual([])
+  })
+
+  it('repairIsolation has changed nothing', () => {
+    const broken = world('one-socket-82576', [
+      ...READY,
+      ['attach', { platform, vm: 'b', function: '0000:01:10.2' }],
+      ['injectFault', { platform, fault: { kind: 'interruptEntryBit', function: VF, vector: 0, bit: 82 } }],
+    ])
+    const { pairs } = broken.run(['isolationReport', { platform }]) as OutputOf<'isolationReport'>
+    const { defect } = pairs[0]!.breaches[0]!.repair
+    tryEverywhere(broken, ['repairIsolation', { platform, defect: defect! }])
   })
 
   it('leaves nothing of a machine that a failover could not bring back', () => {
