@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { Namespaces } from '../src/access/index.ts'
 import { type RunningServer, startServer } from '../src/api/index.ts'
-import { makeExample } from '../src/cli/actions/example.ts'
+import { EXAMPLE, makeTour } from '../src/cli/actions/example.ts'
 import type { Call } from '../src/cli/client.ts'
 
 const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
@@ -28,7 +28,10 @@ export async function openConsole({ example = false } = {}): Promise<Console> {
   const namespaces = await Namespaces.open()
   const { journal } = namespaces.default
   const call: Call = (id, input) => journal.call(id, input)
-  if (example) await makeExample(call)
+  if (example) {
+    await call('createPlatform', EXAMPLE)
+    await makeTour(call)
+  }
   const server: RunningServer = await startServer({
     namespaces,
     host: '127.0.0.1',

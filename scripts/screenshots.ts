@@ -38,7 +38,7 @@ for (const theme of ['light', 'dark'] as const) {
     await shoot(`tour-${width}-${theme}`)
     for (const [view, place] of Object.entries(PLACES)) {
       await page.goto('about:blank')
-      await page.goto(`${url}/#platform=example&${place}`)
+      await page.goto(`${url}/#platform=tour&${place}`)
       await shoot(`${view}-${width}-${theme}`)
     }
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCli } from '../../src/cli/program.ts'
 import { SqliteStore } from '../../src/store/index.ts'
-import { build, hashOf, opened } from '../durability/installations.ts'
+import { build, hashOf, opened, run } from '../durability/installations.ts'
 
 let folder: string
 let hash: string
@@ -37,7 +37,7 @@ describe('a platform in a folder', () => {
       said: 'Platform "moved" goes on here, at 100000000 ns.',
     })
     const { journal, close } = await opened(new SqliteStore(at('away')))
-    expect(hashOf(journal, 'moved')).toBe(hash)
+    expect((await run(journal, 'platformState', { platform: 'moved' })).stateHash).toBe(hash)
     await close()
   })
 

@@ -1,13 +1,16 @@
 /**
- * What a first look begins with: a machine that runs, with two tenants, a fault to explain and a hole in the wall between
- * them, and two experiments to compare. All of it is made by operations that a user has too.
+ * What a first look begins with: a machine to try things on, and one for the tour of the console that runs already, with two
+ * tenants, a fault to explain and a hole in the wall between them, and two experiments to compare. All of it is made by
+ * operations that a user has too.
  */
 import type { Call } from '../client.ts'
 
 /** Topology and name of the platform that is on in a first look. */
 export const EXAMPLE = { topology: 'one-socket-82576', name: 'example' } as const
+/** The one that the tour leads through. */
+export const TOUR = { topology: 'one-socket-82576', name: 'tour' } as const
 
-const here = { platform: EXAMPLE.name } as const
+const here = { platform: TOUR.name } as const
 const PORT = '0000:01:00.0'
 const TENANTS = [
   { name: 'web', function: '0000:01:10.0' },
@@ -17,8 +20,8 @@ const MEMORY_MIB = 64
 /** Tenants' memories lie side by side: this bit of a physical address leads from one into the other. */
 const NEIGHBOUR_BIT = Math.log2(MEMORY_MIB * 2 ** 20)
 
-export async function makeExample(call: Call): Promise<void> {
-  await call('createPlatform', EXAMPLE)
+export async function makeTour(call: Call): Promise<void> {
+  await call('createPlatform', TOUR)
   await call('setNumVfs', { ...here, function: PORT, numVfs: 6 })
   for (const { name, function: address } of TENANTS) {
     await call('createVm', { ...here, name, vcpus: 2, memoryMiB: MEMORY_MIB })

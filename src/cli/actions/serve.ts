@@ -6,7 +6,7 @@ import { placeOf } from '../database-option.ts'
 import type { CommandEnvironment } from '../environment.ts'
 import { toJson } from '../output.ts'
 import { secretOf } from '../secret.ts'
-import { EXAMPLE, makeExample } from './example.ts'
+import { EXAMPLE, makeTour, TOUR } from './example.ts'
 import { openServing } from './serving.ts'
 import { workersOf } from './sweep-runs.ts'
 import { changesOnly } from './trouble.ts'
@@ -49,7 +49,10 @@ export async function serve(options: ServeOptions, environment: CommandEnvironme
     if (!options.json) environment.print(`Northbridge answers at ${url}`)
     const { context, journal } = namespaces.default
     const call: Call = (id, input) => journal.call(id, input)
-    if (options.example && !context.platforms.has(EXAMPLE.name)) await makeExample(call)
+    if (options.example) {
+      if (!context.platforms.has(EXAMPLE.name)) await call('createPlatform', EXAMPLE)
+      if (!context.platforms.has(TOUR.name)) await makeTour(call)
+    }
     for (const topology of options.platform ?? []) await call('createPlatform', { topology })
     if (options.json) environment.print(toJson({ url, documentation: `${url}/docs` }))
     else environment.print(`Documentation: ${url}/docs`)

@@ -143,10 +143,15 @@ export class PointQueue {
 
   /** A point to simulate; undefined if none waits. */
   async take(): Promise<TakenPoint | undefined> {
-    const [job] = await this.#boss.fetch<QueuedPoint>(POINTS)
-    if (job === undefined) return undefined
-    const configuration = JSON.parse(job.data.configuration) as TakenPoint['configuration']
-    return { ...job.data, configuration, id: job.id, retryCount: job.retryCount }
+    for (;;) {
+      const [job] = await this.#boss.fetch<QueuedPoint>(POINTS)
+      if (job === undefined) return undefined
+      const configuration = JSON.parse(job.data.configuration) as TakenPoint['configuration']
+      const point = { ...job.data, configuration, id: job.id, retryCount: job.retryCount }
+      // Who put it in may have looked for its answer just before that came.
+      if ((await this.answersOf(point.run, [point.index])).size === 0) return point
+      await this.#boss.complete(POINTS, attemptOf(point))
+    }
   }
 
   /** A sign of life. Returns those that are not ours any more: they were cancelled, or given to another. */

@@ -169,6 +169,8 @@ const OF_ONE: Readonly<Partial<Record<OperationId, Readonly<Record<string, unkno
   openDisk: { model: 'paravirtual' },
   runBlockWorkload: { pattern: 'random' },
   attach: { memory: 'pinned' },
+  repairIsolation: { defect: { kind: 'translation', function: '0000:01:00.0', entry: '0x1000' } },
+  compareExperiments: { a: { experiment: 'experiment-0001' }, b: { experiment: 'experiment-0002' } },
   protectVm: { to: 'q', functions: {} },
   planConversion: {
     way: 'v2v',

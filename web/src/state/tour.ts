@@ -2,11 +2,9 @@
 import { computed, signal } from '@preact/signals'
 import { go, type Place } from './place.ts'
 import { startTraffic } from './traffic.ts'
-import { faults, functions, platform, vms } from './world.ts'
+import { faults, functions, platform, TOUR, vms } from './world.ts'
 
 const KEY = 'northbridge.tour'
-/** The platform that `npm start` begins with. */
-const EXAMPLE = 'example'
 
 export interface Station {
   readonly title: string
@@ -102,7 +100,7 @@ let greeted = false
 
 /** The example has traffic; who comes to it for the first time is shown around. */
 export function startTour(): void {
-  if (greeted || platform.value?.id !== EXAMPLE) return
+  if (greeted || platform.value?.id !== TOUR) return
   greeted = true
   startTraffic()
   if (localStorage.getItem(KEY) === null && !linked) visit(0)

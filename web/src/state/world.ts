@@ -52,8 +52,14 @@ export const locked = signal(false)
 /** Grows with each reading of the platform. */
 export const reading = signal(0)
 
+/** The platform of `npm start` that the tour leads through. */
+export const TOUR = 'tour'
+
 export const platform = computed(
-  () => platforms.value.find(({ id }) => id === place.value.platform) ?? platforms.value[0],
+  () =>
+    platforms.value.find(({ id }) => id === place.value.platform) ??
+    platforms.value.find(({ id }) => id === TOUR) ??
+    platforms.value[0],
 )
 export const functionsByAddress = computed(() => new Map(functions.value.map(each => [each.address, each])))
 
