@@ -12,6 +12,7 @@ export function addServeCommand(root: Command, environment: CommandEnvironment):
     .option('--port <number>', '0 takes a free one', '8080')
     .option('--host <address>', 'address to listen on; others than loopback need a token', '127.0.0.1')
     .option('--example', 'begin with an example platform that is on')
+    .option('--tour', 'begin with a platform that runs already, for the tour of the console')
     .option('--platform <topology...>', 'begin with platforms made from these topologies')
     .option('--data <folder>', 'keep everything here, and go on from what is there')
     .addOption(databaseOption('keep everything in this PostgreSQL database instead'))

@@ -15,6 +15,7 @@ export interface ServeOptions {
   readonly port: string
   readonly host: string
   readonly example?: true
+  readonly tour?: true
   readonly platform?: readonly string[]
   readonly logLevel: string
   /** Folder. */
@@ -49,10 +50,8 @@ export async function serve(options: ServeOptions, environment: CommandEnvironme
     if (!options.json) environment.print(`Northbridge answers at ${url}`)
     const { context, journal } = namespaces.default
     const call: Call = (id, input) => journal.call(id, input)
-    if (options.example) {
-      if (!context.platforms.has(EXAMPLE.name)) await call('createPlatform', EXAMPLE)
-      if (!context.platforms.has(TOUR.name)) await makeTour(call)
-    }
+    if (options.example && !context.platforms.has(EXAMPLE.name)) await call('createPlatform', EXAMPLE)
+    if (options.tour && !context.platforms.has(TOUR.name)) await makeTour(call)
     for (const topology of options.platform ?? []) await call('createPlatform', { topology })
     if (options.json) environment.print(toJson({ url, documentation: `${url}/docs` }))
     else environment.print(`Documentation: ${url}/docs`)
