@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    setupFiles: ['test/seed.ts'],
     // A slow shared runner must not turn a passing test into a failing one: timings never decide a test.
     testTimeout: 120_000,
     hookTimeout: 120_000,
