@@ -199,6 +199,10 @@ export class Hypervisor {
     return this.#machines.find(name).view()
   }
 
+  has(name: string): boolean {
+    return this.#machines.has(name)
+  }
+
   get vmCount(): number {
     return this.#machines.size
   }

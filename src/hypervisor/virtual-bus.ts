@@ -16,6 +16,8 @@ import {
   SLOTS,
 } from './formats/virtual-board.ts'
 
+const NO_SLOTS: readonly number[] = []
+
 /** A function on the virtual bus. Offsets are multiples of 4, below 256. */
 export interface PciDevice {
   readConfig(offset: number): number
@@ -122,8 +124,10 @@ export class VirtualBus<Device extends PciDevice> {
   }
 
   /** Slots that the guest has ejected and that still hold their function. */
-  get ejected(): number[] {
-    return Array.from({ length: SLOTS }, (_, slot) => slot).filter(slot => (this.#ejected >>> slot) & 1)
+  get ejected(): readonly number[] {
+    return this.#ejected === 0
+      ? NO_SLOTS
+      : Array.from({ length: SLOTS }, (_, slot) => slot).filter(slot => (this.#ejected >>> slot) & 1)
   }
 
   /** Tells the guest of an error of the function in a slot. */

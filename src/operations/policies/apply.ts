@@ -71,7 +71,7 @@ type Running = ReadonlyMap<string, SimulatedPlatform>
 type Creation = { readonly vcpus: number; readonly memoryMiB: number } | undefined
 
 const machineOn = ({ hypervisor }: SimulatedPlatform, vm: string) =>
-  hypervisor.vms().find(({ name }) => name === vm)
+  hypervisor.has(vm) ? hypervisor.vm(vm) : undefined
 
 /** A machine that runs can only get what is where it runs. */
 function atHome<Request extends { readonly vm: string; readonly host?: string }>(
