@@ -299,14 +299,6 @@ export class DmaRemapping {
     return 0
   }
 
-  /**
-   * After {@link resolve} with 0: whether one IOTLB entry translates the 2 MiB around the page, and will do so for each of
-   * its pages until something else is entered.
-   */
-  get answeredByBlock(): boolean {
-    return this.iotlbSlot >= 0 && this.level > 1 && !this.isScalable && !this.#iotlb.holdsSmall
-  }
-
   /** After {@link resolve} with 0: lets requests for pages nearby use the page table, if it was all that was read. */
   keepNear(request: MemoryRequest): void {
     if (this.isScalable || !this.walked) return

@@ -7,8 +7,8 @@ import { PASID_BITS, type Replacement, TaggedCache } from './tagged-cache.ts'
 export const FAULT_SHIFT = 16
 
 /**
- * Levels are those of the leaf (1: 4 KiB, 2: 2 MiB, 3: 1 GiB). A lookup probes the 4-KiB entries and the larger sizes
- * only while there are any. The value of a slot is the first host page.
+ * Levels are those of the leaf (1: 4 KiB, 2: 2 MiB, 3: 1 GiB). A lookup probes the 4-KiB entries, and the larger
+ * sizes only while there are any. The value of a slot is the first host page.
  */
 export class Iotlb extends TaggedCache {
   readonly #taggedBySourceId: boolean
@@ -26,7 +26,7 @@ export class Iotlb extends TaggedCache {
 
   /** The slot that translates a page of an address space, or -1. */
   lookup(space: number, pasid: number, page: PageNumber): number {
-    const slot = this.holdsSmall ? this.probe(space, pasid, 1, page) : -1
+    const slot = this.probe(space, pasid, 1, page)
     return slot >= 0 || !this.holdsLarge ? slot : this.#lookupLarge(space, pasid, page)
   }
 

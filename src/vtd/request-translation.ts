@@ -11,7 +11,6 @@ import { GSTS } from './formats/registers.ts'
 import { PAGES_IN_ENTRY } from './paging-geometry.ts'
 import { isProtected, protectionEnabled } from './protected-memory.ts'
 import type { Quirks } from './quirks.ts'
-import { blockOf, RecentBlocks } from './recent-blocks.ts'
 import { RecentTranslations, recentKey } from './recent-translations.ts'
 import type { Replacement } from './tagged-cache.ts'
 
@@ -29,7 +28,6 @@ const {
 } = ACCESS
 const INTERRUPT_FIRST = INTERRUPT_FIRST_PAGE
 const INTERRUPT_LAST = INTERRUPT_LAST_PAGE
-const INTERRUPT_BLOCK = blockOf(INTERRUPT_FIRST)
 const STATUS_WORD = GSTS.at
 const ENABLED = TES.mask
 
@@ -79,7 +77,6 @@ export class RequestTranslation {
   readonly #dma: DmaRemapping
   readonly #faults: FaultRecorder
   readonly #recent = new RecentTranslations()
-  readonly #blocks = new RecentBlocks()
   /** Whether the last request was none of those: which shortcut is tried first. */
   #missing = false
   /** Caches whose replacement depends on use have to see every use. */
@@ -120,16 +117,7 @@ export class RequestTranslation {
   /** See `RemappingUnit.translate`. */
   translate(request: MemoryRequest): boolean {
     request.unit = this.#index
-    return (
-      (this.#blocks.any && this.#answerByBlock(request)) ||
-      (!this.#missing && this.#answerRecent(request)) ||
-      this.#translate(request)
-    )
-  }
-
-  #answerByBlock(request: MemoryRequest): boolean {
-    if (request.addressType !== UNTRANSLATED || request.pasid >= 0 || request.atomic) return false
-    return this.#blocks.translate(request)
+    return (!this.#missing && this.#answerRecent(request)) || this.#translate(request)
   }
 
   #answerRecent(request: MemoryRequest): boolean {
@@ -158,7 +146,6 @@ export class RequestTranslation {
     const dma = this.#dma
     if (simple && dma.near.translate(request)) {
       this.#missing = true
-      this.#blocks.forget()
       if (dma.near.replaced) this.#recent.forget()
       return !this.#isProtected(request.physicalPage) || refuse(request, STATUS.unsupportedRequest)
     }
@@ -169,10 +156,7 @@ export class RequestTranslation {
     const reads = dma.tableReads
     request.tableReads += reads
     request.iotlbHit = dma.iotlbSlot >= 0
-    if (reads !== 0) {
-      this.#blocks.forget()
-      if (dma.commit(requesterId, page)) this.#recent.forget()
-    }
+    if (reads !== 0 && dma.commit(requesterId, page)) this.#recent.forget()
     // A context entry, or an entry that points to a table, takes more than one read, and may have replaced another.
     if (reads > 1) this.#dma.near.forget()
     if (reason !== 0) return this.#refuse(request, reason)
@@ -192,20 +176,12 @@ export class RequestTranslation {
   #remember(request: MemoryRequest, reads: number): void {
     if (this.#shortcutsHideUse || request.atomic || request.zeroLength || request.length === 0) return
     const { pasid, page, physicalPage, iotlbHit } = request
-    if (reads !== 0) this.#dma.keepNear(request)
-    else if (pasid < 0 && this.#dma.answeredByBlock && !this.#isMixed(request)) this.#blocks.keep(request)
-    else this.#recent.keep(recentKey(request), pasid, page, physicalPage, iotlbHit)
-  }
-
-  /** Whether pages of the 2 MiB around a page may be treated differently, though one entry translates them. */
-  #isMixed({ page, physicalPage }: MemoryRequest): boolean {
-    if (protectionEnabled(this.#words)) return true
-    return blockOf(page) === INTERRUPT_BLOCK || blockOf(physicalPage) === INTERRUPT_BLOCK
+    if (reads === 0) this.#recent.keep(recentKey(request), pasid, page, physicalPage, iotlbHit)
+    else this.#dma.keepNear(request)
   }
 
   /** Something has happened that could change what requests are answered. */
   forget(): void {
-    this.#blocks.forget()
     this.#recent.forget()
     this.#dma.near.forget()
   }

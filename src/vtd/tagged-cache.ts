@@ -33,16 +33,8 @@ const VALUE = 2
 const ATTRIBUTES = 3
 
 const INVALID = -1
-const HINTS = 256
 const TAG_BITS = 21
 const keyOf = (tag: number, pasid: number): number => pasid * 2 ** TAG_BITS + tag
-
-/** Neighbouring units, and units a power of two apart, fall into different sets; one unit of two spaces into unrelated ones. */
-function hashOf(tag: number, pasid: number, unit: number): number {
-  const low = unit | 0
-  return (low ^ (low >>> 9)) + (Math.imul(tag + (pasid << 8), 0x9e37_79b1) >>> 13)
-}
-
 /** An address space and a level in one number. */
 export const tagOf = (space: number, level: number): number => (space << 3) | level
 
@@ -58,14 +50,13 @@ export class TaggedCache {
   readonly #used: Float64Array | undefined
   readonly capacity: number
   readonly #slots: Float64Array
-  /** Where the slots are that probes found last, by a hash of what they looked for: often those of the next. */
-  readonly #hints = new Int32Array(HINTS)
+  /** Where the slot is that a probe found last: often that of the next. */
+  #last = 0
   /** Off while a request is explained: looking is no use. */
   countsUses = true
   /** Whether what was entered last replaced another entry. */
   replaced = false
-  /** Slots in use for level 1, and for levels above. */
-  #small = 0
+  /** Slots in use for levels above 1. */
   #large = 0
 
   constructor(sets: number, ways: number, replacement: Replacement = 'fifo') {
@@ -87,21 +78,18 @@ export class TaggedCache {
     const slots = this.#slots
     const tag = tagOf(space, level)
     const key = keyOf(tag, pasid)
-    const hash = hashOf(tag, pasid, unit)
-    const hints = this.#hints
-    const hint = hints[hash & (HINTS - 1)]!
-    if (slots[hint] === unit && slots[hint + KEY] === key) return this.#found(hint)
-    const first = Math.imul(hash & (this.#sets - 1), this.#stride)
+    const last = this.#last
+    if (slots[last] === unit && slots[last + KEY] === key) return this.#found(last)
+    const first = Math.imul(this.#setOf(tag, pasid, unit), this.#stride)
     const end = first + this.#stride
     for (let at = first; at < end; at += STRIDE) {
-      if (slots[at] !== unit || slots[at + KEY] !== key) continue
-      hints[hash & (HINTS - 1)] = at
-      return this.#found(at)
+      if (slots[at] === unit && slots[at + KEY] === key) return this.#found(at)
     }
     return -1
   }
 
   #found(at: number): number {
+    this.#last = at
     const slot = at >> SLOT_SHIFT
     if (this.#used !== undefined) this.#use(slot)
     return slot
@@ -112,24 +100,15 @@ export class TaggedCache {
     if (this.countsUses) used[slot] = ++used[this.capacity]!
   }
 
+  /** Neighbouring units, and units a power of two apart, fall into different sets; one unit of two spaces into unrelated ones. */
   #setOf(tag: number, pasid: number, unit: number): number {
-    return hashOf(tag, pasid, unit) & (this.#sets - 1)
-  }
-
-  /** Whether any entry is of level 1. */
-  get holdsSmall(): boolean {
-    return this.#small !== 0
+    const low = unit | 0
+    return ((low ^ (low >>> 9)) + (Math.imul(tag + (pasid << 8), 0x9e37_79b1) >>> 13)) & (this.#sets - 1)
   }
 
   /** Whether any entry is of a level above 1. */
   protected get holdsLarge(): boolean {
     return this.#large !== 0
-  }
-
-  /** Counts an entry that comes or goes. */
-  #count(level: number, change: number): void {
-    if (level > 1) this.#large += change
-    else this.#small += change
   }
 
   valueOf(slot: number): number {
@@ -199,8 +178,8 @@ export class TaggedCache {
     const at = Math.imul(set, this.#stride) + (this.#victim(set) << SLOT_SHIFT)
     const old = slots[at + KEY]!
     this.replaced = old !== INVALID
-    this.#count(key & 7, 1)
-    if (this.replaced) this.#count(old & 7, -1)
+    if ((key & 7) > 1) this.#large++
+    if (old !== INVALID && (old & 7) > 1) this.#large--
     slots[at] = unit
     slots[at + KEY] = key
     slots[at + VALUE] = value
@@ -239,7 +218,7 @@ export class TaggedCache {
 
   drop(slot: number): void {
     if (!this.#isUsed(slot)) return
-    this.#count(this.levelOf(slot), -1)
+    if (this.levelOf(slot) > 1) this.#large--
     this.#slots[(slot << SLOT_SHIFT) + KEY] = INVALID
     if (this.#used !== undefined) this.#used[slot] = 0
   }
@@ -251,7 +230,6 @@ export class TaggedCache {
   invalidateAll(): void {
     for (let at = KEY; at < this.#slots.length; at += STRIDE) this.#slots[at] = INVALID
     this.#used?.fill(0, 0, this.capacity)
-    this.#small = 0
     this.#large = 0
   }
 
@@ -306,8 +284,7 @@ export class TaggedCache {
     this.#next.set(next)
     this.#slots.set(slots)
     if (used !== null) this.#used?.set(used)
-    this.#small = 0
     this.#large = 0
-    for (const slot of this.entries()) this.#count(this.levelOf(slot), 1)
+    for (const slot of this.entries()) if (this.levelOf(slot) > 1) this.#large++
   }
 }
