@@ -79,9 +79,10 @@ export function contractCheck(document: object): (method: string, url: string, a
     pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}$`),
   }))
   return (method, url, { status, headers, body }) => {
-    const [pathname] = url.split('?')
+    // As a client sends it: segments of dots, written as %2e%2e too, have gone up by then.
+    const { pathname } = new URL(url, 'http://server')
     const found = routes.filter(
-      route => route.pattern.test(pathname!) && method.toLowerCase() in paths[route.path]!,
+      route => route.pattern.test(pathname) && method.toLowerCase() in paths[route.path]!,
     )
     const path = found.find(route => !route.path.endsWith('}'))?.path ?? found[0]?.path
     const media = String(headers['content-type'] ?? '').split(';')[0]!
