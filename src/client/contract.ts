@@ -963,13 +963,17 @@ export type ExperimentDocument = {
       readonly mtu?: number
       /** Receive queues of the host, where it sorts packets for machines */
       readonly hostQueues?: number
+      /** Of a hypervisor without queues for its machines: a switch and back ends as threads of a host kernel, or all of it in one go where the adapter interrupts */
+      readonly structure?: "kernel" | "onePiece"
+      /** Switch and back ends see large packets too: the host joins received ones */
+      readonly hostOffload?: boolean
       /** Of each virtual machine, or of the host */
       readonly flows?: number
       /** Bytes of a stream that may be unacknowledged; default: what the wire holds in 200 µs, shared by all */
       readonly window?: number
       /** Datagrams a second offered to each machine; default: line rate */
       readonly rate?: number
-      /** Segmentation and receive offload: the stack sees large packets */
+      /** Segmentation and receive offload: the stack of whoever runs the application sees large packets */
       readonly offload?: boolean
     } | {
       readonly kind: "storage"

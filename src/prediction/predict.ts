@@ -5,7 +5,7 @@ import { METRICS } from './metrics.ts'
 import { notModelled, type Prediction } from './prediction.ts'
 import type { FigureRecord } from './record.ts'
 import { type Scenario, scenarioOf } from './scenario.ts'
-import { SIMULATED } from './simulated.ts'
+import { SIMULATED } from './simulated/index.ts'
 
 export type Answer = { readonly id: string } & Prediction
 

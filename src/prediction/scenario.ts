@@ -46,8 +46,8 @@ export interface Scenario {
   readonly messageBytes: number | undefined
   readonly mtu: number
   readonly datagrams: boolean
-  /** The transport sees received packets joined. */
-  readonly receiveOffload: boolean
+  /** The transport sees received packets joined, or hands on large segments to be cut below it. */
+  readonly offload: boolean
   readonly ring: number
   readonly vms: number
   /** Processors, or flows with one each; undefined: not said. */
@@ -91,8 +91,9 @@ const DIRECTIONS: Readonly<Record<string, Direction>> = {
   wrrd: 'writeRead',
 }
 
-/** Since Linux 2.6.30 and its like of other systems. */
-const OFFLOAD_SINCE = 2010
+/** Linux joins received packets since 2.6.30, and leaves the cutting of segments to adapters since 2.6; others likewise. */
+const RECEIVE_OFFLOAD_SINCE = 2010
+const TRANSMIT_OFFLOAD_SINCE = 2004
 /** Linux caches addresses by processor since 4.7. */
 const CACHED_ADDRESSES_SINCE = 2016
 const THIS_YEAR_UNKNOWN = 2018
@@ -195,16 +196,17 @@ function trafficOf(settings: Settings, metric: string, year: number) {
   const datagrams = settings.says(/\budp\b/)
   const cores = settings.number('cores', 'cpus', 'coresPerDirection', 'flows', 'jobs')
   const sent = `${metric} ${settings.text('direction')} ${settings.text('dir')} ${settings.text('traffic')}`
+  const receiving = !/transmit|\btx|send/.test(sent)
   return {
     mtu,
     datagrams,
     // Where a study counts packets, they are as large as the network allows.
     messageBytes: message === mtu ? undefined : message,
-    receiveOffload: !datagrams && year >= OFFLOAD_SINCE,
+    offload: !datagrams && year >= (receiving ? RECEIVE_OFFLOAD_SINCE : TRANSMIT_OFFLOAD_SINCE),
     ring: settings.number('ringBuffer') ?? RING,
     vms: settings.number('vms') ?? (settings.text('mode') === 'native' ? 0 : 1),
     cores: cores ?? 1,
     coresStated: cores !== undefined,
-    receiving: !/transmit|\btx|send/.test(sent),
+    receiving,
   }
 }

@@ -59,12 +59,16 @@ const FULL = 0.95
 
 /**
  * "Utilization Law": at a throughput X and utilisation U a resource allows X / U, whatever happens elsewhere. The least of
- * these is the bottleneck, and the second least is what would hold the work back without it.
+ * these is the bottleneck, and the second least is what would hold the work back without it. Where somebody is busy all the
+ * time, descriptors and tags are all taken because their holders wait for that: they come after it.
  */
 export function bottlenecks(reports: readonly ResourceReport[]): [Bottleneck | null, Bottleneck | null] {
+  const held = ({ kind, utilisation }: ResourceReport): boolean => kind === 'pool' && utilisation >= FULL
+  const someoneFull = reports.some(({ kind, utilisation }) => kind === 'station' && utilisation >= FULL)
+  const rank = (report: ResourceReport): number => (someoneFull && held(report) ? 1 : 0)
   const byLimit = reports
     .filter(({ limit }) => limit !== null)
-    .sort((a, b) => a.limit! - b.limit!)
+    .sort((a, b) => rank(a) - rank(b) || a.limit! - b.limit!)
     .map(
       (report): Bottleneck => ({
         resource: report.name,

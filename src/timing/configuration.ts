@@ -106,6 +106,16 @@ export const networkSchema = z.strictObject({
   hostQueues: count(256)
     .default(1)
     .describe('Receive queues of the host, where it sorts packets for machines'),
+  structure: z
+    .enum(['kernel', 'onePiece'])
+    .default('kernel')
+    .describe(
+      'Of a hypervisor without queues for its machines: a switch and back ends as threads of a host kernel, or all of it in one go where the adapter interrupts',
+    ),
+  hostOffload: z
+    .boolean()
+    .default(false)
+    .describe('Switch and back ends see large packets too: the host joins received ones'),
   flows: count(65_536).default(1).describe('Of each virtual machine, or of the host'),
   window: count(1 << 24)
     .optional()
@@ -120,7 +130,9 @@ export const networkSchema = z.strictObject({
   offload: z
     .boolean()
     .default(true)
-    .describe('Segmentation and receive offload: the stack sees large packets'),
+    .describe(
+      'Segmentation and receive offload: the stack of whoever runs the application sees large packets',
+    ),
 })
 
 export const storageSchema = z.strictObject({

@@ -38,8 +38,8 @@ describe('a stream', () => {
 
   it('jumps to the line rate when the adapter sorts in the place of one processor of 2008', () => {
     const server = { system: 'VMware ESX 3.5', year: 2008 }
-    expect(stream('paravirtual', { vms: 4 }, server).breakdown.bottleneck).toBe('host processor')
-    expect(stream('vmdq', { vms: 4 }, server).breakdown.bottleneck).toBe('wire')
+    expect(stream('paravirtual', { vms: 4 }, server).breakdown.bottleneck).toMatch(/^processor/)
+    expect(stream('vmdq', { vms: 4 }, server).breakdown.bottleneck).toMatch(/^wire/)
   })
 
   it('needs one packet for what large frames hold', () => {

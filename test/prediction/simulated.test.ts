@@ -83,6 +83,42 @@ describe('a stream of a host', () => {
   })
 })
 
+describe('streams of guests', () => {
+  const at = (mode: string, direction: 'rx' | 'tx', more: object = {}) =>
+    both({
+      metric: `${direction}_throughput`,
+      year: 2018,
+      ...more,
+      configuration: { mode, linkGbps: 40, vms: 1, iommu: 'off', ...more },
+    })
+
+  it.each(['paravirtual', 'vmdq', 'sriov', 'direct', 'paravirtual+sidecore'])(
+    'are within a fifth, whoever stands between them and the wire: %s',
+    mode => {
+      for (const direction of ['rx', 'tx'] as const) {
+        for (const vms of [1, 4]) {
+          const off = ratio(at(mode, direction, { vms }))
+          expect(Math.abs(off - 1), `${vms} machines, ${direction}`).toBeLessThan(0.2)
+        }
+      }
+    },
+  )
+
+  it('are within a third where datagrams are not joined', () => {
+    for (const mode of ['paravirtual', 'vmdq', 'sriov', 'native']) {
+      const off = ratio(at(mode, 'rx', { conditions: 'UDP', msgBytes: 256 }))
+      expect(Math.abs(off - 1), mode).toBeLessThan(1 / 3)
+    }
+  })
+
+  it('are within a third for a hypervisor that sorts and copies in one piece', () => {
+    for (const vms of [1, 4]) {
+      const off = ratio(at('paravirtual', 'rx', { system: 'VMware ESX', year: 2008, vms }))
+      expect(Math.abs(off - 1), `${vms} machines`).toBeLessThan(1 / 3)
+    }
+  })
+})
+
 describe('processors that map and unmap', () => {
   it('are within a third, however many compete', () => {
     for (const cpus of [1, 8, 32]) {

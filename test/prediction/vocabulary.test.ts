@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isModelled, predict, shippedCostBook } from '../../src/prediction/index.ts'
-import { SIMULATED } from '../../src/prediction/simulated.ts'
+import { SIMULATED } from '../../src/prediction/simulated/index.ts'
 import { record, vocabulary } from './records.ts'
 
 const { metrics, x, values } = vocabulary()

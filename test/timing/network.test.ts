@@ -28,10 +28,12 @@ describe('virtual functions', () => {
 })
 
 describe('VMDq', () => {
-  // A server of 2008: what its one receiving processor does to each packet is what limits it.
-  const old = { clockGHz: 2.6, softwareSwitchPerPacket: 5500, driverPerPacket: 1500, stackPerSegment: 1500 }
+  // A hypervisor of 2008: one processor looks at each packet and copies it.
   const at = (model: 'paravirtual' | 'vmdq', vms: number): Result =>
-    network({ model, vms, offload: false }, { machine: { cores: 64, overrides: old } })
+    network(
+      { model, vms, structure: 'onePiece', offload: false },
+      { machine: { cores: 64, costs: 'nehalem' } },
+    )
 
   it('takes the sorting from the one processor that received for everybody', () => {
     const without = at('paravirtual', 8)
@@ -73,8 +75,38 @@ describe('the models side by side', () => {
   })
 
   it('copy once in software what the device cannot deliver itself', () => {
-    const copies = models.map(model => network({ model }).metrics.copies!)
+    const copies = models.map(model => network({ model }, { duration: 1e7 }).metrics.copies!)
     for (const [i, count] of copies.entries()) expect(count).toBeCloseTo(i < 3 ? 1 : 0, 1)
+  })
+})
+
+describe('a host that switches in software', () => {
+  const at = (more: object): Result => network({ model: 'paravirtual', ...more }, { adapter: { gbps: 40 } })
+
+  it('is held back by the processor that receives for everybody, however many machines there are', () => {
+    const [one, eight] = [1, 8].map(vms => at({ vms }))
+    expect(one!.bottleneck).toMatchObject({ resource: expect.stringMatching(/^processor/) })
+    expect(gbps(eight!) / gbps(one!)).toBeLessThan(1.1)
+    expect(gbps(at({ vms: 8, hostQueues: 4 })) / gbps(eight!)).toBeGreaterThan(2)
+  })
+
+  it('switches several packets for the price of one where it joins them first', () => {
+    expect(gbps(at({ hostOffload: true })) / gbps(at({}))).toBeGreaterThan(1.5)
+  })
+
+  it('hands on what guests send as large as it came, and an emulated adapter cuts it', () => {
+    const sent = (model: 'paravirtual' | 'emulated'): number => gbps(at({ model, direction: 'transmit' }))
+    expect(sent('paravirtual')).toBeGreaterThan(3 * sent('emulated'))
+  })
+
+  it('in one piece has no thread between its processor and the guest', () => {
+    const activities = (structure: 'kernel' | 'onePiece'): string[] =>
+      at({ structure }).processorBreakdown.parts.map(({ activity }) => activity)
+    expect(activities('onePiece')).toContain('sorting')
+    for (const missing of ['back end', 'switch']) {
+      expect(activities('onePiece')).not.toContain(missing)
+      expect(activities('kernel')).toContain(missing)
+    }
   })
 })
 
@@ -155,6 +187,13 @@ describe('the host’s own mappings', () => {
 })
 
 describe('datagrams at line rate', () => {
+  it('are worked off as fast as the processor can: the driver does not starve the application', () => {
+    const offered = (rate: number): number =>
+      network({ model: 'native', pattern: 'datagrams', messageBytes: 256, rate }, { duration: 4e6 }).metrics
+        .operationsPerSecond!
+    expect(offered(4e6) / offered(6e5)).toBeGreaterThan(0.9)
+  })
+
   it('are lost for want of descriptors when they come faster than they are worked off', () => {
     const flood = network({ model: 'native', pattern: 'datagrams', messageBytes: 18 })
     expect(flood.metrics.dropShare!).toBeGreaterThan(50)

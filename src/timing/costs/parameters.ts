@@ -93,8 +93,10 @@ export const PARAMETERS = {
   softwareSwitchPerPacket: cycles('A packet through the switch of the hypervisor: classified, queued'),
   backendPerPacket: cycles('A packet in a paravirtual back end in the kernel, besides copy'),
   userBackendPerPacket: cycles('The same in user space, system calls included'),
-  emulatedPerPacket: cycles('A packet in the model of an emulated adapter, besides registers and copy'),
-  frontendPerPacket: cycles('A packet in a paravirtual driver of a guest'),
+  emulatedPerPacket: cycles(
+    'A packet in the model of an emulated adapter, besides registers, copy and the back end in user space',
+  ),
+  frontendPerPacket: cycles('A packet in a paravirtual driver of a guest, in place of that of an adapter'),
   pollBudget: entries('Packets of one round of a driver'),
   // Emulated adapter: accesses of its driver, as the functional model makes them.
   emulatedAccessesPerReceiveInterrupt: {

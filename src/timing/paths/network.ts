@@ -6,7 +6,7 @@ import type { Processor } from '../resources/processor.ts'
 import { Count, Do } from '../resources/steps.ts'
 import type { Simulation } from '../simulation.ts'
 import type { Wakening } from '../software/doorbells.ts'
-import { AGGREGATE_BYTES, type Worker } from '../software/worker.ts'
+import { AGGREGATE_BYTES, type Prices, type Worker } from '../software/worker.ts'
 import { Adapter } from './adapter.ts'
 import { DeviceSpace } from './buffers.ts'
 import { NetworkPrices } from './network-prices.ts'
@@ -49,8 +49,8 @@ class Network {
     const { model } = workload
     this.#simulation = simulation
     this.#workload = workload
-    this.#prices = new NetworkPrices(simulation, workload)
     this.#framing = new Framing(workload)
+    this.#prices = new NetworkPrices(simulation, workload, this.#framing)
     this.#workers = new NetworkWorkers(simulation, workload, this.#framing)
     this.#traffic = new Traffic(simulation, workload, this.#framing)
     this.#port = new InvalidationPort(simulation)
@@ -81,13 +81,14 @@ class Network {
     const { model, vms, vcpus } = this.#workload
     const machines = Array.from({ length: model === 'native' ? 1 : vms }, (_, machine) => machine)
     const seats = machines.map(machine => Array.from({ length: vcpus }, () => this.#guestSeat(machine)))
+    const whole = this.#prices.inOnePiece ? this.#hostSeat(HOST) : undefined
     return machines.flatMap(machine => {
       const place = {
         machine,
         adapter: this.#adapterOf(machine),
         space: this.#hostSpace ?? new DeviceSpace(this.#simulation, this.#port, true),
         // Back ends are threads of the host, each of a process of its own.
-        backend: this.#hasBackend ? this.#hostSeat(-1 - machine) : undefined,
+        backend: this.#hasBackend ? (whole ?? this.#hostSeat(-1 - machine)) : undefined,
       }
       return seats[machine]!.map((seat): Lane => ({ ...place, seat }))
     })
@@ -137,26 +138,36 @@ class Network {
       return [...steps, refill, ...this.#workers.handTo(this.#application(seat, worker))]
     }
     const host = shared ?? this.#hostReceiver(machine, true)
-    const back = this.#backend(backend, false)
-    this.#workers.signal(back, host.worker, [], prices.thread)
     const emulated = this.#workload.model === 'emulated'
     const driver = emulated ? 'driverPerPacket' : 'frontendPerPacket'
     const guest = this.#workers.worker('driver', seat, prices.receiver('guest', driver, emulated))
     guest.urgent = true
-    this.#workers.signal(guest, back, prices.injection, prices.injected)
+    const between: Step[] = []
+    let teller = host.worker
+    if (!prices.inOnePiece) {
+      teller = this.#backend(backend, prices.receivingBackend(), 'receive')
+      this.#workers.signal(teller, host.worker, [], prices.thread)
+      between.push(...this.#workers.handTo(teller))
+    }
+    this.#workers.signal(guest, teller, prices.injection, prices.injected)
     return [
       ...host.steps,
       host.refill,
-      ...this.#workers.handTo(back),
+      ...between,
       this.#copied(),
       ...this.#workers.handTo(guest),
       ...this.#workers.handTo(this.#application(seat, guest)),
     ]
   }
 
-  /** The application reads a message at a time, so that its driver is not kept waiting for long. */
+  /**
+   * The application reads a message at a time, so that its driver is not kept waiting for long; of datagrams as many as the
+   * driver takes at once, or it would starve beside it.
+   */
   #application(seat: Seat, driver: Worker): Worker {
-    const budget = this.#framing.packets(this.#workload.messageBytes)
+    const { pattern, messageBytes } = this.#workload
+    const { pollBudget } = this.#simulation.costs
+    const budget = pattern === 'datagrams' ? pollBudget : this.#framing.packets(messageBytes)
     const worker = this.#workers.worker('application', seat, this.#prices.application(seat.side), { budget })
     this.#workers.signal(worker, driver, [this.#prices.switched(seat.side)], NOTHING)
     return worker
@@ -166,12 +177,10 @@ class Network {
     return this.#assigned ? this.#prices.assigned : this.#prices.native
   }
 
-  #backend(seat: Seat, transmits: boolean): Worker {
+  #backend(seat: Seat, prices: Prices, direction: 'receive' | 'transmit'): Worker {
     const { model, backend } = this.#workload
-    const role = `${model === 'emulated' ? 'device model' : 'back end'}, ${transmits ? 'transmit' : 'receive'}`
-    return this.#workers.worker(role, seat, this.#prices.backend(transmits), {
-      polls: backend === 'sidecore',
-    })
+    const name = model === 'emulated' ? 'device model' : 'back end'
+    return this.#workers.worker(`${name}, ${direction}`, seat, prices, { polls: backend === 'sidecore' })
   }
 
   #copied(): Step {
@@ -187,7 +196,7 @@ class Network {
     const driver = backend === undefined || emulated ? 'driverPerPacket' : 'frontendPerPacket'
     const sender = this.#workers.worker('sender', seat, prices.sender(seat.side, driver, emulated))
     if (backend === undefined) return [sender, ...this.#send(lane, seat, this.#wakening)]
-    const back = this.#backend(backend, true)
+    const back = this.#backend(backend, prices.sendingBackend(this.#traffic.segment), 'transmit')
     const silent = emulated || this.#workload.backend === 'sidecore'
     this.#workers.signal(back, sender, silent ? [] : prices.kick, prices.thread)
     return [sender, back, this.#copied(), ...this.#send(lane, backend, prices.native)]

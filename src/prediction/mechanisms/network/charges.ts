@@ -16,10 +16,14 @@ const at =
   })
 
 /** A transport, and a driver for each packet under it. */
-const stack = (resource: string, { costs, packets, together }: Situation): Charge[] => {
+const stack = (
+  resource: string,
+  { costs, packets, together }: Situation,
+  driverPerPacket = costs.driverPerPacket,
+): Charge[] => {
   const charge = at(resource, costs.clockGHz)
   return [
-    charge('driver', (costs.driverPerPacket + costs.stackPerPacket) / packets.perDescriptor),
+    charge('driver', (driverPerPacket + costs.stackPerPacket) / packets.perDescriptor),
     charge('transport', costs.stackPerSegment / packets.perSegment(together)),
     charge('copy to or from the application', costs.copyPerByte * packets.payload),
     charge('calls of the application', costs.socketPerMessage * packets.messages),
@@ -67,8 +71,7 @@ const paravirtualGuest: Charges = situation => {
   const completion = costs.completionExits * (costs.exitRoundTrip + costs.endOfInterrupt)
   const doorbell = scenario.backend === 'sidecore' ? 0 : 1 / together
   return [
-    ...stack(GUEST, situation),
-    charge('ring', costs.frontendPerPacket),
+    ...stack(GUEST, situation, costs.frontendPerPacket),
     charge('doorbells', doorbell * (costs.exitRoundTrip + costs.eventNotify), {
       exits: doorbell,
       register: true,
@@ -85,20 +88,34 @@ const paravirtualGuest: Charges = situation => {
   ]
 }
 
-/** The back end of a paravirtual device: a thread of the kernel or of a monitor in user space, for each machine. */
+/**
+ * The back end: a thread of the kernel or of a monitor in user space, for each machine. What a guest sends goes through the
+ * switch and out in the same thread, segments as they are; the model of an emulated adapter cuts them.
+ */
 const backend: Charges = ({ scenario, costs, packets, together }) => {
+  const { model, receiving, structure } = scenario
   const charge = at(BACKEND, costs.clockGHz)
-  const user = scenario.backend === 'user'
+  const user = scenario.backend === 'user' || (model === 'emulated' && structure === 'kernel')
+  const emulated = model === 'emulated' ? costs.emulatedPerPacket : 0
+  const handed = emulated > 0 || receiving ? 1 : packets.perDescriptor
+  const out = costs.softwareSwitchPerPacket + costs.driverPerPacket
   return [
-    charge('packets', user ? costs.userBackendPerPacket : costs.backendPerPacket),
+    charge('model of the adapter', emulated),
+    charge('packets', (user ? costs.userBackendPerPacket : kernelBackend(scenario, costs)) / handed),
+    charge('switch and driver', receiving ? 0 : out / handed),
     charge('copy', costs.copyPerByte * packets.payload),
     charge('notification', (costs.virtualInterrupt + costs.interProcessorInterrupt) / together),
   ]
 }
 
-/** A host that switches in software takes all packets of an adapter through one processor. */
-const sorted: Charges = ({ costs, together }) => {
+/** An adapter that a hypervisor in one piece emulates has no back end besides its model. */
+const kernelBackend = ({ model }: Scenario, costs: Costs): number =>
+  model === 'emulated' ? 0 : costs.backendPerPacket
+
+/** A host that switches in software takes all packets that an adapter receives through one processor. */
+const sorted: Charges = ({ scenario, costs, together }) => {
   const charge = at(HOST, costs.clockGHz)
+  if (!scenario.receiving) return []
   return [
     charge('driver', costs.driverPerPacket),
     charge('switch', costs.softwareSwitchPerPacket),
@@ -107,10 +124,11 @@ const sorted: Charges = ({ costs, together }) => {
 }
 
 /** A hypervisor with its switch and back ends in one place: sorting and copying in turn. */
-const sortedAndCopied: Charges = ({ costs, packets, together }) => {
+const sortedAndCopied: Charges = ({ scenario, costs, packets, together }) => {
   const charge = at(HOST, costs.clockGHz)
+  const handed = scenario.receiving ? 1 : packets.perDescriptor
   return [
-    charge('sorting', costs.sortingPerPacket),
+    charge('sorting', costs.sortingPerPacket / handed),
     charge('copy', costs.copyPerByte * packets.payload),
     charge('interrupts', costs.interruptDelivery / together),
   ]
@@ -118,9 +136,8 @@ const sortedAndCopied: Charges = ({ costs, packets, together }) => {
 
 /** An emulated adapter: its registers exit to a model in user space, which hands the packet on. */
 const emulated: Charges = situation => {
-  const { scenario, costs, packets, together } = situation
+  const { scenario, costs, together } = situation
   const charge = at(GUEST, costs.clockGHz)
-  const model = at(BACKEND, costs.clockGHz)
   const accesses = scenario.receiving
     ? costs.emulatedAccessesPerReceiveInterrupt
     : costs.emulatedAccessesPerTransmit
@@ -135,8 +152,6 @@ const emulated: Charges = situation => {
       exits: costs.completionExits / together,
       interrupt: true,
     }),
-    model('model of the adapter', costs.emulatedPerPacket),
-    model('copy', costs.copyPerByte * packets.payload),
   ]
 }
 
@@ -162,7 +177,7 @@ function modelOf({ model, structure }: Scenario): Charges {
     case 'native':
       return native
     case 'emulated':
-      return structure === 'hosted' ? hosted : both(onePiece ? sortedAndCopied : sorted, emulated)
+      return structure === 'hosted' ? hosted : both(onePiece ? sortedAndCopied : sorted, backend, emulated)
     case 'paravirtual':
       return onePiece ? both(sortedAndCopied, paravirtualGuest) : both(sorted, backend, paravirtualGuest)
     case 'vmdq':

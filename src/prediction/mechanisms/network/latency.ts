@@ -10,8 +10,8 @@ const REGISTERS_OF_INTERRUPT = 2
 const FRAME_BYTES = 64 + 38
 
 /** Through the network stack of whoever answers: in, out, and the application in between. */
-function endpoint(resource: string, costs: Costs): Part[] {
-  const packet = costs.driverPerPacket + costs.stackPerPacket + costs.stackPerSegment + costs.socketPerMessage
+function endpoint(resource: string, costs: Costs, driverPerPacket = costs.driverPerPacket): Part[] {
+  const packet = driverPerPacket + costs.stackPerPacket + costs.stackPerSegment + costs.socketPerMessage
   return [
     part(resource, 'stack, in and out', nanoseconds(costs, 2 * packet)),
     part('device', 'waits for more packets', costs.interruptDelay),
@@ -84,13 +84,19 @@ function virtualParts(scenario: Scenario, costs: Costs): Part[] {
   }
 }
 
+function ownEnd({ model }: Scenario, costs: Costs): Part[] {
+  if (model === 'native') return endpoint(HOST, costs)
+  const hasRing = model === 'paravirtual' || model === 'vmdq'
+  return endpoint(GUEST, costs, hasRing ? costs.frontendPerPacket : costs.driverPerPacket)
+}
+
 export function roundTrip(scenario: Scenario, costs: Costs): Modelled {
   return summed('ns', [
     part('wire', 'frames', (2 * FRAME_BYTES * 8) / scenario.lineGbps),
     part('wire', 'cables and switch', 2 * costs.wireLatency),
     part('device', 'pipelines of both ends', 4 * costs.devicePipeline),
     ...endpoint(OTHER_END, costs),
-    ...endpoint(scenario.model === 'native' ? HOST : GUEST, costs),
+    ...ownEnd(scenario, costs),
     ...virtualParts(scenario, costs),
   ])
 }

@@ -23,11 +23,10 @@ export interface Packets {
 }
 
 export function packetsOf(scenario: Scenario): Packets {
-  const { mtu, messageBytes, lineGbps, receiving, datagrams, receiveOffload } = scenario
+  const { mtu, messageBytes, lineGbps, receiving, datagrams, offload } = scenario
   const most = mtu - (datagrams ? UDP_BYTES : TCP_BYTES)
   const payload = datagrams && messageBytes !== undefined ? Math.min(most, messageBytes) : most
   const headers = mtu - most
-  const offload = receiving ? receiveOffload : !datagrams
   const largest = offload ? Math.max(1, Math.floor(LARGEST_SEGMENT / payload)) : 1
   return {
     payload,

@@ -30,12 +30,17 @@ function deviceParts({ link, receiving }: Scenario, costs: Costs, { payload }: P
   ]
 }
 
+/** Adapters of the same kind that work side by side: each machine to which a whole device is given has one. */
+const adaptersOf = ({ model, vms }: Scenario): number => (model === 'direct' ? Math.max(1, vms) : 1)
+
 /** Batches depend on the pace and the pace on batches: a few rounds settle it. */
 export function streamOf(scenario: Scenario, costs: Costs): Stream {
   const packets = packetsOf(scenario)
+  const adapters = adaptersOf(scenario)
   const others = [
-    part('wire', 'frames', packets.wire),
-    ...deviceParts(scenario, costs, packets),
+    ...[part('wire', 'frames', packets.wire), ...deviceParts(scenario, costs, packets)].map(
+      ({ resource, cause, amount }) => part(resource, cause, amount / adapters),
+    ),
     ...remapping(scenario, costs, packets.payload),
   ]
   let together = 1
@@ -66,10 +71,16 @@ export function throughput(scenario: Scenario, costs: Costs): Modelled {
   return valued(pace, scenario.record.unit === 'Mb/s' ? value * MEGABITS : value)
 }
 
+/** Gigabits a second of payload that the wire carries at most, or all wires. */
+export function lineRate(scenario: Scenario): number {
+  const { payload, wire } = packetsOf(scenario)
+  return (adaptersOf(scenario) * payload * 8) / wire
+}
+
 /** Of what the wire carries at most in payload. */
 export function fractionOfLineRate(scenario: Scenario, costs: Costs): Modelled {
-  const { packets, pace } = streamOf(scenario, costs)
-  return valued(pace, (100 * packets.wire) / pace.value)
+  const { pace } = streamOf(scenario, costs)
+  return valued(pace, (100 * gigabits(scenario, costs)) / lineRate(scenario))
 }
 
 const isProcessor = ({ resource }: Charge): boolean => [GUEST, HOST, BACKEND].includes(resource)
