@@ -28,6 +28,8 @@ const LARGE_MESSAGE = 65_536
 const MOST_PROCESSORS = 64
 /** The virtual one, its back end's, and that of its queue. */
 const PROCESSORS_OF_MACHINE = 3
+/** That a simulated machine has at most: beyond, software shares them. */
+const MOST_CORES = 1024
 
 function stream(scenario: Scenario, costs: Costs): Configuration {
   const { model, backend, structure, vms, cores, link, lineGbps, mtu, receiving, system } = scenario
@@ -39,7 +41,9 @@ function stream(scenario: Scenario, costs: Costs): Configuration {
   return parseConfiguration({
     warmUp: Math.max(LEAST_TIMES.warmUp, Math.max(PACKETS.warmUp, round) * pace.value),
     duration: Math.max(LEAST_TIMES.duration, Math.max(PACKETS.duration, round) * pace.value),
-    machine: { cores: Math.max(system.cores, processors, PROCESSORS_OF_MACHINE * vms + 1) },
+    machine: {
+      cores: Math.min(MOST_CORES, Math.max(system.cores, processors, PROCESSORS_OF_MACHINE * vms + 1)),
+    },
     link,
     adapter: {
       gbps: lineGbps,

@@ -98,11 +98,12 @@ const backend: Charges = ({ scenario, costs, packets, together }) => {
   const user = scenario.backend === 'user' || (model === 'emulated' && structure === 'kernel')
   const emulated = model === 'emulated' ? costs.emulatedPerPacket : 0
   const handed = emulated > 0 || receiving ? 1 : packets.perDescriptor
-  const out = costs.softwareSwitchPerPacket + costs.driverPerPacket
+  const out =
+    receiving || structure === 'onePiece' ? 0 : costs.softwareSwitchPerPacket + costs.driverPerPacket
   return [
     charge('model of the adapter', emulated),
     charge('packets', (user ? costs.userBackendPerPacket : kernelBackend(scenario, costs)) / handed),
-    charge('switch and driver', receiving ? 0 : out / handed),
+    charge('switch and driver', out / handed),
     charge('copy', costs.copyPerByte * packets.payload),
     charge('notification', (costs.virtualInterrupt + costs.interProcessorInterrupt) / together),
   ]
@@ -123,12 +124,17 @@ const sorted: Charges = ({ scenario, costs, together }) => {
   ]
 }
 
-/** A hypervisor with its switch and back ends in one place: sorting and copying in turn. */
+/**
+ * A hypervisor with its switch and back ends in one place: sorting and copying in turn. What a guest sends by an emulated adapter is
+ * sorted where it was cut.
+ */
 const sortedAndCopied: Charges = ({ scenario, costs, packets, together }) => {
+  const { model, receiving } = scenario
+  if (model === 'emulated' && !receiving)
+    return [at(BACKEND, costs.clockGHz)('sorting', costs.sortingPerPacket)]
   const charge = at(HOST, costs.clockGHz)
-  const handed = scenario.receiving ? 1 : packets.perDescriptor
   return [
-    charge('sorting', costs.sortingPerPacket / handed),
+    charge('sorting', costs.sortingPerPacket / (receiving ? 1 : packets.perDescriptor)),
     charge('copy', costs.copyPerByte * packets.payload),
     charge('interrupts', costs.interruptDelivery / together),
   ]
