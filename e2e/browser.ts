@@ -5,6 +5,7 @@ import { Namespaces } from '../src/access/index.ts'
 import { type RunningServer, startServer } from '../src/api/index.ts'
 import { EXAMPLE, makeTour } from '../src/cli/actions/example.ts'
 import type { Call } from '../src/cli/client.ts'
+import type { SimulatedPlatform } from '../src/system/index.ts'
 
 const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
 
@@ -20,6 +21,8 @@ export interface Console {
   readonly complaints: readonly string[]
   /** Does something behind the page's back. */
   readonly call: Call
+  /** A platform of the server itself, for what no operation does. */
+  platform(id: string): SimulatedPlatform
   close(): Promise<void>
 }
 
@@ -53,6 +56,7 @@ export async function openConsole({ example = false } = {}): Promise<Console> {
     page,
     complaints,
     call,
+    platform: id => namespaces.default.context.platforms.get(id).running,
     async close() {
       await browser.close()
       await server.close()

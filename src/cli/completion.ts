@@ -47,12 +47,8 @@ function continuations(command: Command, above: readonly string[] = []): readonl
 const casesOf = (rows: readonly Continuation[], value: (row: Continuation) => string): string =>
   rows.map(row => `    '${row.words}') ${value(row)} ;;`).join('\n')
 
-/**
- * Words that are no flags are followed down the commands as far as they name any: what comes behind are arguments. A name
- * of a file may stand wherever a flag wants its value, and in the place of an argument.
- */
-const bash = (rows: readonly Continuation[]): string => `# Completion of northbridge for bash.
-_northbridge_next() {
+/** Tables of bash and zsh: what may follow the words so far, and which flags take a value. */
+const tables = (rows: readonly Continuation[]): string => `_northbridge_next() {
   case "$1" in
 ${casesOf(rows, row => `echo '${row.next.join(' ')}'`)}
   esac
@@ -64,39 +60,72 @@ ${casesOf(
   row => `echo ' ${row.taking.join(' ')} '`,
 )}
   esac
-}
+}`
+
+/**
+ * Words that are no flags are followed down the commands as far as they name any: what comes behind are arguments. A name
+ * of a file may stand wherever a flag wants its value, and in the place of an argument.
+ */
+const bash = (rows: readonly Continuation[]): string => `# Completion of northbridge for bash.
+${tables(rows)}
 _northbridge() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" path= word deeper
+  local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" at= word deeper
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     [[ $word == -* ]] && continue
-    deeper="\${path:+$path }$word"
+    deeper="\${at:+$at }$word"
     [[ -n $(_northbridge_next "$deeper") ]] || break
-    path=$deeper
+    at=$deeper
   done
   COMPREPLY=()
-  if [[ $(_northbridge_taking "$path") != *" $before "* ]]; then
-    COMPREPLY=($(compgen -W "$(_northbridge_next "$path")" -- "$current"))
+  if [[ $(_northbridge_taking "$at") != *" $before "* ]]; then
+    COMPREPLY=($(compgen -W "$(_northbridge_next "$at")" -- "$current"))
   fi
   [[ \${#COMPREPLY[@]} -gt 0 || $current == -* ]] || COMPREPLY=($(compgen -f -- "$current"))
 }
 complete -o filenames -F _northbridge northbridge`
 
-/** The functions of bash, in zsh's own emulation of them. */
+/** The same by the means of zsh. As a file in `fpath` it is the body of the function when that is first called. */
 const zsh = (rows: readonly Continuation[]): string => `#compdef northbridge
-autoload -U +X bashcompinit && bashcompinit
-${bash(rows)}`
+# Completion of northbridge for zsh.
+${tables(rows)}
+_northbridge() {
+  local at= word deeper
+  for word in "\${(@)words[2,CURRENT-1]}"; do
+    [[ $word == -* ]] && continue
+    deeper="\${at:+$at }$word"
+    [[ -n $(_northbridge_next "$deeper") ]] || break
+    at=$deeper
+  done
+  if [[ $(_northbridge_taking "$at") != *" \${words[CURRENT-1]} "* ]]; then
+    compadd -- $(_northbridge_next "$at") && return
+  fi
+  [[ $PREFIX == -* ]] || _files
+}
+if [[ \${funcstack[1]} == _northbridge ]]; then
+  _northbridge "$@"
+else
+  compdef _northbridge northbridge
+fi`
 
+/** fish asks each row whether it holds where the cursor is, and offers files where no command may follow. */
 const fish = (rows: readonly Continuation[]): string =>
   [
     '# Completion of northbridge for fish.',
+    `set -g __northbridge_commands ${rows.flatMap(({ words }) => (words === '' ? [] : [`'${words}'`])).join(' ')}`,
     'function __northbridge_at',
-    '  set -l words (commandline -opc)[2..]',
-    "  set -l names (string match -v -- '-*' $words)",
-    '  test "$names" = "$argv"',
+    '  set -l at',
+    '  for word in (commandline -opc)[2..]',
+    "    string match -q -- '-*' $word; and continue",
+    '    set -l deeper $at $word',
+    '    contains -- "$deeper" $__northbridge_commands; or break',
+    '    set at $deeper',
+    '  end',
+    '  test "$at" = "$argv"',
     'end',
-    ...rows.flatMap(({ words, next }) =>
+    ...rows.flatMap(({ words, next, taking }) =>
       next.map(word => {
-        const what = word.startsWith('--') ? `-l ${word.slice(2)}` : `-f -a ${word}`
+        const flag = `-l ${word.slice(2)}${taking.includes(word) ? ' -r' : ''}`
+        const what = word.startsWith('--') ? flag : `-f -a ${word}`
         return `complete -c northbridge -n '__northbridge_at ${words}' ${what}`
       }),
     ),

@@ -1,14 +1,15 @@
 /** The machine of a program: what its `unit` and `functions` describe, and how a step acts on it. */
-import { bytesToHex, hexToBytes, NorthbridgeError, parsePhysical } from '../core/index.ts'
+import { NorthbridgeError, parsePhysical } from '../core/index.ts'
 import type { InterruptMessage } from '../interrupts/index.ts'
 import type { RamRange } from '../memory/index.ts'
-import { type PcieFunction, STATUS, TARGET } from '../pcie/index.ts'
+import type { PcieFunction } from '../pcie/index.ts'
 import type { CacheSizes, Quirks } from '../vtd/index.ts'
 import { UnitState } from './carry-on.ts'
 import { ConformanceMachine } from './conformance-machine.ts'
 import { faultRecordOffset, faultState } from './fault-state.ts'
 import type { Observation, SeenInterrupt, SeenPart } from './observation.ts'
 import type { ActingStep, ReplayMachine } from './replay-machine.ts'
+import { type PartSight, seenParts, transferBytes } from './transfer.ts'
 import { VectorFabric } from './vector-functions.ts'
 import type { StepOf, VectorFunction, VectorProgram } from './vtd-vectors.ts'
 
@@ -22,6 +23,9 @@ export const RAM: readonly RamRange[] = [
 const WIDEST_HOST_ADDRESS = 52
 
 const NO_PARTS: readonly SeenPart[] = []
+
+/** The machine's memory is physical memory, and its unit is the one on the way. */
+const AS_IT_IS: PartSight = { page: part => part.physicalPage, reason: part => part.faultReason }
 
 export class VectorMachine extends ConformanceMachine implements ReplayMachine {
   readonly state: UnitState
@@ -87,28 +91,12 @@ export class VectorMachine extends ConformanceMachine implements ReplayMachine {
     }
   }
 
-  #transfer({ fn: name, dir, addr, len, data }: StepOf<'dma'>): SeenPart[] {
-    const { fn, described } = this.#function(name)
-    const write = dir === 'write'
-    const bytes = write ? hexToBytes(data ?? '') : new Uint8Array(len)
-    if (bytes.length !== len) {
-      throw new NorthbridgeError('invalidDocument', `the transfer has ${bytes.length} bytes, not ${len}`)
-    }
-    let done = 0
-    return this.dma(fn, write, BigInt(addr), bytes).map(part => {
-      const { page, offset, length, status, target, physicalPage, faultReason } = part
-      requireRequester(part.requesterId, described)
-      const ok = status === STATUS.successful && target === TARGET.memory
-      done += length
-      return {
-        address: (BigInt(page) << 12n) | BigInt(offset),
-        length,
-        ok,
-        physical: ok ? physicalPage * 4096 + offset : 0,
-        data: ok && !write ? bytesToHex(bytes.subarray(done - length, done)) : undefined,
-        reason: faultReason,
-      }
-    })
+  #transfer(step: StepOf<'dma'>): SeenPart[] {
+    const { fn, described } = this.#function(step.fn)
+    const bytes = transferBytes(step)
+    const parts = this.dma(fn, step.dir === 'write', BigInt(step.addr), bytes)
+    for (const { requesterId } of parts) requireRequester(requesterId, described)
+    return seenParts(step, bytes, parts, AS_IT_IS)
   }
 
   #message({ fn: name, addr, data }: StepOf<'msi'>): SeenInterrupt | undefined {

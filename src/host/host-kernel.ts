@@ -7,7 +7,7 @@ import { driverNamed } from './driver-table.ts'
 import type { InterruptPosting } from './interrupt-posting.ts'
 import type { InterruptLine } from './interrupts.ts'
 import { enableFaultInterrupt, enablePageRequestInterrupt, unmaskFaults } from './iommu/unit-interrupts.ts'
-import { type IsolationDefect, mend } from './isolation-defect.ts'
+import { type IsolationDefect, mend, wantedEntry } from './isolation-defect.ts'
 import { findFunction, type KernelParts, makeParts } from './kernel-parts.ts'
 import type { PageAllocator } from './page-allocator.ts'
 import { chooseResets, resetAndRestore, resetsOf } from './pci/function-reset.ts'
@@ -185,6 +185,11 @@ export class HostKernel {
   /** Puts right what lets a function reach too far. Throws `notFound` for what this kernel did not make. */
   *mend(defect: IsolationDefect): Software {
     yield* mend(this.#parts, defect)
+  }
+
+  /** What {@link mend} would write in place of an entry of a function's paging tables; undefined: it would refuse. */
+  wantedEntry(address: string, entry: number): 'leaf' | 'nothing' | undefined {
+    return wantedEntry(this.#parts, address, entry)
   }
 
   /**

@@ -40,5 +40,18 @@ export function* mend({ functions, iommu, accessControl }: KernelParts, defect: 
   }
 }
 
+/**
+ * What {@link mend} would write at a physical address in place of an entry of a function's paging tables: the leaf of a
+ * mapping, or nothing. Undefined if the kernel made no such entry.
+ */
+export function wantedEntry(
+  { functions, iommu }: KernelParts,
+  address: string,
+  entry: number,
+): 'leaf' | 'nothing' | undefined {
+  const wanted = iommu.stateOf(findFunction(functions, address))?.domain?.wantedEntry(entry)
+  return typeof wanted === 'object' ? 'leaf' : wanted
+}
+
 const unknown = (entry: number): NorthbridgeError =>
   new NorthbridgeError('notFound', `the host did not make the entry at ${hex(entry)}`)

@@ -13,7 +13,7 @@ import type { EmulatedDevice } from './emulated-device.ts'
 import type { MemoryRun } from './guest-memory.ts'
 import { HostPages } from './host-pages.ts'
 import { HostProcessor } from './host-processor.ts'
-import type { MachineContext } from './machine-state.ts'
+import type { MachineContext, SavedHypervisor } from './machine-state.ts'
 import { MachineTable } from './machine-table.ts'
 import { MemoryManager } from './memory/memory-manager.ts'
 import { VmMemory } from './memory/vm-memory.ts'
@@ -86,7 +86,7 @@ export class Hypervisor {
       machines,
       plugging: this.#plugging,
       settle,
-      settleGuests: () => this.#settleGuests(),
+      settleGuests: () => machines.wakeAll(),
     })
     this.#images = images
     this.memory = new VmMemory({
@@ -351,11 +351,6 @@ export class Hypervisor {
     }
   }
 
-  *#settleGuests(): Software {
-    for (let woken = this.#machines.woken; woken !== undefined; woken = this.#machines.woken)
-      yield* woken.wake()
-  }
-
   /** Where vector `index` of an assigned function arrives now; undefined if it is masked or reaches no guest. */
   route(address: string, index: number): InterruptRoute | undefined {
     return this.#machines.routeOf(address, index)
@@ -373,20 +368,14 @@ export class Hypervisor {
     saved: Saved,
     makeUnit?: UnitModelMaker,
   ): Hypervisor {
-    const { nextProcessor, memory, cpu, processors, machines } = opened<{
-      nextProcessor: number
-      memory: Saved
-      cpu: Saved
-      processors: readonly Saved[]
-      machines: readonly Saved[]
-    }>(saved, 'the hypervisor', 2)
+    const state = opened<SavedHypervisor>(saved, 'the hypervisor', 2)
     const hypervisor = new Hypervisor(machine, host, engine, images, makeUnit)
-    hypervisor.#nextProcessor = nextProcessor
-    hypervisor.#context.memory.load(memory)
-    hypervisor.cpu.load(cpu)
-    for (const [i, processor] of hypervisor.#processors.entries()) processor.loadState(processors[i]!)
-    for (const state of machines) {
-      const restored = Machine.restore(hypervisor.#context, images, hypervisor.#processors, state)
+    hypervisor.#nextProcessor = state.nextProcessor
+    hypervisor.#context.memory.load(state.memory)
+    hypervisor.cpu.load(state.cpu)
+    for (const [i, processor] of hypervisor.#processors.entries()) processor.loadState(state.processors[i]!)
+    for (const each of state.machines) {
+      const restored = Machine.restore(hypervisor.#context, images, hypervisor.#processors, each)
       hypervisor.#machines.add(restored)
       hypervisor.memory.replugBalloon(restored)
       if (restored.interrupts === 'posted') hypervisor.#listenForWakeups()
@@ -395,7 +384,7 @@ export class Hypervisor {
     return hypervisor
   }
 
-  save(): Saved {
+  save(): SavedHypervisor {
     return {
       version: 2,
       nextProcessor: this.#nextProcessor,

@@ -1,4 +1,4 @@
-/** What a virtual machine is made in, and its whole state as plain data. */
+/** What a virtual machine is made in, and the whole state of one, and of the hypervisor, as plain data. */
 import type { Saved } from '../core/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { HostKernel } from '../host/index.ts'
@@ -47,4 +47,13 @@ export type SavedMachine = {
   readonly devices: readonly SavedVirtualFunction[]
   readonly emulated: readonly SavedEmulatedFunction[]
   readonly vcpus: readonly SavedVcpu[]
+}
+
+export type SavedHypervisor = {
+  readonly version: 2
+  readonly nextProcessor: number
+  readonly memory: Saved
+  readonly cpu: Saved
+  readonly processors: readonly Saved[]
+  readonly machines: readonly Saved[]
 }

@@ -1,5 +1,6 @@
 /** The virtual machines of a hypervisor: found by name, by the function that they have, or because something woke them. */
 import { NorthbridgeError } from '../core/index.ts'
+import type { Software } from '../engine/index.ts'
 import type { BlockedRequest } from '../host/index.ts'
 import type { InterruptRoute } from './types.ts'
 import type { Vcpu } from './vcpu.ts'
@@ -57,6 +58,11 @@ export class MachineTable {
       if (!paused) for (const vcpu of vcpus) if (vcpu.wakes) return vcpu
     }
     return undefined
+  }
+
+  /** Runs every virtual processor that sleeps no more, until none is left. */
+  *wakeAll(): Software {
+    for (let woken = this.woken; woken !== undefined; woken = this.woken) yield* woken.wake()
   }
 
   /** Wakes who sleeps on a processor and was posted something. */

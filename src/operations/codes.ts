@@ -50,3 +50,13 @@ export const CODE_NUMBERS: Readonly<Record<ErrorCode, CodeNumbers>> = {
   stateUnavailable: { status: 409, exit: 4 },
   defect: { status: 500, exit: 70 },
 }
+
+/** Why a function is not given to a virtual machine. */
+export const ASSIGNMENT_ERRORS: readonly ErrorCode[] = [
+  'functionInUse',
+  'functionNotAssignable',
+  'groupNotViable',
+  'noRemapping',
+  'noInterruptRemapping',
+  'resetUnavailable',
+]

@@ -2,6 +2,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { SLICE_RANGE_NS } from '../hypervisor/index.ts'
 import { type ConsolidationReport, consolidate as consolidateHosts } from '../system/index.ts'
+import { ASSIGNMENT_ERRORS } from './codes.ts'
 import { mebibytes } from './memory/machine.ts'
 import { operation } from './operation.ts'
 import { Count, Fields, inPlatform, Name, Nullable, Words } from './schemas.ts'
@@ -153,12 +154,7 @@ export const consolidate = operation({
     'outOfMemory',
     'outOfResources',
     'unsupported',
-    'functionInUse',
-    'functionNotAssignable',
-    'groupNotViable',
-    'noRemapping',
-    'noInterruptRemapping',
-    'resetUnavailable',
+    ...ASSIGNMENT_ERRORS,
   ],
   *run(context, { platform, hosts, nanoseconds, sliceNs }) {
     const sources = hosts.map(({ ownMiB = 0, commonMiB = 0, cacheMiB = 0, ...host }) => ({

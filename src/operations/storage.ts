@@ -2,6 +2,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { bytesToHex, hexToBytes } from '../core/index.ts'
 import { DISK_MODELS, type Transfer, type VmDisk } from '../system/index.ts'
+import { ASSIGNMENT_ERRORS } from './codes.ts'
 import { functionOf } from './functions.ts'
 import { now, operation } from './operation.ts'
 import { poweredPlatform } from './platforms.ts'
@@ -115,12 +116,7 @@ export const openDisk = operation({
     'alreadyDone',
     'invalidArgument',
     'unsupported',
-    'functionInUse',
-    'functionNotAssignable',
-    'groupNotViable',
-    'noRemapping',
-    'noInterruptRemapping',
-    'resetUnavailable',
+    ...ASSIGNMENT_ERRORS,
     'outOfResources',
     'outOfMemory',
   ],

@@ -15,6 +15,7 @@ import {
   type VirtualUnitMode,
 } from '../hypervisor/index.ts'
 import { type SimulatedPlatform, undoneOnFailure } from '../system/index.ts'
+import { ASSIGNMENT_ERRORS } from './codes.ts'
 import type { OperationContext } from './context.ts'
 import { forgetProtections } from './failover/forget.ts'
 import { functionOf } from './functions.ts'
@@ -273,12 +274,7 @@ export const attach = operation({
     'notFound',
     'poweredOff',
     'invalidArgument',
-    'functionInUse',
-    'functionNotAssignable',
-    'groupNotViable',
-    'noRemapping',
-    'noInterruptRemapping',
-    'resetUnavailable',
+    ...ASSIGNMENT_ERRORS,
     'unsupported',
     'outOfResources',
     'outOfMemory',

@@ -4,11 +4,27 @@
  */
 import { assert } from '../core/index.ts'
 import { AddressDecoder } from './address-decoder.ts'
+import type { FunctionKind } from './definition.ts'
+import { PORT_TYPE } from './formats/capabilities.ts'
 import { CLASS } from './formats/header.ts'
+import { expressTypeOf } from './gate.ts'
 import type { BusKind, BusNode, FunctionNode, HostNode } from './parts.ts'
 
 /** PCI-to-PCI bridge, programming interface "subtractive decode". */
 const SUBTRACTIVE_BRIDGE = 0x06_04_01
+
+const SECONDARY: Readonly<Record<FunctionKind, BusKind | undefined>> = {
+  hostBridge: undefined,
+  endpoint: undefined,
+  rootPort: 'link',
+  downstreamPort: 'link',
+  upstreamPort: 'switch',
+  bridge: 'conventional',
+}
+
+/** The bus behind a function, if it has one. */
+export const secondaryKind = (fn: FunctionNode): BusKind | undefined =>
+  expressTypeOf(fn) === PORT_TYPE.pciToPcieBridge ? 'link' : SECONDARY[fn.kind]
 
 export class Bus<Member extends FunctionNode> implements BusNode {
   readonly kind: BusKind

@@ -100,3 +100,9 @@ export interface FunctionDefinition {
 
 /** Bytes of configuration space. */
 export const configSizeOf = ({ image, configSize = image.length }: FunctionDefinition): number => configSize
+
+/** Bytes of a BAR as the device decodes it, 0 for one that it has not. */
+export function definedSize({ bars }: FunctionDefinition, bar: number): number {
+  for (const { index, size } of bars) if (index === bar) return size
+  return 0
+}

@@ -8,40 +8,29 @@ import { AddressTranslation } from './address-translation.ts'
 import { EFFECT } from './attribute-builder.ts'
 import type { ResetKind } from './attribute-table.ts'
 import { type BarBehaviour, BarRegion, ERASED_ROM } from './bar-region.ts'
-import { Bus } from './bus.ts'
+import { Bus, secondaryKind } from './bus.ts'
 import { layoutOf } from './config-layout.ts'
 import { ConfigCopies } from './config-memory.ts'
-import type { FunctionDefinition, FunctionKind } from './definition.ts'
+import { definedSize, type FunctionDefinition } from './definition.ts'
 import { noteCompletion } from './error-reporting.ts'
-import { PORT_TYPE } from './formats/capabilities.ts'
 import { CAPABILITY, EXTENDED_CAPABILITY } from './formats/capability-ids.ts'
 import { BRIDGE_CONTROL, COMMAND_STATUS } from './formats/header.ts'
 import { barAddress, claimBars, claimIo } from './function-decode.ts'
 import { EVER, FunctionFaults } from './function-faults.ts'
 import { type FunctionModel, ModelHolder, type ModelMaker } from './function-model.ts'
 import { FunctionRegisters } from './function-registers.ts'
-import { expressTypeOf, gateOf } from './gate.ts'
+import { gateOf } from './gate.ts'
 import { MessageSignals, type SignalOutcome } from './message-signals.ts'
-import { type BusKind, CLAIM, type ClaimReceiver, type FunctionNode } from './parts.ts'
+import { CLAIM, type ClaimReceiver, type FunctionNode } from './parts.ts'
 import { Port } from './port.ts'
 import { RegisterEffects } from './register-effects.ts'
 import { type MemoryRequest, STATUS } from './request.ts'
 import { climb } from './routing.ts'
+import type { SavedFunction } from './saved-function.ts'
 import { Sriov } from './sriov.ts'
-import { virtualDefinition } from './virtual-definition.ts'
 
 const { IOSE, MSE } = COMMAND_STATUS.f
 const COMMAND = COMMAND_STATUS.at
-
-/** The bus behind a function of each kind. */
-const SECONDARY: Readonly<Record<FunctionKind, BusKind | undefined>> = {
-  hostBridge: undefined,
-  endpoint: undefined,
-  rootPort: 'link',
-  downstreamPort: 'link',
-  upstreamPort: 'switch',
-  bridge: 'conventional',
-}
 
 export class PcieFunction extends FunctionRegisters implements FunctionNode {
   readonly segment: number
@@ -94,22 +83,14 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     this.physicalFunction = physicalFunction
     this.#capturedBus = bus.kind === 'root' ? bus.host.bus : 0
     this.#routingOffset = physicalFunction?.sriov?.routingOffset(devfn) ?? 0
-    const behind = expressTypeOf(this) === PORT_TYPE.pciToPcieBridge ? 'link' : SECONDARY[definition.kind]
+    const behind = secondaryKind(this)
     this.secondary = behind === undefined ? undefined : new Bus<PcieFunction>(behind, bus.host, this)
     const shared = physicalFunction?.translation
     if (shared !== undefined || AddressTranslation.in(layout)) {
       this.translation = new AddressTranslation(this, shared)
     }
-    const sriov = layout.findExtended(EXTENDED_CAPABILITY.SRIOV)
-    if (sriov > 0 && definition.sriov !== undefined && physicalFunction === undefined) {
-      const virtual = virtualDefinition(definition, definition.sriov)
-      this.sriov = new Sriov(
-        this,
-        { capability: sriov, resizable: layout.findExtended(EXTENDED_CAPABILITY.VF_RESIZABLE_BAR) },
-        definition.sriov,
-        index => new PcieFunction(virtual, bus, index, this),
-      )
-    }
+    if (physicalFunction === undefined)
+      this.sriov = Sriov.of(this, (virtual, index) => new PcieFunction(virtual, bus, index, this))
     this.port = Port.of(this)
     this.#effects = new RegisterEffects(this)
     this.port?.settle()
@@ -371,7 +352,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     this.bus.host.numbersChanged()
   }
 
-  save(): Saved {
+  save(): SavedFunction {
     return {
       version: 1,
       bus: this.#capturedBus,
@@ -390,20 +371,7 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
   }
 
   load(saved: Saved): void {
-    const state = saved as unknown as {
-      bus: number
-      config: Uint32Array
-      port: Saved
-      messages: Saved
-      vitalProductData: Saved
-      readyAt: number
-      faults?: Saved
-      virtualFunctionsReady: number
-      translation: Saved
-      regions: Saved[]
-      virtualFunctions: Saved[]
-      model?: Saved
-    }
+    const state = saved as unknown as SavedFunction
     this.bus.host.changes++
     this.#capturedBus = state.bus
     this.words.set(state.config)
@@ -424,9 +392,4 @@ export class PcieFunction extends FunctionRegisters implements FunctionNode {
     this.#models?.load(state.model ?? null)
     this.bus.decodingChanged()
   }
-}
-
-const definedSize = ({ bars }: FunctionDefinition, bar: number): number => {
-  for (const { index, size } of bars) if (index === bar) return size
-  return 0
 }

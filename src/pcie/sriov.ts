@@ -3,11 +3,13 @@
  * where they answer, and refuses the changes that are undefined while VF Enable is set.
  */
 import { get, set } from '../core/index.ts'
-import type { SriovDefinition } from './definition.ts'
+import type { FunctionDefinition, SriovDefinition } from './definition.ts'
+import { EXTENDED_CAPABILITY } from './formats/capability-ids.ts'
 import { SRIOV } from './formats/extended-capabilities.ts'
 import { BAR } from './formats/header.ts'
 import { CLAIM, type ClaimReceiver, type FunctionNode, type SriovNode } from './parts.ts'
 import { ResizableBars } from './resizable-bars.ts'
+import { virtualDefinition } from './virtual-definition.ts'
 
 const { VFE, MSE, ARI } = SRIOV.CONTROL.f
 const BARS_END = SRIOV.BARS + 24
@@ -43,6 +45,19 @@ export class Sriov<Member extends FunctionNode> implements SriovNode {
       const bars = { capability: place.resizable, bars: place.capability + SRIOV.BARS }
       this.#resizable = new ResizableBars(this.#words, bars, definition.bars)
     }
+  }
+
+  /** That of a physical function. `make` makes virtual function `index` from what all of them are. */
+  static of<Member extends FunctionNode>(
+    owner: FunctionNode & { readonly definition: FunctionDefinition },
+    make: (virtual: FunctionDefinition, index: number) => Member,
+  ): Sriov<Member> | undefined {
+    const { definition, layout } = owner
+    const capability = layout.findExtended(EXTENDED_CAPABILITY.SRIOV)
+    if (capability <= 0 || definition.sriov === undefined) return undefined
+    const virtual = virtualDefinition(definition, definition.sriov)
+    const place = { capability, resizable: layout.findExtended(EXTENDED_CAPABILITY.VF_RESIZABLE_BAR) }
+    return new Sriov(owner, place, definition.sriov, index => make(virtual, index))
   }
 
   get functions(): readonly Member[] {

@@ -15,10 +15,11 @@ import { type Hypervisor, type Networking, TEAM_EVENT } from '../hypervisor/inde
 import type { PcieFunction } from '../pcie/index.ts'
 import { Platform, type Topology } from '../platform/index.ts'
 import type { Word64 } from '../vmx/formats/operations.ts'
-import { VMCS, type VmcsFieldName } from '../vmx/formats/vmcs.ts'
+import type { VmcsFieldName } from '../vmx/formats/vmcs.ts'
 import { followDma } from './dma-journey.ts'
 import { FaultInjector, type FaultRecord } from './fault-injection/fault-injector.ts'
 import type { Fault } from './fault-injection/fault-schema.ts'
+import { writeGuestState } from './guest-state.ts'
 import { followInterrupt } from './interrupt-journey.ts'
 import { Wires } from './network/wires.ts'
 import { passTime } from './passing-time.ts'
@@ -217,17 +218,7 @@ export class SimulatedPlatform {
    * `poweredOff`; `invalidArgument`, with nothing written, if the guest could not be entered any more.
    */
   writeVmcs(vm: string, number: number, name: VmcsFieldName, value: Word64): void {
-    const { processor, page } = this.hypervisor.vmcs(vm, number)
-    const [broken] = this.hardware.processors[processor]!.brokenEntryRulesWith(
-      page * PAGE_SIZE,
-      name,
-      ...value,
-    )
-    if (broken !== undefined) {
-      const why = `${name}: VM entry would fail: ${broken.states} (${broken.id})`
-      throw new NorthbridgeError('invalidArgument', why)
-    }
-    this.hypervisor.writeVmcs(vm, number, VMCS[name], value)
+    writeGuestState(this.hardware, this.hypervisor, { vm, vcpu: number, name }, value)
   }
 
   /**

@@ -509,14 +509,24 @@ function twoTenants(): { world: World; vfs: readonly string[] } {
   return { world, vfs }
 }
 
-const leafOf = (world: World, vf: string) =>
+const pagingEntriesOf = (world: World, vf: string) =>
   [
     ...tableEntries(world.platform.hardware.memory, {
       ...world.platform.hardware.units[0]!.rootTable,
       sourceId: Number(world.platform.host.find(vf).rid),
       fromPage: 0,
     }),
-  ].find(({ level, fields }) => level === 1 || fields['PS'] === 1)!
+  ].filter(({ level }) => level !== undefined)
+
+const leafOf = (world: World, vf: string) =>
+  pagingEntriesOf(world, vf).find(({ level, fields }) => level === 1 || fields['PS'] === 1)!
+
+/** Writes an entry of a table behind the host's back. */
+function overwrite(world: World, address: number, raw: string): void {
+  const { words } = world.platform.hardware.memory.pageForWrite(Math.floor(address / PAGE))!
+  words[(address % PAGE) / 4] = Number(BigInt(raw) & 0xffff_ffffn)
+  words[(address % PAGE) / 4 + 1] = Number(BigInt(raw) >> 32n)
+}
 
 describe('a verdict', () => {
   it('is "isolated" for two tenants whose tables are right, each reaching its own memory only', () => {
@@ -562,6 +572,44 @@ describe('a verdict', () => {
     expect(breaches[0]!.repair.text).toContain(address)
     page.words[word] = 0
     expect(world.report().pairs[0]!.isolated).toBe(true)
+  })
+
+  it('says what the host would write in the place of a wrong entry: the leaf of its mapping, or nothing', () => {
+    const { world, vfs } = twoTenants()
+    const right = leafOf(world, vfs[0]!)
+    const foreign = leafOf(world, vfs[1]!).raw
+    const mapped = Number(right.address)
+    const unmapped = mapped + 512 * 8 - (mapped % PAGE) - 8
+    for (const [address, does] of [
+      [mapped, 'anew as the host has mapped it'],
+      [unmapped, 'where the host has mapped nothing'],
+    ] as const) {
+      overwrite(world, address, foreign)
+      const [{ breaches }] = world.report().pairs as [IsolationReport['pairs'][number]]
+      expect(breaches).toHaveLength(1)
+      const { text, defect } = breaches[0]!.repair
+      expect(text).toContain(does)
+      expect(Number(defect!.entry)).toBe(address)
+      world.run(world.platform.host.mend({ kind: 'translation', function: vfs[0]!, entry: address }))
+      expect(world.report().pairs[0]!.isolated).toBe(true)
+      expect(leafOf(world, vfs[0]!).raw).toBe(right.raw)
+    }
+  })
+
+  it('offers no repair by the host where tables that it did not make for the function decide', () => {
+    const { world, vfs } = twoTenants()
+    const [own, other] = vfs.map(vf => pagingEntriesOf(world, vf)[0]!)
+    overwrite(world, Number(own!.address), other!.raw)
+    const [{ breaches }] = world.report().pairs as [IsolationReport['pairs'][number]]
+    expect(breaches[0]!.entry!.address).toBe(leafOf(world, vfs[1]!).address)
+    expect(breaches[0]!.repair).toEqual({
+      cost: 1,
+      text: expect.stringContaining('which the host did not make'),
+    })
+    const entry = Number(breaches[0]!.entry!.address)
+    expect(() =>
+      world.run(world.platform.host.mend({ kind: 'translation', function: vfs[0]!, entry })),
+    ).toThrow('did not make')
   })
 
   it('names an interrupt remapping table entry that accepts anybody', () => {

@@ -3,25 +3,17 @@
  * stores of the guest, its memory is the guest's, and its functions are assigned ones, whose requests pass or fail by what
  * the host has made of the guest's tables.
  */
-import {
-  bytesToHex,
-  hexToBytes,
-  NorthbridgeError,
-  PAGE_SIZE,
-  type PageNumber,
-  pageOf,
-  parsePhysical,
-} from '../../core/index.ts'
+import { NorthbridgeError, type PageNumber, pageOf, parsePhysical } from '../../core/index.ts'
 import type { UnitMessage, VirtualUnit } from '../../hypervisor/index.ts'
 import { InterruptMessage } from '../../interrupts/index.ts'
 import { MSI_X_ENTRY } from '../../pcie/formats/index.ts'
-import { STATUS, TARGET } from '../../pcie/index.ts'
 import type { Operation } from '../../vmx/formats/operations.ts'
 import { capabilitiesFromWords } from '../../vtd/index.ts'
 import { UnitState } from '../carry-on.ts'
 import { faultRecordOffset, faultState } from '../fault-state.ts'
 import type { Observation, SeenInterrupt, SeenPart } from '../observation.ts'
 import type { ActingStep, ReplayMachine } from '../replay-machine.ts'
+import { seenParts, transferBytes } from '../transfer.ts'
 import { RAM, seenInterrupt } from '../vector-machine.ts'
 import type { StepOf, VectorFunction, VectorProgram } from '../vtd-vectors.ts'
 import { GuestWatch } from './guest-watch.ts'
@@ -179,29 +171,17 @@ export class GuestMachine implements ReplayMachine {
     return { parts, interrupt, changes, before, after: faultState(this, this.recordAt), events }
   }
 
-  #transfer({ fn, dir, addr, len, data }: StepOf<'dma'>): SeenPart[] {
-    const { address } = this.#function(fn)
-    const write = dir === 'write'
-    const bytes = write ? hexToBytes(data ?? '') : new Uint8Array(len)
-    if (bytes.length !== len)
-      throw new NorthbridgeError('invalidDocument', `the transfer has ${bytes.length} bytes, not ${len}`)
-    const from = BigInt(addr)
+  #transfer(step: StepOf<'dma'>): SeenPart[] {
+    const { address } = this.#function(step.fn)
+    const bytes = transferBytes(step)
+    const from = BigInt(step.addr)
     const { platform } = this.#laboratory
     const report = this.#laboratory.run(
-      platform.dma(address, write, Number(from >> 12n), Number(from & 0xfffn), bytes),
+      platform.dma(address, step.dir === 'write', Number(from >> 12n), Number(from & 0xfffn), bytes),
     )
-    let done = 0
-    return report.parts.map(({ page, offset, length, status, target, physicalPage }) => {
-      const ok = status === STATUS.successful && target === TARGET.memory
-      done += length
-      return {
-        address: (BigInt(page) << 12n) | BigInt(offset),
-        length,
-        ok,
-        physical: ok ? this.#guestPage(physicalPage) * PAGE_SIZE + offset : 0,
-        data: ok && !write ? bytesToHex(bytes.subarray(done - length, done)) : undefined,
-        reason: ok ? 0 : (this.#reasons.get(page % RECORDED_PAGES) ?? 0),
-      }
+    return seenParts(step, bytes, report.parts, {
+      page: ({ physicalPage }) => this.#guestPage(physicalPage),
+      reason: ({ page }) => this.#reasons.get(page % RECORDED_PAGES) ?? 0,
     })
   }
 

@@ -7,19 +7,11 @@ import type { EntryFormat, Rights } from './entry-format.ts'
 import { type Deferred, FlushQueue, type SavedDeferred } from './flush-queue.ts'
 import { addressMaskFor, type DeviceTlb, type Invalidation } from './invalidation.ts'
 import { PageTable, type SavedPageTable } from './page-table.ts'
+import { alike, type Region, type WantedEntry, wantedEntry, writeWanted } from './region.ts'
 import { REQUESTER_PASID } from './scalable-tables.ts'
 
 /** Pages mapped between two pauses of a long mapping: those of the largest leaf, so that no slice cuts one. */
 const SLICE = 2 ** 18
-
-interface Region {
-  readonly page: PageNumber
-  readonly hostPage: PageNumber
-  readonly pages: number
-  readonly rights: Rights
-  /** How often it was mapped alike. */
-  references: number
-}
 
 /** What a table must be like for every unit that is to walk it. */
 export interface TableShape {
@@ -294,14 +286,16 @@ export class TranslationDomain {
     }
   }
 
-  /** Puts an entry right that something else has changed: the leaf that a mapping wants, or none. False if it is no entry of its tables. */
+  /** What belongs at a physical address; undefined if it is no entry of its tables. */
+  wantedEntry(address: number): WantedEntry | undefined {
+    return this.table && wantedEntry(this.table, this.#regions.values(), address)
+  }
+
+  /** Puts an entry right that something else has changed. False if it is no entry of its tables. */
   *mend(address: number): Software<boolean> {
-    const { table } = this
-    if (table === undefined) return false
-    const mapped = [...this.#regions.values()].some(({ page, hostPage, pages, rights }) =>
-      table.rewriteLeaf(address, page, hostPage, pages, rights),
-    )
-    if (!mapped && !table.clearEntry(address)) return false
+    const wanted = this.wantedEntry(address)
+    if (wanted === undefined) return false
+    writeWanted(this.table!, address, wanted)
     for (const unit of this.#inOrder()) {
       yield* unit.flushWriteBuffer()
       yield* unit.invalidate(this.forgetAll(unit))
@@ -390,9 +384,3 @@ export class TranslationDomain {
     return [...this.#units.keys()].sort((a, b) => a.index - b.index)
   }
 }
-
-const alike = (region: Region, hostPage: PageNumber, pages: number, rights: Rights): boolean =>
-  region.hostPage === hostPage &&
-  region.pages === pages &&
-  region.rights.read === rights.read &&
-  region.rights.write === rights.write

@@ -8,17 +8,16 @@ import type { HostPciFunction } from '../pci/pci-function.ts'
 import type { GroupRepairs, Owner } from '../types.ts'
 import { Coverage } from './coverage.ts'
 import { DefaultDomains } from './default-domains.ts'
+import { driversOf } from './described-units.ts'
 import { DeviceScopes, type ReservedPages } from './device-scopes.ts'
 import { DeviceTlbs } from './device-tlbs.ts'
 import type { PageRequestHandler, TranslationDomain } from './domain.ts'
 import { checkPageRequests } from './domain-features.ts'
 import { DomainTable } from './domain-table.ts'
 import type { GroupState, IommuOptions, SavedIommu } from './iommu-state.ts'
-import { modesOf } from './modes.ts'
 import { answerPageRequests } from './page-request-service.ts'
-import { RemappingUnitDriver } from './remapping-unit-driver.ts'
+import type { RemappingUnitDriver } from './remapping-unit-driver.ts'
 import { plainVirtualFunction, ridsOf, unitsOf } from './requesters.ts'
-import { UnitRegisters } from './unit-registers.ts'
 import { UserDomains } from './user-domains.ts'
 
 export class Iommu {
@@ -36,8 +35,7 @@ export class Iommu {
   readonly #deviceTlbs: DeviceTlbs
 
   constructor(options: IommuOptions) {
-    const { machine, memory, dmar, parameters, usable, unitNames, aperture, rules, engine, halt, saved } =
-      options
+    const { memory, dmar, parameters, usable, aperture, rules } = options
     this.#options = options
     this.#grouping = new Grouping<HostPciFunction>(rules)
     this.#scopes = dmar === undefined ? undefined : new DeviceScopes(dmar)
@@ -49,25 +47,7 @@ export class Iommu {
       usable,
       reservedMemory: fn => this.reservedMemory(fn),
     })
-    const described = this.#scopes?.units ?? []
-    const names = described.map(({ registerBase }, index) => unitNames.get(registerBase) ?? `dmar${index}`)
-    const registers = described.map(
-      ({ registerBase }, index) => new UnitRegisters(machine, registerBase, names[index]!),
-    )
-    const modes = modesOf(registers, parameters.iommu && parameters.scalableMode)
-    this.units = described.map(
-      ({ segment }, index) =>
-        new RemappingUnitDriver({
-          memory,
-          environment: { engine, halt },
-          name: names[index]!,
-          index,
-          segment,
-          registers: registers[index]!,
-          mode: modes[index]!,
-          saved: saved?.units[index],
-        }),
-    )
+    this.units = driversOf(this.#scopes?.units ?? [], options)
     this.#coverage = new Coverage({ scopes: this.#scopes, units: this.units, parameters, aperture })
     this.userDomains = new UserDomains({
       domains: this.#domains,

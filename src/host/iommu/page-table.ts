@@ -18,6 +18,14 @@ export type SavedPageTable = {
   readonly used: readonly (readonly [table: PageNumber, used: number])[]
 }
 
+/** A leaf in its place. */
+export interface TableLeaf {
+  readonly table: PageNumber
+  readonly level: number
+  readonly page: PageNumber
+  readonly target: PageNumber
+}
+
 export class PageTable {
   /** Page of the top-level table. */
   readonly root: PageNumber
@@ -92,27 +100,24 @@ export class PageTable {
     return this.#takeDirty(this.root, this.levels, page, page, pages, bitmap)
   }
 
-  /**
-   * Writes the leaf at a physical address as a mapping wants it, whatever stands there. Returns false if the mapping has
-   * no leaf there.
-   */
-  rewriteLeaf(
-    address: number,
-    page: PageNumber,
-    hostPage: PageNumber,
-    pages: number,
-    rights: Rights,
-  ): boolean {
-    return this.#rewrite(this.root, this.levels, address, page, hostPage, pages, this.format.leaf(rights))
+  /** Whether an entry at a physical address is in one of these tables. */
+  holds(address: number): boolean {
+    return this.#used.has(Math.floor(address / PAGE_SIZE))
   }
 
-  /** Clears the entry at a physical address. Returns false if it is in none of these tables. */
-  clearEntry(address: number): boolean {
-    const table = Math.floor(address / PAGE_SIZE)
-    if (!this.#used.has(table)) return false
+  /** The leaf that a mapping wants at a physical address, whatever stands there; undefined if it has none there. */
+  leafAt(address: number, page: PageNumber, hostPage: PageNumber, pages: number): TableLeaf | undefined {
+    return this.#leafAt(this.root, this.levels, address, page, hostPage, pages)
+  }
+
+  rewriteLeaf({ table, level, page, target }: TableLeaf, rights: Rights): void {
+    this.#put(table, level, page, target, this.format.leaf(rights) | (level > 1 ? this.format.large : 0))
+  }
+
+  /** Clears the entry at a physical address in one of these tables. */
+  clearEntry(address: number): void {
     this.#entry.fill(0)
-    this.#memory.write(table, (address % PAGE_SIZE) / ENTRY_BYTES, this.#entry)
-    return true
+    this.#memory.write(Math.floor(address / PAGE_SIZE), (address % PAGE_SIZE) / ENTRY_BYTES, this.#entry)
   }
 
   /** Frees every table. Nothing may walk them any more. */
@@ -225,31 +230,31 @@ export class PageTable {
     }
   }
 
-  #rewrite(
+  #leafAt(
     table: PageNumber,
     level: number,
     address: number,
     first: PageNumber,
     host: PageNumber,
     pages: number,
-    bits: number,
-  ): boolean {
+  ): TableLeaf | undefined {
     const span = SPAN[level]!
     for (let done = 0; done < pages; ) {
       const page = first + done
+      const target = host + done
       const part = Math.min(pages - done, span - (page % span))
       const child = level === 1 ? undefined : this.#child(table, level, page)
       // Of an entry that was overwritten, only the tables that were made here are believed.
       if (child !== undefined && this.#used.has(child)) {
-        if (this.#rewrite(child, level - 1, address, page, host + done, part, bits)) return true
+        const leaf = this.#leafAt(child, level - 1, address, page, target, part)
+        if (leaf !== undefined) return leaf
       } else if (table * PAGE_SIZE + indexAt(level, page) * ENTRY_BYTES === address) {
-        if (level > 1 && !this.#fitsLeaf(level, page, host + done, part)) return false
-        this.#put(table, level, page, host + done, bits | (level > 1 ? this.format.large : 0))
-        return true
+        const fits = level === 1 || this.#fitsLeaf(level, page, target, part)
+        return fits ? { table, level, page, target } : undefined
       }
       done += part
     }
-    return false
+    return undefined
   }
 
   #takeDirty(

@@ -18,7 +18,6 @@ import { CPUID_1_ECX } from '../cpuid.ts'
 import { setWindow } from '../event-injection.ts'
 import { type Answer, answerAtOnce, answerInTime, type ExitedVcpu, type VcpuBoard } from '../exit-handling.ts'
 import { type Exit, readExit } from '../exit-record.ts'
-import { readVirtualMsr, writeVirtualMsr } from '../msrs.ts'
 import { guestResult } from '../types.ts'
 import type { Vmcs } from '../vmcs.ts'
 import { withinCapabilities } from './capabilities.ts'
@@ -27,9 +26,10 @@ import { walkGuestEpt } from './guest-ept.ts'
 import { loadHostState } from './host-state.ts'
 import { loadArea, storeArea, type VirtualMsrs } from './msr-areas.ts'
 import { NestedCounters } from './nested-counters.ts'
-import { isVmcsMsr, readVmcsMsr, writeVmcsMsr } from './nested-msrs.ts'
+import { isVmcsMsr } from './nested-msrs.ts'
 import { isVmxOperation, type NestedVmx, type SavedNestedVmx } from './nested-vmx.ts'
 import { belongsToL1 } from './routing.ts'
+import { msrsOf } from './virtual-msrs.ts'
 import { leaveAtOnce, merge, mergePinControls, saveGuest, secondaryControls } from './vmcs02.ts'
 import type { Vmcs12 } from './vmcs12.ts'
 
@@ -68,6 +68,7 @@ export class NestedExits {
   readonly counters = new NestedCounters()
   readonly #vcpu: ExitedVcpu
   readonly #board: VcpuBoard
+  readonly #msrs: VirtualMsrs
   /** L2 is to be left before its first instruction, for an interrupt of L1. */
   #leaving = false
 
@@ -75,6 +76,7 @@ export class NestedExits {
     this.vmx = vmx
     this.#vcpu = vcpu
     this.#board = board
+    this.#msrs = msrsOf(vmx, vcpu, board)
   }
 
   *handle(exit: Exit, operation: Operation | undefined): Software<Answer> {
@@ -103,23 +105,6 @@ export class NestedExits {
       (yield* answerInTime(exit, operation, this.#vcpu, this.#board))
     if (operation?.op !== 'cpuid' || operation.leaf !== 1 || answer.result === undefined) return answer
     return { ...answer, result: { ...answer.result, ecx: (answer.result.ecx | CPUID_1_ECX.VMX) >>> 0 } }
-  }
-
-  /** MSRs of whoever runs. */
-  get #msrs(): VirtualMsrs {
-    const { vmx } = this
-    return {
-      read: msr => {
-        if (msr === MSR.IA32_FEATURE_CONTROL) return [vmx.featureControl.value, 0]
-        if (isVmcsMsr(msr)) return readVmcsMsr(msr, vmx.active)
-        return vmx.capability(msr) ?? readVirtualMsr(msr, this.#vcpu.apic, this.#board.now)
-      },
-      write: (msr, value) => {
-        if (msr === MSR.IA32_FEATURE_CONTROL) return vmx.featureControl.write(value)
-        if (isVmcsMsr(msr)) return writeVmcsMsr(msr, value, vmx.active)
-        return writeVirtualMsr(msr, value, this.#vcpu.apic)
-      },
-    }
   }
 
   // VM entries of L1.

@@ -4,6 +4,7 @@
  * memory and is wired to nothing: it serves the guest's register accesses, and says what the guest's tables say.
  */
 import type { PageNumber, Saved } from '../../core/index.ts'
+import type { GuestTable } from '../../host/index.ts'
 
 /** CAP, ECAP and VER as the guest reads them; 64-bit registers as `[low, high]`. */
 export type UnitIdentity = {
@@ -61,16 +62,7 @@ export type UnitEntry =
   /** They are blocked, or the entry is of another kind. */
   | { readonly kind: 'blocked' }
   /** A first-stage table, in guest memory. */
-  | {
-      readonly kind: 'firstStage'
-      readonly page: PageNumber
-      readonly levels: 4 | 5
-      /** SRE, WPE, EAFE and PWSNP. */
-      readonly supervisorRequests: boolean
-      readonly writeProtection: boolean
-      readonly extendedAccessed: boolean
-      readonly snoopedWalks: boolean
-    }
+  | ({ readonly kind: 'firstStage' } & GuestTable)
 
 /** What the model tells of the guest's commands. */
 export interface UnitListener {

@@ -1,3 +1,4 @@
 export { Chain, Pieces } from './chain.ts'
 export type { DeviceQueue } from './device-queue.ts'
-export { type TransportOptions, VirtioDevice, type VirtioLink, type VirtioModel } from './transport.ts'
+export type { VirtioLink, VirtioModel } from './model.ts'
+export { type TransportOptions, VirtioDevice } from './transport.ts'

@@ -5,6 +5,7 @@ import { within } from '../../engine/index.ts'
 import { GuestKernel, isNetworkDriver, type NetworkDriver } from '../../guest/index.ts'
 import { NETWORK_MODELS, type NetworkDevice } from '../../hypervisor/index.ts'
 import type { SimulatedPlatform } from '../../system/index.ts'
+import { ASSIGNMENT_ERRORS } from '../codes.ts'
 import { functionOf } from '../functions.ts'
 import { now, operation } from '../operation.ts'
 import { poweredPlatform } from '../platforms.ts'
@@ -127,12 +128,7 @@ export const addNetworkDevice = operation({
     'notFound',
     'poweredOff',
     'invalidArgument',
-    'functionInUse',
-    'functionNotAssignable',
-    'groupNotViable',
-    'noRemapping',
-    'noInterruptRemapping',
-    'resetUnavailable',
+    ...ASSIGNMENT_ERRORS,
     'unsupported',
     'outOfMemory',
     'outOfResources',

@@ -70,7 +70,7 @@ function ofRange(fn: FunctionFacts, range: ReachedRange, from: string, to: strin
     reaches,
     entry,
     text: `${fn.function} can ${rights} ${what} at ${reaches}, by requests to ${pageText(input)}: ${entryText(entry)}`,
-    repair: repairOfEntry(entry, fn),
+    repair: repairOfEntry(range, fn),
   }
 }
 
@@ -88,7 +88,7 @@ export function entryText({ table, unit, address, raw, level }: DecidingEntry): 
 }
 
 function repairOfEntry(
-  entry: DecidingEntry,
+  { entry, wanted }: ReachedRange,
   { function: address, requesterId }: FunctionFacts,
 ): BreachRepair {
   const { table, unit, address: at } = entry
@@ -109,11 +109,28 @@ function repairOfEntry(
         defect: { kind: 'requester', function: address },
       }
     default:
-      return {
-        cost: 1,
-        text: `clear the entry at ${at}, and invalidate the IOTLB of ${unit} for its domain`,
-        ...(at === undefined ? {} : { defect: { kind: 'translation', function: address, entry: at } }),
-      }
+      return repairOfLeaf(entry, wanted, address)
+  }
+}
+
+function repairOfLeaf(
+  { unit, address: at }: DecidingEntry,
+  wanted: ReachedRange['wanted'],
+  address: string,
+): BreachRepair {
+  if (wanted === undefined || at === undefined)
+    return {
+      cost: 1,
+      text: `let no entry of ${address} lead to the one at ${at}, which the host did not make`,
+    }
+  const write =
+    wanted === 'leaf'
+      ? `write the entry at ${at} anew as the host has mapped it`
+      : `clear the entry at ${at}, where the host has mapped nothing`
+  return {
+    cost: 1,
+    text: `${write}, and invalidate the IOTLB of ${unit} for its domain`,
+    defect: { kind: 'translation', function: address, entry: at },
   }
 }
 

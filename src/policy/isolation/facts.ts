@@ -49,6 +49,11 @@ export interface ReachedRange {
   readonly atMost?: true
   /** The entry that maps the first page. */
   readonly entry: DecidingEntry
+  /**
+   * What the host would write in place of the entry, where the function reaches what is not its machine's: the leaf of
+   * its own mapping, or nothing. Absent if the entry is none of the host's.
+   */
+  readonly wanted?: 'leaf' | 'nothing'
 }
 
 /** An interrupt that a function can raise. */

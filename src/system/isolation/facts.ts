@@ -100,7 +100,7 @@ class Gatherer {
     return {
       ...base,
       ...ids,
-      ...this.#memoryOf(silicon, way, judged?.judge),
+      ...this.#memoryOf(silicon, fn, way, judged?.judge),
       vectors: remaps ? vectorsOf(judged.judge, judged.present, way.requesterId) : [],
       anyVector: !remaps || judged.judge.passesCompatibilityFormat,
       armed,
@@ -115,6 +115,7 @@ class Gatherer {
 
   #memoryOf(
     fn: PcieFunction,
+    of: HostFunction,
     way: WayEnd,
     judge: TableJudge | undefined,
   ): { readonly memory: ReachedRange[]; readonly complete: boolean } {
@@ -125,7 +126,8 @@ class Gatherer {
     const take = (reach: TableReach, pasid: number): void => {
       complete &&= reach.complete
       for (const mapping of reach.mappings) {
-        ranges.push(...this.#rangesOf(fn, way, mapping, judge, pasid))
+        for (const range of this.#rangesOf(fn, way, mapping, judge, pasid))
+          ranges.push({ ...range, ...this.#wanted(of, range) })
       }
     }
     if (judge === undefined) {
@@ -137,6 +139,15 @@ class Gatherer {
       for (const pasid of pasidsOf(judge, memory, rid)) take(tableReach(judge, memory, rid, pasid), pasid)
     }
     return { memory: ranges, complete }
+  }
+
+  /** Asked only of what no machine is to reach: a mapping has many pages. */
+  #wanted({ address, owner }: HostFunction, range: ReachedRange): Pick<ReachedRange, 'wanted'> {
+    const { entry, owner: reached } = range
+    const own = reached.kind === 'vm' && owner.kind === 'vm' && reached.name === owner.name
+    if (own || owner.kind !== 'vm' || entry.level === undefined || entry.address === undefined) return {}
+    const wanted = this.#platform.host.wantedEntry(address, Number(entry.address))
+    return wanted === undefined ? {} : { wanted }
   }
 
   /** A mapping, without what is taken on the way and what nobody answers at, in pieces of one owner. */

@@ -158,6 +158,16 @@ const GOOD: Readonly<Record<string, unknown>> = {
   hosts: [{ name: 'source', processors: 1, memoryMiB: 4, loadPercent: 50, ownMiB: 1 }],
   standby: false,
 }
+
+const CONVERSION = {
+  way: 'v2v',
+  to: 'q',
+  network: ['paravirtual'],
+  disks: ['paravirtual'],
+  interfaces: { '02:00:00:00:00:01': { model: 'paravirtual' } },
+  disk: { function: '0000:03:00.0', namespace: 1 },
+}
+
 /** Where a name means something else in one operation. */
 const OF_ONE: Readonly<Partial<Record<OperationId, Readonly<Record<string, unknown>>>>> = {
   rewindPlatform: { to: 1 },
@@ -172,22 +182,8 @@ const OF_ONE: Readonly<Partial<Record<OperationId, Readonly<Record<string, unkno
   repairIsolation: { defect: { kind: 'translation', function: '0000:01:00.0', entry: '0x1000' } },
   compareExperiments: { a: { experiment: 'experiment-0001' }, b: { experiment: 'experiment-0002' } },
   protectVm: { to: 'q', functions: {} },
-  planConversion: {
-    way: 'v2v',
-    to: 'q',
-    network: ['paravirtual'],
-    disks: ['paravirtual'],
-    interfaces: { '02:00:00:00:00:01': { model: 'paravirtual' } },
-    disk: { function: '0000:03:00.0', namespace: 1 },
-  },
-  convert: {
-    way: 'v2v',
-    to: 'q',
-    network: ['paravirtual'],
-    disks: ['paravirtual'],
-    interfaces: { '02:00:00:00:00:01': { model: 'paravirtual' } },
-    disk: { function: '0000:03:00.0', namespace: 1 },
-  },
+  planConversion: CONVERSION,
+  convert: CONVERSION,
   placeSnapshot: { functions: {} },
   migrateVm: { to: 'q', functions: {}, load: { address: '0x200000', pages: 4, pagesPerSecond: 1000 } },
   runCpu: { nanoseconds: 10_000_000 },

@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { api, type Experiment, type ExperimentComparison } from '../api.ts'
 import { Chart, short, time } from '../parts/chart.tsx'
+import { MetricChoice } from '../parts/metric-choice.tsx'
 import { attempt } from '../state/world.ts'
 import { axisOf } from './series.ts'
 
@@ -75,19 +76,7 @@ function Sides({
   const curve = (side: 'a' | 'b') => pairs.map(pair => ({ x: pair.at[axis] ?? '', y: valueIn(pair)[side] }))
   return (
     <>
-      <label class="field">
-        <span>shows</span>
-        <select
-          value={metric}
-          onChange={event => {
-            wanted.value = event.currentTarget.value
-          }}
-        >
-          {metrics.map(each => (
-            <option key={each}>{each}</option>
-          ))}
-        </select>
-      </label>
+      <MetricChoice of={metrics} value={metric} choose={chosen => (wanted.value = chosen)} />
       <Chart
         series={[
           { name: `A: ${a}`, points: curve('a') },

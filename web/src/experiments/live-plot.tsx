@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { api, type Experiment } from '../api.ts'
 import { Chart } from '../parts/chart.tsx'
+import { MetricChoice } from '../parts/metric-choice.tsx'
 import { follow } from '../state/events.ts'
 import { type Point, seriesOf } from './series.ts'
 
@@ -47,19 +48,7 @@ export function LivePlot({
       <h3>
         {title} <span class="hint">{state === 'done' ? '' : `${done} of ${all} points`}</span>
       </h3>
-      <label class="field">
-        <span>shows</span>
-        <select
-          value={metric}
-          onChange={event => {
-            wanted.value = event.currentTarget.value
-          }}
-        >
-          {metrics.map(name => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-      </label>
+      <MetricChoice of={metrics} value={metric} choose={chosen => (wanted.value = chosen)} />
       <Chart series={series} title={`${metric}, point by point`} xName={axis} unit="" />
     </section>
   )
