@@ -3,6 +3,7 @@
  * the original would have; it calls the hypervisor by a gate of its own instead of trapping.
  */
 import { PAGE_SIZE } from '../../core/index.ts'
+import { RFLAGS } from '../../vmx/formats/msrs.ts'
 import { LENGTH } from '../../vmx/formats/operation-lengths.ts'
 import type { Operation } from '../../vmx/formats/operations.ts'
 import { Deprivileged } from './deprivileged.ts'
@@ -38,15 +39,24 @@ export abstract class PreparedKernel extends Deprivileged implements InlineState
     return this.cpu.interruptFlag && !this.cpu.blocked && this.board.apic.deliverable >= 0
   }
 
-  /** An operation of the kernel is over, without the hypervisor. */
-  protected passed({ op }: Operation): void {
+  /**
+   * What stands for an operation of the kernel is over, without the hypervisor. That was other operations of the processor, and
+   * the first of them cleared RF ("Instruction-Breakpoint Exception Condition").
+   */
+  protected passed(operation: Operation): void {
+    if (this.inGuest) this.host.processor.execute({ op: 'nop' })
+    else this.monitor.frame.flags &= ~RFLAGS.RF
+    this.#over(operation)
+  }
+
+  #over({ op }: Operation): void {
     this.#rip = (this.#rip + LENGTH[op]) >>> 0
     if (op !== 'sti') this.cpu.blocked = false
   }
 
   protected nativeInKernel(operation: Operation): OutcomeRecord | undefined {
     const outcome = this.native(operation)
-    if (this.inGuest) this.passed(operation)
+    if (this.inGuest) this.#over(operation)
     return outcome
   }
 

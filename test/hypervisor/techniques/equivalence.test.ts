@@ -134,6 +134,18 @@ function expectEquivalence(width: 32 | 64, steps: readonly Step[], taggedTlb: bo
 }
 
 describe('what a guest can see', () => {
+  it('of RF, after a handler returned to an operation that translated code stands for, is 0 again', () => {
+    const empty = parseWorkload({ name: 'start', description: 'start', bits: 32, rounds: 1, round: {} })
+    const at = 0x1_2000
+    const steps: Step[] = [
+      { kind: 'operation', operation: { op: 'ud2' }, at },
+      { kind: 'operation', operation: { op: 'movFromCr', cr: 0 }, at },
+      { kind: 'interrupt', vector: 0x50 },
+      { kind: 'operation', operation: { op: 'readLinear', address: word(0x3_0000), width: 4 }, at },
+    ]
+    expectEquivalence(32, [...streamOf(empty).slice(0, 5), ...steps], false)
+  })
+
   it('of random workloads is what it sees on the bare processor', () => {
     fc.assert(
       fc.property(workload, fc.boolean(), (document, tagged) =>
