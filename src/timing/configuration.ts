@@ -102,7 +102,7 @@ export const networkSchema = z.strictObject({
   messageBytes: count(1 << 20)
     .default(16_384)
     .describe('What the application hands over at once'),
-  mtu: count(65_535).default(1500),
+  mtu: z.number().int().min(68).max(65_535).default(1500).describe('Of IPv4, headers included, bytes'),
   hostQueues: count(256)
     .default(1)
     .describe('Receive queues of the host, where it sorts packets for machines'),

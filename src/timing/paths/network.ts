@@ -6,7 +6,7 @@ import type { Processor } from '../resources/processor.ts'
 import { Count, Do } from '../resources/steps.ts'
 import type { Simulation } from '../simulation.ts'
 import type { Wakening } from '../software/doorbells.ts'
-import { AGGREGATE_BYTES, type Prices, type Worker } from '../software/worker.ts'
+import type { Prices, Worker } from '../software/worker.ts'
 import { Adapter } from './adapter.ts'
 import { DeviceSpace } from './buffers.ts'
 import { NetworkPrices } from './network-prices.ts'
@@ -205,7 +205,7 @@ class Network {
   /** A transmit ring; completions go to a worker of their own, which takes the buffers back. */
   #send({ adapter, space, machine }: Lane, seat: Seat, wakening: Wakening): Step[] {
     const { journeys } = this.#simulation
-    const bytes = Math.min(this.#framing.inMemory(this.#traffic.segment), AGGREGATE_BYTES)
+    const bytes = this.#framing.inMemory(this.#traffic.segment)
     const queue = this.#workers.queue(space, machine, bytes, () => completer.idle)
     const { errand } = queue.buffers
     const completer = this.#workers.interrupted(

@@ -3,7 +3,6 @@ import type { NetworkWorkload } from '../configuration.ts'
 import { Path, type Step } from '../resources/journeys.ts'
 import { Delay, Do, merged } from '../resources/steps.ts'
 import type { Simulation } from '../simulation.ts'
-import { AGGREGATE_BYTES } from '../software/worker.ts'
 import type { Framing } from './wire.ts'
 
 /** Nanoseconds of the wire that streams fill together, if nothing else is said: more than any path takes, idle. */
@@ -27,7 +26,7 @@ export class Traffic {
     this.#framing = framing
     const stream = pattern === 'stream'
     this.#packet = stream ? framing.packet : Math.min(messageBytes, framing.packet)
-    const largest = stream && offload ? AGGREGATE_BYTES : framing.packet
+    const largest = stream && offload ? framing.largestSegment : framing.packet
     this.segment = stream ? Math.min(Math.max(messageBytes, framing.packet), largest) : this.#packet
   }
 

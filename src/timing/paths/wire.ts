@@ -1,5 +1,6 @@
 /** Ethernet, in bytes: what payload becomes in memory and on the wire. */
 import type { NetworkWorkload } from '../configuration.ts'
+import { AGGREGATE_BYTES } from '../software/worker.ts'
 
 /** Preamble and start 8, gap 12, FCS 4. */
 const WIRE_OVERHEAD = 24
@@ -24,6 +25,12 @@ export class Framing {
   /** Packets that carry a payload. */
   packets(payload: number): number {
     return Math.max(1, Math.ceil(payload / this.packet))
+  }
+
+  /** Payload of the largest segment: full packets whose payload, with one header for all, is no more than drivers exchange. */
+  get largestSegment(): number {
+    const most = Math.floor((AGGREGATE_BYTES - this.inMemory(0)) / this.packet)
+    return Math.max(1, most) * this.packet
   }
 
   /** One packet, or a large segment before it is cut, as drivers and devices exchange it. */

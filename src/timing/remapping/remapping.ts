@@ -46,6 +46,7 @@ export class Remapping implements TablePort {
   readonly #tables: TableMemory
   readonly #contexts: ContextTables
   readonly #queue: InvalidationQueue
+  readonly #largestMask: number
   readonly #request = new MemoryRequest()
   #spaces = 0
   // What happened since the counters were cleared.
@@ -81,6 +82,7 @@ export class Remapping implements TablePort {
     const halt = (reason: string): never => {
       throw new Error(`defect: ${reason}`)
     }
+    this.#largestMask = registers.cap.MAMV
     this.#queue = new InvalidationQueue(this.#tables, registers, false, { engine: this.#engine, halt })
     registers.writePage(RTADDR, this.#contexts.root)
     this.#engine.run(registers.command('SRTP'))
@@ -133,9 +135,13 @@ export class Remapping implements TablePort {
     return table.unmap(page, pages, true)
   }
 
-  /** "IOTLB Invalidate Descriptor", page-selective, and a wait. */
+  /** "IOTLB Invalidate Descriptor", page-selective, and a wait; of the whole space if the unit knows no mask so large. */
   invalidatePages(space: AddressSpace, page: PageNumber, pages: number, leavesOnly: boolean): void {
     const addressMask = addressMaskFor(page, pages)
+    if (addressMask > this.#largestMask) {
+      this.invalidateSpace(space)
+      return
+    }
     const first = Math.floor(page / 2 ** addressMask) * 2 ** addressMask
     this.#invalidate({
       cache: 'iotlb',
