@@ -7,9 +7,11 @@ const few = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max })
 const optional = <Value>(values: fc.Arbitrary<Value>): fc.Arbitrary<Value | undefined> =>
   fc.option(values, { nil: undefined })
 /** Without the fields that are to have their defaults. */
-const partial = <Fields extends object>(fields: {
-  [Name in keyof Fields]: fc.Arbitrary<Fields[Name]>
-}): fc.Arbitrary<Partial<Fields>> => fc.record(fields, { requiredKeys: [] }) as fc.Arbitrary<Partial<Fields>>
+const partial = <Fields extends object>(
+  fields: {
+    [Name in keyof Fields]: fc.Arbitrary<Fields[Name]>
+  },
+): fc.Arbitrary<Partial<Fields>> => fc.record(fields, { requiredKeys: [] }) as fc.Arbitrary<Partial<Fields>>
 
 export const machines: fc.Arbitrary<Omit<ConfigurationInput, 'workload'>> = fc.record({
   seed: fc.nat(),

@@ -19,8 +19,8 @@ const isSimulated = ({ structure, bounced, guestIommu }: Scenario): boolean =>
 
 /** As many packets, by the pace of the closed form, as make it unimportant where the first and the last message end. */
 const PACKETS = { warmUp: 2000, duration: 4000 }
-/** Bytes of a stream under way: receivers widen their windows until processors or wires, and not they, are in the way. */
-const WINDOW = 262_144
+/** Packets of a stream under way: receivers widen their windows until processors or wires, and not they, are in the way. */
+const WINDOW = 180
 /** What the wire should hold at least, all streams together, ns. */
 const ON_THE_WIRE = 200_000
 const LEAST_TIMES = { warmUp: 500_000, duration: 1_000_000 }
@@ -32,12 +32,14 @@ const PROCESSORS_OF_MACHINE = 3
 const MOST_CORES = 1024
 
 function stream(scenario: Scenario, costs: Costs): Configuration {
-  const { model, backend, structure, vms, cores, link, lineGbps, mtu, receiving, system } = scenario
+  const { model, backend, structure, vms, cores, link, lineGbps, mtu, receiving, datagrams, system } =
+    scenario
   const processors = Math.min(MOST_PROCESSORS, Math.max(1, cores))
   const { pace, packets } = streamOf(scenario, costs)
   const streams = model === 'native' ? processors : Math.max(1, vms)
-  const window = Math.max(WINDOW, Math.ceil((ON_THE_WIRE * lineGbps) / 8 / streams))
-  const round = (streams * window) / packets.payload
+  const window = Math.max(WINDOW * packets.payload, Math.ceil((ON_THE_WIRE * lineGbps) / 8 / streams))
+  // All that was sent first is to have arrived. Datagrams are sent at the rate of the line, whether any arrive or not.
+  const round = datagrams ? 0 : (streams * window) / packets.payload
   return parseConfiguration({
     warmUp: Math.max(LEAST_TIMES.warmUp, Math.max(PACKETS.warmUp, round) * pace.value),
     duration: Math.max(LEAST_TIMES.duration, Math.max(PACKETS.duration, round) * pace.value),
@@ -63,10 +65,10 @@ function stream(scenario: Scenario, costs: Costs): Configuration {
       idle: scenario.exitless ? 'poll' : 'halt',
       apicVirtualization: costs.completionExits === 0,
       direction: receiving ? 'receive' : 'transmit',
-      pattern: scenario.datagrams ? 'datagrams' : 'stream',
+      pattern: datagrams ? 'datagrams' : 'stream',
       mtu,
       messageBytes: scenario.messageBytes ?? LARGE_MESSAGE,
-      window,
+      window: Math.ceil(window),
       offload: scenario.offload,
     },
   })
