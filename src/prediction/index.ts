@@ -1,4 +1,5 @@
 export { type Calibration, calibrate, type Summary, summaryOf } from './calibration/calibrate.ts'
+export { checkIndependent, factorsOf, independentReport } from './calibration/independent.ts'
 export { type Plot, plotsOf } from './calibration/plots.ts'
 export { reportOf } from './calibration/report.ts'
 export { CostBook, type FreeParameter, keyOf, SHELVES, shippedCostBook } from './cost-book.ts'

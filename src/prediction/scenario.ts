@@ -42,6 +42,8 @@ export interface Scenario {
   readonly bounced: boolean
   readonly link: Link
   readonly lineGbps: number
+  /** Packets leave the host. Between a guest and its host none is cut, and no adapter is in the way. */
+  readonly wired: boolean
   /** What an application hands over at once, or a transfer of a device; undefined: a stream. */
   readonly messageBytes: number | undefined
   readonly mtu: number
@@ -114,6 +116,7 @@ export function scenarioOf(record: FigureRecord): Scenario {
     ...trafficOf(settings, record.metric, year),
     link: linkOf(settings, lineGbps),
     lineGbps,
+    wired: isWired(settings, record.metric),
     windowBytes: settings.number('windowBytes') ?? 8192,
     coldCache: /cold/.test(settings.text('cache')),
     remoteMemory: settings.says(/remote/),
@@ -125,6 +128,14 @@ export function scenarioOf(record: FigureRecord): Scenario {
     gigabytes: [...words.matchAll(GIGABYTES)].map(([, size]) => Number(size)).sort((a, b) => b - a),
     pinsEverything: settings.says(/static|whole|\bpin(?:ned|ning)? all\b/),
   }
+}
+
+const INSIDE = /(?:guest|vm) to (?:the )?(?:host|guest|vm)|host to (?:the )?(?:guest|vm)|same host|inter-?vm/
+
+/** What a guest reaches over TCP is its host, where nobody names a line. */
+function isWired(settings: Settings, metric: string): boolean {
+  if (settings.number('linkGbps') !== undefined) return true
+  return metric !== 'guest_tcp_throughput' && !settings.says(INSIDE)
 }
 
 function virtualizationOf(settings: Settings) {

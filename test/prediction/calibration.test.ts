@@ -3,9 +3,16 @@ import { describe, expect, it } from 'vitest'
 import { fitParameters, middleOf } from '../../src/prediction/calibration/fit.ts'
 import { leaveOneOut } from '../../src/prediction/calibration/leave-one-out.ts'
 import { errorsOf, lossOf, quantile, seriesOf } from '../../src/prediction/calibration/score.ts'
-import { isMeasurement, isModelled, predict, shippedCostBook } from '../../src/prediction/index.ts'
+import {
+  checkIndependent,
+  factorsOf,
+  isMeasurement,
+  isModelled,
+  predict,
+  shippedCostBook,
+} from '../../src/prediction/index.ts'
 import { estimateScenario } from '../../src/prediction/predict.ts'
-import { published, record } from './records.ts'
+import { independent, published, record } from './records.ts'
 
 const book = shippedCostBook()
 const free = book.free()
@@ -103,6 +110,23 @@ describe('the shipped cost files', () => {
       expect(value).toBeGreaterThanOrEqual(low)
       expect(value).toBeLessThanOrEqual(high)
       expect(source.length).toBeGreaterThan(5)
+    }
+  })
+})
+
+describe('measurements of studies that no fit has seen', () => {
+  const checked = checkIndependent(independent(), book)
+
+  it('are answered, half of them within a factor of 1.5', () => {
+    expect(checked.filter(({ outcome }) => typeof outcome === 'string')).toEqual([])
+    expect(factorsOf(checked).median).toBeLessThan(1.5)
+  })
+
+  it('are of other studies than the fitted ones, and each says where it was published', () => {
+    const fitted = new Set(published().map(({ study }) => study))
+    for (const { record } of checked) {
+      expect(fitted.has(record.study)).toBe(false)
+      expect(record['source']).toMatch(/.{10,}/)
     }
   })
 })

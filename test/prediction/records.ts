@@ -11,6 +11,9 @@ const data = (name: string): unknown =>
 
 export const published = (): readonly FigureRecord[] => parseRecords(data('calibrate.json'))
 
+/** Of studies that no fit ever sees. */
+export const independent = (): readonly FigureRecord[] => parseRecords(data('independent.json'))
+
 export interface Vocabulary {
   readonly metrics: Readonly<Record<string, readonly string[]>>
   readonly x: readonly string[]

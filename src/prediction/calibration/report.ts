@@ -8,8 +8,8 @@ const POOR = 0.15
 const EDGE = 0.002
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
-const row = (...cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`
-const table = (head: readonly string[], rows: readonly string[]): string[] => [
+export const row = (...cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`
+export const table = (head: readonly string[], rows: readonly string[]): string[] => [
   row(...head),
   row(...head.map(() => '---')),
   ...rows,
@@ -107,7 +107,7 @@ function poor(fitted: readonly SeriesErrors[]): string[] {
   return [...lines, ...new Set(refused)]
 }
 
-const shortNumber = (value: number): string => String(Number(value.toPrecision(4)))
+export const shortNumber = (value: number): string => String(Number(value.toPrecision(4)))
 
 function parametersOf({ parameters, values }: Calibration): string[] {
   return table(

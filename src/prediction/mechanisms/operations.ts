@@ -63,6 +63,14 @@ const OPERATIONS: readonly Operation[] = [
     ],
   },
   {
+    words: /tscdeadline|timer.*immed/,
+    assisted: costs => [
+      ...hypercall(costs),
+      ['interrupt made pending', costs.virtualInterrupt],
+      ['taken by the guest', costs.interruptDelivery],
+    ],
+  },
+  {
     words: /vm switch|context switch/,
     assisted: costs => [exitRoundTrip(costs), ['other virtual machine', costs.processorSwitch]],
   },

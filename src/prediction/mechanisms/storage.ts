@@ -6,6 +6,8 @@ import { ENTRANCE, sharedQueue, UNIT } from './mapping.ts'
 
 const nanoseconds = (costs: Costs, cycles: number): number => cycles / costs.clockGHz
 const MICROSECOND = 1000
+/** Of benchmarks that do not say how much they read at once. */
+const BLOCK = 4096
 
 /** A processor that waits for so short a time does not go to sleep. */
 const SLEEP_FROM = 20_000
@@ -19,7 +21,7 @@ const wake = (scenario: Scenario, costs: Costs): number =>
 
 /** What a model adds to a request on processors, and what of it is waiting for somebody to wake. */
 function virtualParts(scenario: Scenario, costs: Costs): { busy: Part[]; waking: Part[] } {
-  const { model, backend, exitless } = scenario
+  const { model, backend, exitless, messageBytes } = scenario
   const exit = costs.exitRoundTrip + costs.kernelHandler
   const time = (cause: string, cycles: number): Part =>
     part('virtual processor', cause, nanoseconds(costs, cycles))
@@ -27,6 +29,14 @@ function virtualParts(scenario: Scenario, costs: Costs): { busy: Part[]; waking:
     'end of interrupt',
     costs.completionExits * (costs.exitRoundTrip + costs.endOfInterrupt),
   )
+  /** Behind it the host has a block layer of its own, and the data is copied. */
+  const backEnd = (cause: string, cycles: number, user: boolean): Part[] =>
+    [
+      [cause, cycles],
+      ['block layer and driver of the host', costs.blockStackPerRequest],
+      ['copy', costs.copyPerByte * (messageBytes ?? BLOCK)],
+      ['system call', user ? costs.systemCall : 0],
+    ].map(([what, each]) => part('back end', String(what), nanoseconds(costs, Number(each))))
   switch (model) {
     case 'native':
       return { busy: [], waking: [] }
@@ -49,7 +59,7 @@ function virtualParts(scenario: Scenario, costs: Costs): { busy: Part[]; waking:
             'registers',
             costs.blockEmulatedAccesses * (exit + costs.userSpaceRoundTrip + costs.registerEmulation),
           ),
-          part('back end', 'model of the controller', nanoseconds(costs, costs.blockEmulatedPerRequest)),
+          ...backEnd('model of the controller', costs.blockEmulatedPerRequest, true),
           completion,
         ],
         waking: [
@@ -61,7 +71,7 @@ function virtualParts(scenario: Scenario, costs: Costs): { busy: Part[]; waking:
       return {
         busy: [
           time('doorbell', backend === 'sidecore' ? 0 : costs.exitRoundTrip + costs.eventNotify),
-          part('back end', 'request', nanoseconds(costs, costs.blockBackendPerRequest)),
+          ...backEnd('request', costs.blockBackendPerRequest, backend === 'user'),
           time('injection', costs.virtualInterrupt + exit),
           completion,
         ],

@@ -13,9 +13,12 @@ import type { Scenario } from '../scenario.ts'
 import { iommuOf } from './iommu.ts'
 import { type Simulated, told } from './told.ts'
 
-/** What a hosted monitor does is all done by one processor, and what an IOMMU of the guest or a copy adds is a sum as well. */
-const isSimulated = ({ structure, bounced, guestIommu }: Scenario): boolean =>
-  structure !== 'hosted' && !bounced && guestIommu === 'none'
+/**
+ * What a hosted monitor does is all done by one processor, and what an IOMMU of the guest or a copy adds is a sum as well. Every
+ * stream that is simulated has a wire.
+ */
+const isSimulated = ({ structure, bounced, guestIommu, wired }: Scenario): boolean =>
+  structure !== 'hosted' && !bounced && guestIommu === 'none' && wired
 
 /** As many packets, by the pace of the closed form, as make it unimportant where the first and the last message end. */
 const PACKETS = { warmUp: 2000, duration: 4000 }

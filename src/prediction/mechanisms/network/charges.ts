@@ -93,13 +93,13 @@ const paravirtualGuest: Charges = situation => {
  * switch and out in the same thread, segments as they are; the model of an emulated adapter cuts them.
  */
 const backend: Charges = ({ scenario, costs, packets, together }) => {
-  const { model, receiving, structure } = scenario
+  const { model, receiving, structure, wired } = scenario
   const charge = at(BACKEND, costs.clockGHz)
   const user = scenario.backend === 'user' || (model === 'emulated' && structure === 'kernel')
   const emulated = model === 'emulated' ? costs.emulatedPerPacket : 0
-  const handed = emulated > 0 || receiving ? 1 : packets.perDescriptor
-  const out =
-    receiving || structure === 'onePiece' ? 0 : costs.softwareSwitchPerPacket + costs.driverPerPacket
+  const handed = emulated > 0 ? 1 : packets.perDescriptor
+  const leaves = wired && !receiving && structure !== 'onePiece'
+  const out = leaves ? costs.softwareSwitchPerPacket + costs.driverPerPacket : 0
   return [
     charge('model of the adapter', emulated),
     charge('packets', (user ? costs.userBackendPerPacket : kernelBackend(scenario, costs)) / handed),
@@ -134,7 +134,7 @@ const sortedAndCopied: Charges = ({ scenario, costs, packets, together }) => {
     return [at(BACKEND, costs.clockGHz)('sorting', costs.sortingPerPacket)]
   const charge = at(HOST, costs.clockGHz)
   return [
-    charge('sorting', costs.sortingPerPacket / (receiving ? 1 : packets.perDescriptor)),
+    charge('sorting', costs.sortingPerPacket / packets.perDescriptor),
     charge('copy', costs.copyPerByte * packets.payload),
     charge('interrupts', costs.interruptDelivery / together),
   ]
@@ -177,8 +177,12 @@ const both =
   situation =>
     all.flatMap(each => each(situation))
 
-function modelOf({ model, structure }: Scenario): Charges {
+/** Of a stream that stays on the host: its stack and application, in the place of switch and driver. */
+const hostEnd: Charges = situation => stack(HOST, situation, 0)
+
+function modelOf({ model, structure, wired }: Scenario): Charges {
   const onePiece = structure === 'onePiece'
+  if (!wired && model === 'paravirtual') return both(hostEnd, backend, paravirtualGuest)
   switch (model) {
     case 'native':
       return native

@@ -23,14 +23,16 @@ export interface Packets {
 }
 
 export function packetsOf(scenario: Scenario): Packets {
-  const { mtu, messageBytes, lineGbps, receiving, datagrams, offload } = scenario
+  const { mtu, messageBytes, lineGbps, wired, datagrams, offload } = scenario
+  // What is not received from a wire was never cut.
+  const receiving = scenario.receiving && wired
   const most = mtu - (datagrams ? UDP_BYTES : TCP_BYTES)
   const payload = datagrams && messageBytes !== undefined ? Math.min(most, messageBytes) : most
   const headers = mtu - most
   const largest = offload ? Math.max(1, Math.floor(LARGEST_SEGMENT / payload)) : 1
   return {
     payload,
-    wire: ((payload + headers + FRAME_BYTES) * 8) / lineGbps,
+    wire: wired ? ((payload + headers + FRAME_BYTES) * 8) / lineGbps : 0,
     perDescriptor: receiving ? 1 : largest,
     perSegment: together => Math.min(largest, receiving ? Math.max(1, together) : largest),
     messages: messageBytes === undefined ? payload / LARGEST_SEGMENT : payload / messageBytes,

@@ -37,12 +37,14 @@ const adaptersOf = ({ model, vms }: Scenario): number => (model === 'direct' ? M
 export function streamOf(scenario: Scenario, costs: Costs): Stream {
   const packets = packetsOf(scenario)
   const adapters = adaptersOf(scenario)
-  const others = [
-    ...[part('wire', 'frames', packets.wire), ...deviceParts(scenario, costs, packets)].map(
-      ({ resource, cause, amount }) => part(resource, cause, amount / adapters),
-    ),
-    ...remapping(scenario, costs, packets.payload),
-  ]
+  const others = !scenario.wired
+    ? []
+    : [
+        ...[part('wire', 'frames', packets.wire), ...deviceParts(scenario, costs, packets)].map(
+          ({ resource, cause, amount }) => part(resource, cause, amount / adapters),
+        ),
+        ...remapping(scenario, costs, packets.payload),
+      ]
   let together = 1
   let stream!: Stream
   for (let round = 0; round < ROUNDS; round++) {
