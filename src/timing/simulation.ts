@@ -38,12 +38,14 @@ export class Simulation {
   readonly mapping = new MappingTimes()
   readonly #continue: number
   #functions = 0
+  /** Links that lead to the remapping unit. */
+  links = 0
 
   constructor(configuration: Configuration, costs: Costs) {
     this.configuration = configuration
     this.costs = costs
     this.random = new Random(configuration.seed)
-    this.remapping = configuration.iommu.mode === 'off' ? undefined : new Remapping(costs)
+    this.remapping = configuration.iommu.mode === 'off' ? undefined : new Remapping(costs, this.events)
     this.#continue = this.events.handle(number => this.processors[number]!.proceed())
     const { cores, threadsPerCore } = configuration.machine
     const options = {

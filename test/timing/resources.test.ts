@@ -81,18 +81,24 @@ describe('the event queue', () => {
   })
 })
 
-/** Customers at given times with given work; the server is told when they are done. */
+/** Customers at given times with given work. */
 function serve(units: number, customers: readonly { readonly at: number; readonly work: number }[]) {
   const events = new EventQueue()
   const server = new Server(events, 'server', units)
-  const left = events.handle(() => server.leave())
   const done: number[] = []
   const come = events.handle(i => {
     done[i] = server.enter(customers[i]!.work)
-    events.schedule(done[i]!, left, 0)
   })
   for (const [i, { at }] of customers.entries()) events.schedule(at, come, i)
   return { events, server, done }
+}
+
+/** The same, announced in the beginning. */
+function announce(units: number, customers: readonly { readonly at: number; readonly work: number }[]) {
+  const events = new EventQueue()
+  const server = new Server(events, 'server', units)
+  for (const { at, work } of customers) server.enter(work, at)
+  return { events, server }
 }
 
 const customers = fc.array(
@@ -107,7 +113,6 @@ describe('a server', () => {
         const { events, server, done } = serve(units, all)
         events.run(100_000)
         const sojourn = all.reduce((sum, { at }, i) => sum + done[i]! - at, 0)
-        // The left side is counted by arrivals and departures, the right one by what the server promised.
         expect(server.occupancy(100_000) * 100_000).toBeCloseTo(sojourn, 6)
         expect(server.waited + server.served).toBeCloseTo(sojourn, 6)
       }),
@@ -127,6 +132,29 @@ describe('a server', () => {
           events.run(from + span)
           expect(server.busy).toBeGreaterThanOrEqual(0)
           expect(server.busy).toBeLessThanOrEqual(2 * span)
+        },
+      ),
+    )
+  })
+
+  it('tells the same of those who were announced before they came', () => {
+    fc.assert(
+      fc.property(
+        customers,
+        fc.integer({ min: 1, max: 3 }),
+        fc.integer({ min: 0, max: 800 }),
+        fc.integer({ min: 1, max: 800 }),
+        (all, units, from, span) => {
+          const sorted = [...all].sort((a, b) => a.at - b.at)
+          const measured = (early: boolean): readonly number[] => {
+            const { events, server } = early ? announce(units, sorted) : serve(units, sorted)
+            events.run(from)
+            server.restart()
+            events.run(from + span)
+            const { arrivals, waited, served, busy } = server
+            return [arrivals, waited, served, busy, server.occupancy(span)]
+          }
+          expect(measured(true)).toEqual(measured(false))
         },
       ),
     )

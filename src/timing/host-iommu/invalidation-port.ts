@@ -13,15 +13,12 @@ export class InvalidationPort {
   readonly #simulation: Simulation
   readonly #lock: SpinLock
   readonly #unit: Server
-  readonly #left: number
   readonly #activity
 
   constructor(simulation: Simulation) {
-    const { events } = simulation
     this.#simulation = simulation
     this.#lock = simulation.addLock('lock of the invalidation queue')
     this.#unit = simulation.addServer('invalidation queue')
-    this.#left = events.handle(() => this.#unit.leave())
     this.#activity = {
       lock: simulation.activities.number('lock of the invalidation queue taken', 'host'),
       submit: simulation.activities.number('invalidation submitted', 'host'),
@@ -40,7 +37,6 @@ export class InvalidationPort {
     yield thread.spend()
     execute()
     const done = this.#unit.enter(descriptors * costs.descriptorExecute + costs.waitExecute)
-    events.schedule(done, this.#left, 0)
     if (costs.lockedPoll === 0) {
       lock.release()
       thread.waste(activity.poll, done - events.now)

@@ -4,8 +4,8 @@ import { type Journeys, Path, type Step } from '../resources/journeys.ts'
 import type { Pool } from '../resources/pool.ts'
 import { Ring } from '../resources/ring.ts'
 import type { Server } from '../resources/server.ts'
-import { Delay, Do, merged, Serve, Take } from '../resources/steps.ts'
-import type { Simulation } from '../simulation.ts'
+import { Delay, merged, Serve } from '../resources/steps.ts'
+import type { Counter, Simulation } from '../simulation.ts'
 import type { Buffers } from './buffers.ts'
 import { Root } from './root.ts'
 import type { Framing } from './wire.ts'
@@ -23,8 +23,6 @@ export interface Queue {
   /** Whether software sleeps: then it is told of every single descriptor. */
   readonly idle: () => boolean
 }
-
-const one = (): number => 1
 
 export class Adapter {
   readonly root: Root
@@ -75,32 +73,25 @@ export class Adapter {
   /** From the wire to memory. `lossy`: a packet that finds no descriptor is lost; else the sender is told to wait. */
   receive(queue: Queue, payload: number, lossy: boolean): Step[] {
     const simulation = this.#simulation
-    const { costs, journeys } = simulation
-    const { requester, buffers, descriptors } = queue
+    const { costs } = simulation
+    const { requester } = queue
     return [
       this.#receiveEngine(payload),
       new Delay(simulation, 'adapter', 'pipeline', costs.devicePipeline),
-      lossy ? new TakeOrDrop(simulation, descriptors) : new Take(simulation, descriptors, one),
-      new Do(item => {
-        journeys.pages[item] = buffers.next()
-      }),
+      new TakeDescriptor(simulation, queue, lossy),
       ...this.root.write({ requester, bytes: size => this.#framing.inMemory(size) }),
-      this.#descriptorTraffic(queue, 'read'),
-      this.#descriptorTraffic(queue, 'write'),
+      this.#descriptorTraffic(queue, 'read', 'write'),
     ]
   }
 
   /** From memory to the wire. */
   transmit(queue: Queue): Step[] {
     const simulation = this.#simulation
-    const { costs, journeys, configuration } = simulation
-    const { requester, buffers, descriptors, port } = queue
+    const { costs, configuration } = simulation
+    const { requester, port } = queue
     const { gbps } = configuration.adapter
     return [
-      new Take(simulation, descriptors, one),
-      new Do(item => {
-        journeys.pages[item] = buffers.next()
-      }),
+      new TakeDescriptor(simulation, queue, false),
       new Delay(simulation, 'link', 'doorbell', costs.registerWrite),
       new Fetch(simulation, queue, this.#descriptorPath(queue, 'read')),
       ...this.root.read({ requester, bytes: size => this.#framing.inMemory(size) }),
@@ -116,18 +107,12 @@ export class Adapter {
     ]
   }
 
-  /** Descriptors travel beside the packets: so many at once, or as soon as somebody waits for them. */
-  #descriptorTraffic(queue: Queue, kind: 'read' | 'write'): Step {
-    const { journeys } = this.#simulation
-    const { descriptorBatch } = this.#simulation.costs
-    const path = this.#descriptorPath(queue, kind)
-    let waiting = 0
-    return new Do(() => {
-      waiting++
-      if (waiting < descriptorBatch && !queue.idle()) return
-      journeys.begin(path, waiting * DESCRIPTOR_BYTES, 0, queue.ringPage)
-      waiting = 0
-    })
+  #descriptorTraffic(queue: Queue, ...kinds: readonly ('read' | 'write')[]): Step {
+    return new DescriptorTraffic(
+      this.#simulation,
+      queue,
+      kinds.map(kind => this.#descriptorPath(queue, kind)),
+    )
   }
 
   #descriptorPath({ requester }: Queue, kind: 'read' | 'write'): Path {
@@ -136,21 +121,74 @@ export class Adapter {
   }
 }
 
-/** Takes a descriptor; who finds none is lost. */
-class TakeOrDrop implements Step {
-  readonly #simulation: Simulation
+/** Takes a descriptor and uses the buffer that it names. Who finds none waits, or is lost. */
+class TakeDescriptor implements Step {
+  readonly #journeys: Journeys
   readonly #descriptors: Pool
+  readonly #buffers: Buffers
+  readonly #lossy: boolean
+  readonly #drops: Counter
+  readonly #column: number
+  readonly columns: readonly number[]
 
-  constructor(simulation: Simulation, descriptors: Pool) {
-    this.#simulation = simulation
+  constructor(simulation: Simulation, { descriptors, buffers }: Queue, lossy: boolean) {
+    this.#journeys = simulation.journeys
     this.#descriptors = descriptors
+    this.#buffers = buffers
+    this.#lossy = lossy
+    this.#drops = simulation.counter('drops')
+    this.#column = simulation.journeys.column(descriptors.name, 'waiting')
+    this.columns = [this.#column]
   }
 
   readonly enter = (item: number): boolean => {
-    if (this.#descriptors.has(1)) return this.#descriptors.take(item, 1)
-    this.#simulation.counter('drops').count++
-    this.#simulation.journeys.drop(item)
+    const journeys = this.#journeys
+    const descriptors = this.#descriptors
+    if (this.#lossy && !descriptors.has(1)) {
+      this.#drops.count++
+      journeys.drop(item)
+      return false
+    }
+    if (descriptors.take(item, 1)) {
+      journeys.pages[item] = this.#buffers.next()
+      return true
+    }
+    journeys.waits(item)
     return false
+  }
+
+  readonly leave = (item: number): void => {
+    const journeys = this.#journeys
+    journeys.charge(item, this.#column, journeys.waited(item))
+    journeys.pages[item] = this.#buffers.next()
+  }
+}
+
+/** Descriptors travel beside the packets: so many at once, or as soon as somebody waits for them. */
+class DescriptorTraffic implements Step {
+  readonly #journeys: Journeys
+  readonly #queue: Queue
+  readonly #batch: number
+  readonly #paths: readonly Path[]
+  #waiting = 0
+
+  constructor(simulation: Simulation, queue: Queue, paths: readonly Path[]) {
+    this.#journeys = simulation.journeys
+    this.#queue = queue
+    this.#batch = simulation.costs.descriptorBatch
+    this.#paths = paths
+  }
+
+  readonly enter = (): boolean => {
+    this.#waiting++
+    if (this.#waiting >= this.#batch || this.#queue.idle()) this.#send()
+    return true
+  }
+
+  #send(): void {
+    const bytes = this.#waiting * DESCRIPTOR_BYTES
+    this.#waiting = 0
+    for (const path of this.#paths) this.#journeys.begin(path, bytes, 0, this.#queue.ringPage)
   }
 }
 
@@ -161,16 +199,16 @@ class Fetch implements Step {
   readonly #path: Path
   readonly #batch: number
   readonly #waiting = new Ring()
-  readonly #part: number
-  readonly parts: readonly number[]
+  readonly #column: number
+  readonly columns: readonly number[]
   #known = 0
 
   constructor(simulation: Simulation, queue: Queue, path: Path) {
     this.#journeys = simulation.journeys
     this.#queue = queue
     this.#batch = simulation.costs.descriptorBatch
-    this.#part = simulation.journeys.part('adapter', 'descriptor fetch')
-    this.parts = [this.#part]
+    this.#column = simulation.journeys.column('adapter', 'descriptor fetch')
+    this.columns = [this.#column]
     path.end = () => this.#fetched()
     this.#path = path
   }
@@ -190,7 +228,7 @@ class Fetch implements Step {
 
   #fetched(): void {
     const item = this.#waiting.shift()
-    this.#journeys.charge(item, this.#part, this.#journeys.waited(item))
+    this.#journeys.charge(item, this.#column, this.#journeys.waited(item))
     this.#journeys.resume(item)
   }
 }

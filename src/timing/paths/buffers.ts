@@ -1,5 +1,6 @@
 /** Pages that descriptors name: a static pool, or buffers that the kernel maps for each use. */
 import type { RequesterId } from '../../core/index.ts'
+import type { Configuration } from '../configuration.ts'
 import type { InvalidationPort } from '../host-iommu/invalidation-port.ts'
 import { Mapper } from '../host-iommu/mapper.ts'
 import { PAGES_OF } from '../remapping/remapping.ts'
@@ -16,6 +17,20 @@ export interface Buffers {
   readonly errand: Errand | undefined
 }
 
+/** Whether buffers are mapped and unmapped for each use. An assigned device's are, if its guest has an IOMMU of its own. */
+function mapsEachUse({ iommu }: Configuration, assigned: boolean): boolean {
+  const { mode, buffers, nested } = iommu
+  return (mode === 'strict' || mode === 'deferred') && buffers === 'perBuffer' && (!assigned || nested)
+}
+
+/** Whether everything stays mapped that is mapped in the beginning. */
+export function mappingsStay(configuration: Configuration): boolean {
+  const { workload } = configuration
+  if (workload.kind === 'dma') return true
+  const assigned = 'model' in workload && (workload.model === 'sriov' || workload.model === 'direct')
+  return !mapsEachUse(configuration, assigned)
+}
+
 /** A function with an address space, or the host's own. */
 export class DeviceSpace {
   readonly requester: RequesterId
@@ -30,11 +45,10 @@ export class DeviceSpace {
   /** @param assigned to a guest: its memory is mapped once, unless it has an IOMMU of its own. */
   constructor(simulation: Simulation, port: InvalidationPort, assigned: boolean) {
     const { remapping, configuration } = simulation
-    const { mode, buffers, nested, pageSize } = configuration.iommu
+    const { mode, pageSize } = configuration.iommu
     this.#simulation = simulation
     this.requester = simulation.addFunction()
-    this.#dynamic =
-      (mode === 'strict' || mode === 'deferred') && buffers === 'perBuffer' && (!assigned || nested)
+    this.#dynamic = mapsEachUse(configuration, assigned)
     this.#space = mode === 'passThrough' && !assigned ? undefined : remapping?.createSpace(pageSize)
     remapping?.attach(this.requester, this.#space)
     this.#mapper = this.#dynamic ? new Mapper(simulation, this.#space!, port) : undefined

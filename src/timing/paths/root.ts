@@ -1,10 +1,12 @@
 /** From a device to memory and back: link, root complex, remapping unit, memory. Every DMA of every model goes this way. */
-import type { RequesterId } from '../../core/index.ts'
+import { assert, type RequesterId } from '../../core/index.ts'
 import type { Step } from '../resources/journeys.ts'
 import type { Pool } from '../resources/pool.ts'
 import type { Server } from '../resources/server.ts'
-import { Count, Delay, Give, Serve, Take, Translate } from '../resources/steps.ts'
+import { Delay, Give, Serve, Take } from '../resources/steps.ts'
+import { Translate } from '../resources/translate.ts'
 import type { Simulation } from '../simulation.ts'
+import { mappingsStay } from './buffers.ts'
 import { LinkTiming } from './link.ts'
 
 /** Whose transfers, of how many bytes, to what kind of memory. */
@@ -50,6 +52,11 @@ export class Root {
     )
     this.#writes = simulation.shared('root complex', name => simulation.addServer(name))
     this.#memory = simulation.shared('memory', name => simulation.addServer(name))
+    simulation.links++
+    assert(
+      simulation.links === 1 || !this.#inOrder,
+      'several links are there only where machines have devices of their own',
+    )
   }
 
   read(transfer: Transfer): Step[] {
@@ -61,13 +68,12 @@ export class Root {
     return [
       new Take(simulation, this.#tags, tags),
       new Serve(simulation, this.#up, 'read request', size => link.requestTime(bytes(size))),
-      new Translate(simulation, this.#walkers, transfer.requester, false, bytes),
+      this.#translate(transfer, false),
       new Delay(simulation, 'root complex', 'latency', costs.rootComplexLatency + this.#wake(transfer)),
       new Delay(simulation, 'memory', 'read', this.#readTime(transfer)),
       ...this.#dram(transfer),
       new Serve(simulation, this.#down, 'completions', size => link.completionTime(bytes(size))),
-      new Give(simulation, this.#tags, tags),
-      new Count(simulation, 'transfers'),
+      new Give(simulation, this.#tags, tags, 'transfers'),
     ]
   }
 
@@ -82,13 +88,33 @@ export class Root {
       new Take(simulation, this.#credits, credits),
       new Serve(simulation, this.#up, 'write', size => link.writeTime(bytes(size))),
       ...this.#acceptance(bytes),
-      new Translate(simulation, this.#walkers, transfer.requester, true, bytes),
+      this.#translate(transfer, true),
       new Delay(simulation, 'root complex', 'latency', costs.rootComplexLatency / 2),
       new Delay(simulation, 'memory', 'write', this.#remoteExtra(transfer)),
       ...this.#dram(transfer),
-      new Give(simulation, this.#credits, credits),
-      new Count(simulation, 'transfers'),
+      new Give(simulation, this.#credits, credits, 'transfers'),
     ]
+  }
+
+  #translate({ requester, bytes = same }: Transfer, write: boolean): Step {
+    return new Translate(this.#simulation, {
+      walkers: this.#walkers,
+      requester,
+      write,
+      bytes,
+      early: this.#inOrder && mappingsStay(this.#simulation.configuration),
+    })
+  }
+
+  /**
+   * Whether requests come to the unit in the order in which they entered the link. With one link, which leads straight to
+   * it, they do: then the unit may be asked for its answers in that order too, as soon as a request enters the link, unless
+   * somebody could invalidate what it has cached while the request is on its way.
+   */
+  get #inOrder(): boolean {
+    const { workload } = this.#simulation.configuration
+    const links = 'vms' in workload && workload.model === 'direct' ? workload.vms : 1
+    return links === 1 && !this.#acceptsSlowly
   }
 
   #wake({ alone }: Transfer): number {
@@ -108,9 +134,13 @@ export class Root {
   }
 
   /** A root complex that takes writes more slowly than the link brings them. */
+  get #acceptsSlowly(): boolean {
+    return this.#simulation.costs.rootComplexWrite > this.link.writeTime(1)
+  }
+
   #acceptance(bytes: (size: number) => number): Step[] {
     const { rootComplexWrite } = this.#simulation.costs
-    if (rootComplexWrite <= this.link.writeTime(1)) return []
+    if (!this.#acceptsSlowly) return []
     return [
       new Serve(
         this.#simulation,

@@ -17,6 +17,8 @@ import { MemoryRequest } from '../../pcie/index.ts'
 import { RTADDR } from '../../vtd/formats/index.ts'
 import { RemappingUnit } from '../../vtd/index.ts'
 import type { Costs } from '../costs/parameters.ts'
+import type { EventQueue } from '../resources/event-queue.ts'
+import { Walks } from './walks.ts'
 
 const GIB_PAGES = 2 ** 18
 /** Tables lie below 4 GiB; the buffers that they lead to lie above, and are never touched. */
@@ -31,10 +33,18 @@ const LEAF_LEVEL = { '4KiB': 1, '2MiB': 2, '1GiB': 3 } as const
 export const PAGES_OF = { '4KiB': 1, '2MiB': 512, '1GiB': GIB_PAGES } as const
 export type PageSize = keyof typeof LEAF_LEVEL
 
-export interface AddressSpace {
+/** What is translated leaf by leaf. */
+interface Uniform {
+  /** Pages of every leaf, if all are alike: nothing but whole large pages was ever mapped, and nothing unmapped. */
+  leaf: number | undefined
+}
+
+export interface AddressSpace extends Uniform {
   readonly id: number
   readonly table: PageTable
 }
+
+const PASS_THROUGH: Uniform = { leaf: Number.POSITIVE_INFINITY }
 
 const powerOfTwo = (value: number): number => 2 ** Math.floor(Math.log2(Math.max(1, value)))
 const whole = (value: number): number => Math.max(1, Math.round(value))
@@ -48,15 +58,14 @@ export class Remapping implements TablePort {
   readonly #queue: InvalidationQueue
   readonly #largestMask: number
   readonly #request = new MemoryRequest()
+  readonly #attached = new Map<RequesterId, Uniform>()
   #spaces = 0
-  // What happened since the counters were cleared.
-  translations = 0
-  misses = 0
-  reads = 0
-  /** Walks by their reads. */
-  readonly #walks = new Float64Array(2 * LEVELS)
+  /** Counts what may take entries out of caches: misses, which replace some, and everything that software says. */
+  changes = 0
+  readonly #walks: Walks
 
-  constructor(costs: Costs) {
+  constructor(costs: Costs, events: EventQueue) {
+    this.#walks = new Walks(events)
     this.#engine.trace.enabled = false
     const ways = Math.min(whole(costs.iotlbWays), whole(costs.iotlbEntries))
     const paging = [costs.pagingEntriesLevel2, costs.pagingEntriesLevel3, costs.pagingEntriesLevel4]
@@ -106,11 +115,14 @@ export class Remapping implements TablePort {
   }
 
   createSpace(pageSize: PageSize): AddressSpace {
-    return { id: ++this.#spaces, table: new PageTable(this.#tables, LEVELS, LEAF_LEVEL[pageSize]) }
+    const table = new PageTable(this.#tables, LEVELS, LEAF_LEVEL[pageSize])
+    return { id: ++this.#spaces, table, leaf: PAGES_OF[pageSize] }
   }
 
   /** Lets a function use a space; without one, its addresses pass through. */
   attach(requester: RequesterId, space?: AddressSpace): void {
+    this.changes++
+    this.#attached.set(requester, space ?? PASS_THROUGH)
     this.#contexts.prepare([requester])
     this.#contexts.point(requester, {
       domain: domainId(space?.id ?? PASS_THROUGH_ID),
@@ -123,7 +135,9 @@ export class Remapping implements TablePort {
     })
   }
 
-  map({ table }: AddressSpace, page: PageNumber, pages: number): void {
+  map(space: AddressSpace, page: PageNumber, pages: number): void {
+    const { table, leaf = 1 } = space
+    if (page % leaf !== 0 || pages % leaf !== 0) space.leaf = undefined
     const frame = FIRST_FRAME + page
     const reserved = table.reserve(page, frame, pages)
     table.map(page, frame, pages, { read: true, write: true }, reserved)
@@ -131,8 +145,9 @@ export class Remapping implements TablePort {
   }
 
   /** Clears leaves. The tables that became empty go back to memory once {@link release | released}. */
-  unmap({ table }: AddressSpace, page: PageNumber, pages: number): readonly PageNumber[] {
-    return table.unmap(page, pages, true)
+  unmap(space: AddressSpace, page: PageNumber, pages: number): readonly PageNumber[] {
+    space.leaf = undefined
+    return space.table.unmap(page, pages, true)
   }
 
   /** "IOTLB Invalidate Descriptor", page-selective, and a wait; of the whole space if the unit knows no mask so large. */
@@ -158,6 +173,7 @@ export class Remapping implements TablePort {
   }
 
   #invalidate(request: Parameters<InvalidationQueue['invalidate']>[0][number]): void {
+    this.changes++
     drive(this.#queue.invalidate([request]), this.#engine.advance)
   }
 
@@ -165,34 +181,42 @@ export class Remapping implements TablePort {
     for (const table of tables) this.#tables.free(table)
   }
 
-  /** Translates one access: returns the table reads that it took; 0 for a hit of the IOTLB. */
-  translate(rid: RequesterId, page: PageNumber, write: boolean): number {
+  /** Translates one access, made now or later; returns the table reads that it takes: 0 for a hit of the IOTLB. */
+  translate(rid: RequesterId, page: PageNumber, write: boolean, made: number): number {
     const request = this.#request
     request.begin()
     request.requesterId = rid
     request.page = page
     request.write = write
     assert(this.#unit.translate(request), 'buffers are mapped while devices use them')
-    this.translations++
     const reads = request.tableReads
     if (reads > 0) {
-      this.misses++
-      this.reads += reads
-      this.#walks[Math.min(reads, this.#walks.length - 1)]!++
+      this.changes++
+      this.#walks.add(reads, made)
     }
     return reads
   }
 
+  /** What the addresses of a function lead to. */
+  leavesOf(requester: RequesterId): Readonly<Uniform> {
+    return this.#attached.get(requester)!
+  }
+
+  get misses(): number {
+    return this.walksOf(1)
+  }
+
+  get reads(): number {
+    return this.#walks.reads
+  }
+
   /** Walks that read so many entries or more. */
   walksOf(reads: number): number {
-    return this.#walks.reduce((sum, walks, each) => sum + (each >= reads ? walks : 0), 0)
+    return this.#walks.atLeast(reads)
   }
 
   /** Begins to count anew. */
   restart(): void {
-    this.translations = 0
-    this.misses = 0
-    this.reads = 0
-    this.#walks.fill(0)
+    this.#walks.restart()
   }
 }

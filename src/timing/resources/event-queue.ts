@@ -8,6 +8,9 @@ import { assert } from '../../core/index.ts'
 export type EventHandler = (subject: number) => void
 
 const FIRST_CAPACITY = 1024
+/** Events that are kept in order, and how many of them come or go at once. */
+const NEAR = 32
+const PORTION = 16
 /** Children of a node of the heap, as a shift: four lie in one cache line. */
 const FAN_OUT = 2
 /** Kinds of events are numbers below this. */
@@ -29,7 +32,12 @@ export class EventQueue {
   served = 0
   #hash = HASH_SEED
   readonly #handlers: EventHandler[] = []
-  // A heap by time, then by order of scheduling, whose nodes have their events in slots.
+  // The events to come next by time, then by order of scheduling, each in a slot: the very next is the last. Most events
+  // come soon after they are scheduled, so that their place is found at once.
+  readonly #nearTimes = new Float64Array(NEAR)
+  readonly #nearSlots = new Int32Array(NEAR)
+  #near = 0
+  // All others, in a heap.
   #times = new Float64Array(FIRST_CAPACITY)
   #slots = new Int32Array(FIRST_CAPACITY)
   #size = 0
@@ -45,6 +53,7 @@ export class EventQueue {
   // By lane: its last event.
   readonly #lastSlots: number[] = []
   readonly #lastOrders: number[] = []
+  readonly #lanes = new Map<number, number>()
 
   /** Names the code that serves a kind of events; returns the kind. */
   handle(handler: EventHandler): number {
@@ -56,6 +65,13 @@ export class EventQueue {
   lane(): number {
     this.#lastSlots.push(0)
     return this.#lastOrders.push(NaN) - 1
+  }
+
+  /** The one for events of which each is scheduled so long ahead. */
+  laneFor(delay: number): number {
+    let lane = this.#lanes.get(delay)
+    if (lane === undefined) this.#lanes.set(delay, (lane = this.lane()))
+    return lane
   }
 
   schedule(time: number, kind: number, subject: number): void {
@@ -94,14 +110,55 @@ export class EventQueue {
     return slot
   }
 
+  /** Puts an event of a slot among those to come. */
   #push(time: number, slot: number): void {
+    if (this.#near === NEAR) this.#spread()
+    const isNear = this.#size === 0 || this.#isBefore(time, slot, this.#times[0]!, this.#slots[0]!)
+    if (isNear) this.#insert(time, slot)
+    else this.#rise(time, slot)
+  }
+
+  #insert(time: number, slot: number): void {
+    const times = this.#nearTimes
+    const slots = this.#nearSlots
+    let at = this.#near++
+    while (at > 0 && !this.#isBefore(time, slot, times[at - 1]!, slots[at - 1]!)) {
+      times[at] = times[at - 1]!
+      slots[at] = slots[at - 1]!
+      at--
+    }
+    times[at] = time
+    slots[at] = slot
+  }
+
+  /** Moves the later ones of the near events to the others. */
+  #spread(): void {
+    for (let at = 0; at < PORTION; at++) this.#rise(this.#nearTimes[at]!, this.#nearSlots[at]!)
+    this.#nearTimes.copyWithin(0, PORTION)
+    this.#nearSlots.copyWithin(0, PORTION)
+    this.#near = NEAR - PORTION
+  }
+
+  /** Makes the next ones of the others the near events, when there are none. */
+  #gather(): void {
+    const count = Math.min(PORTION, this.#size)
+    for (let at = count - 1; at >= 0; at--) {
+      this.#nearTimes[at] = this.#times[0]!
+      this.#nearSlots[at] = this.#slots[0]!
+      this.#size--
+      if (this.#size > 0) this.#sink(this.#times[this.#size]!, this.#slots[this.#size]!)
+    }
+    this.#near = count
+  }
+
+  /** Puts an event at the end of the heap, from where it rises to where it belongs. */
+  #rise(time: number, slot: number): void {
     const times = this.#times
     const slots = this.#slots
     let at = this.#size++
     while (at > 0) {
       const parent = (at - 1) >>> FAN_OUT
-      // The newest is the last among equals: it stays below.
-      if (times[parent]! <= time) break
+      if (!this.#isBefore(time, slot, times[parent]!, slots[parent]!)) break
       times[at] = times[parent]!
       slots[at] = slots[parent]!
       at = parent
@@ -112,21 +169,25 @@ export class EventQueue {
 
   /** Lets everything happen up to a time, which it then is. */
   run(until: number): void {
-    while (this.#size > 0 && this.#times[0]! <= until) this.#serve()
+    for (;;) {
+      if (this.#near === 0) this.#gather()
+      if (this.#near === 0 || this.#nearTimes[this.#near - 1]! > until) break
+      this.#serve()
+    }
     this.now = until
   }
 
   #serve(): void {
-    const time = this.#times[0]!
-    const slot = this.#slots[0]!
+    const last = --this.#near
+    const time = this.#nearTimes[last]!
+    const slot = this.#nearSlots[last]!
     const kind = this.#kinds[slot]!
     const subject = this.#subjects[slot]!
     const next = this.#next[slot]!
     this.#orders[slot] = SERVED
     this.#next[slot] = this.#unused
     this.#unused = slot
-    if (next !== NONE) this.#sink(this.#due[next]!, next)
-    else if (--this.#size > 0) this.#sink(this.#times[this.#size]!, this.#slots[this.#size]!)
+    if (next !== NONE) this.#push(this.#due[next]!, next)
     this.now = time
     this.served++
     this.#hash = Math.imul(this.#hash ^ (kind + (subject << 6)), HASH_PRIME) ^ (time * TICKS)
@@ -147,12 +208,12 @@ export class EventQueue {
       let least = times[first]!
       for (let other = first + 1; other < end; other++) {
         const candidate = times[other]!
-        if (candidate < least || (candidate === least && this.#isOlder(slots[other]!, slots[child]!))) {
+        if (this.#isBefore(candidate, slots[other]!, least, slots[child]!)) {
           child = other
           least = candidate
         }
       }
-      if (least > time || (least === time && this.#isOlder(slot, slots[child]!))) break
+      if (this.#isBefore(time, slot, least, slots[child]!)) break
       times[at] = least
       slots[at] = slots[child]!
       at = child
@@ -161,8 +222,9 @@ export class EventQueue {
     slots[at] = slot
   }
 
-  #isOlder(slot: number, other: number): boolean {
-    return this.#orders[slot]! < this.#orders[other]!
+  /** Whether an event comes before another: sooner, or scheduled sooner for the same time. */
+  #isBefore(time: number, slot: number, otherTime: number, other: number): boolean {
+    return time < otherTime || (time === otherTime && this.#orders[slot]! < this.#orders[other]!)
   }
 
   #grow(): void {

@@ -2,9 +2,9 @@
 import { assert } from '../../core/index.ts'
 import type { EventQueue } from './event-queue.ts'
 import { Ring } from './ring.ts'
-import { Station } from './station.ts'
+import { CountingStation } from './station.ts'
 
-export class Pool extends Station {
+export class Pool extends CountingStation {
   #left: number
   readonly #waiting = new Ring()
   readonly #amounts = new Ring()
@@ -22,7 +22,7 @@ export class Pool extends Station {
 
   /** Takes units for a subject at once, or returns false: the subject will be resumed when it has them. */
   take(subject: number, amount: number): boolean {
-    assert(amount <= this.units, `${this.name}: nobody can have more than there are`)
+    assert(amount <= this.units, 'nobody can have more of a pool than there are')
     this.came()
     if (this.#waiting.length === 0 && amount <= this.#left) {
       this.#use(amount)

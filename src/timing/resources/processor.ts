@@ -2,7 +2,7 @@
 import { assert } from '../../core/index.ts'
 import type { Activities, Side } from './accounts.ts'
 import type { EventQueue } from './event-queue.ts'
-import { Station } from './station.ts'
+import { CountingStation } from './station.ts'
 
 /** What a thread yields besides nanoseconds of work. Nothing to do: it is to be woken. */
 export const PARK = -1
@@ -17,7 +17,7 @@ export const POLL = -4
 export type Program = Generator<number, void, void>
 
 /** One after another, first come first served; a thread keeps its processor until it parks or gives its turn away. */
-export class Processor extends Station {
+export class Processor extends CountingStation {
   readonly number: number
   /** The other hardware thread of the core. */
   sibling: Processor | undefined

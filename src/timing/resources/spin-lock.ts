@@ -4,9 +4,9 @@
  */
 import type { EventQueue } from './event-queue.ts'
 import { type Program, SPIN, type Thread } from './processor.ts'
-import { Station } from './station.ts'
+import { CountingStation } from './station.ts'
 
-export class SpinLock extends Station {
+export class SpinLock extends CountingStation {
   readonly #handOff: number
   readonly #waiterExtra: number
   readonly #continue: number

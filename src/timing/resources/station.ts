@@ -1,24 +1,45 @@
-/** What every resource counts of those who come to it: enough for utilisation and Little's law. */
+/** What every resource tells of those who come to it: enough for utilisation and Little's law. */
 import type { EventQueue } from './event-queue.ts'
 
 export abstract class Station {
   readonly name: string
   readonly units: number
   protected readonly events: EventQueue
-  arrivals = 0
-  /** Nanoseconds, sums over the arrivals. */
-  waited = 0
-  served = 0
-  /** Sum over time of those waiting or served. */
-  #area = 0
-  #inside = 0
-  #changed = 0
 
   constructor(events: EventQueue, name: string, units: number) {
     this.events = events
     this.name = name
     this.units = units
   }
+
+  abstract readonly arrivals: number
+  /** Nanoseconds, sums over the arrivals. */
+  abstract readonly waited: number
+  abstract readonly served: number
+
+  /** Nanoseconds of unit time that were used since {@link restart}. */
+  abstract get busy(): number
+
+  /** The same without time spent busily waiting: what the work takes of this resource, however fast the others are. */
+  get demand(): number {
+    return this.busy
+  }
+
+  /** Begins to measure: what happened so far is forgotten. */
+  abstract restart(): void
+
+  /** Those waiting or served, averaged over the time since {@link restart}. */
+  abstract occupancy(duration: number): number
+}
+
+/** One that learns when they leave only when they do, and therefore counts them. */
+export abstract class CountingStation extends Station {
+  arrivals = 0
+  waited = 0
+  served = 0
+  #inside = 0
+  /** Sum of the moments at which somebody left, less those at which somebody came. */
+  #moments = 0
 
   /** Those waiting or served now. */
   get inside(): number {
@@ -27,50 +48,33 @@ export abstract class Station {
 
   protected came(): void {
     this.arrivals++
-    this.#count(1)
+    this.#inside++
+    this.#moments -= this.events.now
   }
 
-  /** @param late nanoseconds that have passed since. */
-  protected went(late = 0): void {
-    this.#count(-1)
-    this.#area -= late
+  protected went(): void {
+    this.#inside--
+    this.#moments += this.events.now
   }
 
-  #count(change: number): void {
-    const { now } = this.events
-    this.#area += this.#inside * (now - this.#changed)
-    this.#changed = now
-    this.#inside += change
-  }
-
-  /** Busy time of all units that lies after a moment already, though it was counted. */
+  /** Busy time that lies after this moment already, though it was counted. */
   protected abstract ahead(): number
 
-  /** Nanoseconds of unit time that were used since {@link restart}. */
   get busy(): number {
     return this.#carried + this.served - this.ahead()
   }
 
   #carried = 0
 
-  /** The same without time spent busily waiting: what the work takes of this resource, however fast the others are. */
-  get demand(): number {
-    return this.busy
-  }
-
-  /** Begins to measure: what happened so far is forgotten. */
   restart(): void {
-    this.#count(0)
-    this.#area = 0
+    this.#moments = -this.#inside * this.events.now
     this.arrivals = 0
     this.waited = 0
     this.served = 0
     this.#carried = this.ahead()
   }
 
-  /** Those waiting or served, averaged over the time since {@link restart}. */
   occupancy(duration: number): number {
-    this.#count(0)
-    return this.#area / duration
+    return (this.#moments + this.#inside * this.events.now) / duration
   }
 }

@@ -1,34 +1,44 @@
 /** Steps that paths are made of. */
-import type { RequesterId } from '../../core/index.ts'
-import type { Simulation } from '../simulation.ts'
+import type { Counter, Simulation } from '../simulation.ts'
 import type { EventQueue } from './event-queue.ts'
-import type { Journeys, Step } from './journeys.ts'
+import type { Constant, Journeys, Step } from './journeys.ts'
 import type { Pool } from './pool.ts'
 import type { Server } from './server.ts'
 
-const PAGE = 4096
-
-/** A step after which a fixed time passes: that needs no event of its own. */
-interface Delayable extends Step {
-  /** The same, with a delay behind it. */
-  before(delay: Delay): Step
+/** A step behind which another may follow without an event between. */
+interface Chained extends Step {
+  /** The two as one step; undefined if there has to be an event between. */
+  followedBy(next: Step): Step | undefined
 }
 
-const isDelayable = (step: Step | undefined): step is Delayable => step !== undefined && 'before' in step
+/** One that may follow: whoever comes there at a time is known to be through at another. */
+export interface Follower extends Chained {
+  /** Charges an item that comes then or will; returns when it goes on. */
+  pass(item: number, came: number): number
+  /** What it takes, if nothing unusual happens. */
+  readonly usual: number
+  /** Whether it may really. */
+  readonly follows: boolean
+  followedBy(next: Step): Follower | undefined
+}
 
-/** The same steps with every delay merged into the step before it. */
+const isChained = (step: Step | undefined): step is Chained => step !== undefined && 'followedBy' in step
+const isFollower = (step: Step): step is Follower => 'follows' in step && step.follows === true
+
+/** The same steps with as few events between them as there can be. */
 export function merged(steps: readonly Step[]): readonly Step[] {
   const result: Step[] = []
   for (const step of steps) {
     const last = result.at(-1)
-    if (step instanceof Delay && isDelayable(last)) result[result.length - 1] = last.before(step)
-    else result.push(step)
+    const joined = isChained(last) ? last.followedBy(step) : undefined
+    if (joined === undefined) result.push(step)
+    else result[result.length - 1] = joined
   }
   return result
 }
 
 /** What depends on the size of an item only, which mostly is that of the item before. */
-class BySize {
+export class BySize {
   readonly #of: (size: number) => number
   #size = -1
   #value = 0
@@ -47,16 +57,20 @@ class BySize {
 }
 
 /** Time that passes without anybody being busy: always the same, or a function of the item. */
-export class Delay implements Delayable {
+export class Delay implements Follower {
+  readonly follows = true
   readonly #simulation: Simulation
-  readonly #journeys: Journeys
-  readonly #part: number
+  readonly #name: readonly [resource: string, activity: string]
   readonly #time: number | ((item: number) => number)
+  /** Where a time that is not always the same is charged. */
+  readonly #column: number = -1
   readonly #then: Delay | undefined
-  /** The whole with all that follows, if it is always the same. */
-  readonly #fixed: number | undefined
+  /** Whether all of it is always the same. */
+  readonly #fixed: boolean
   readonly #lane: number
-  readonly parts: readonly number[]
+  readonly usual: number
+  readonly columns: readonly number[]
+  readonly constants: readonly Constant[]
 
   constructor(
     simulation: Simulation,
@@ -65,41 +79,53 @@ export class Delay implements Delayable {
     time: number | ((item: number) => number),
     then?: Delay,
   ) {
+    const { journeys, events } = simulation
     this.#simulation = simulation
-    this.#journeys = simulation.journeys
-    this.#part = simulation.journeys.part(resource, activity)
+    this.#name = [resource, activity]
     this.#time = time
     this.#then = then
-    this.parts = [this.#part, ...(then?.parts ?? [])]
-    const rest = then === undefined ? 0 : then.#fixed
-    this.#fixed = typeof time === 'number' && rest !== undefined ? time + rest : undefined
-    this.#lane = simulation.events.lane()
+    const { usual = 0, columns = [], constants = [] } = then ?? {}
+    if (typeof time === 'number') {
+      this.#fixed = then === undefined || then.#fixed
+      this.usual = time + usual
+      this.columns = columns
+      this.constants = [{ part: journeys.part(resource, activity), time: () => time }, ...constants]
+    } else {
+      this.#fixed = false
+      this.#column = journeys.column(resource, activity)
+      this.usual = usual
+      this.columns = [this.#column, ...columns]
+      this.constants = constants
+    }
+    this.#lane = events.laneFor(this.usual)
   }
 
-  before(delay: Delay): Delay {
-    const then = this.#then === undefined ? delay : this.#then.before(delay)
-    return new Delay(this.#simulation, ...this.#simulation.journeys.nameOf(this.#part), this.#time, then)
+  followedBy(next: Step): Delay | undefined {
+    if (!(next instanceof Delay)) return undefined
+    const then = this.#then === undefined ? next : this.#then.followedBy(next)
+    return new Delay(this.#simulation, ...this.#name, this.#time, then)
   }
 
-  timeFor(item: number): number {
-    if (this.#fixed !== undefined) return this.#fixed
-    return this.#own(item) + (this.#then === undefined ? 0 : this.#then.timeFor(item))
+  pass(item: number, came: number): number {
+    return came + this.#charge(item)
   }
 
   /** Charges the item, and returns how long it takes. */
-  pass(item: number): number {
-    const time = this.#own(item)
-    this.#journeys.charge(item, this.#part, time)
-    return time + (this.#then === undefined ? 0 : this.#then.pass(item))
+  #charge(item: number): number {
+    return this.#fixed ? this.usual : this.#chargeEach(item)
   }
 
-  #own(item: number): number {
-    const time = this.#time
-    return typeof time === 'number' ? time : time(item)
+  #chargeEach(item: number): number {
+    const rest = this.#then === undefined ? 0 : this.#then.#charge(item)
+    const given = this.#time
+    if (typeof given === 'number') return given + rest
+    const time = given(item)
+    this.#simulation.journeys.charge(item, this.#column, time)
+    return time + rest
   }
 
   readonly enter = (item: number): boolean => {
-    const time = this.pass(item)
+    const time = this.#charge(item)
     if (time === 0) return true
     const { events, journeys } = this.#simulation
     events.scheduleIn(this.#lane, events.now + time, journeys.resumed, item)
@@ -108,7 +134,7 @@ export class Delay implements Delayable {
 }
 
 /** To be served by a station for a time that may depend on the size. */
-export class Serve implements Delayable {
+export class Serve implements Chained {
   readonly #simulation: Simulation
   readonly #journeys: Journeys
   readonly #events: EventQueue
@@ -116,17 +142,18 @@ export class Serve implements Delayable {
   readonly #activity: string
   readonly #time: (bytes: number) => number
   readonly #service: BySize
-  readonly #then: Delay | undefined
+  readonly #then: Follower | undefined
+  readonly #lane: number
   readonly #waiting: number
-  readonly #served: number
-  readonly parts: readonly number[]
+  readonly columns: readonly number[]
+  readonly constants: readonly Constant[]
 
   constructor(
     simulation: Simulation,
     server: Server,
     activity: string,
     time: (bytes: number) => number,
-    then?: Delay,
+    then?: Follower,
   ) {
     const { journeys, events } = simulation
     this.#simulation = simulation
@@ -137,31 +164,27 @@ export class Serve implements Delayable {
     this.#time = time
     this.#service = new BySize(time)
     this.#then = then
-    this.#waiting = journeys.part(server.name, 'waiting')
-    this.#served = journeys.part(server.name, activity)
-    this.parts = [this.#waiting, this.#served, ...(then?.parts ?? [])]
+    this.#lane = server.laneFor(then?.usual ?? 0)
+    this.#waiting = journeys.column(server.name, 'waiting')
+    this.columns = [this.#waiting, ...(then?.columns ?? [])]
+    this.constants = [{ part: journeys.part(server.name, activity), time }, ...(then?.constants ?? [])]
   }
 
-  before(delay: Delay): Serve {
-    const then = this.#then === undefined ? delay : this.#then.before(delay)
-    return new Serve(this.#simulation, this.#server, this.#activity, this.#time, then)
+  followedBy(next: Step): Serve | undefined {
+    const then =
+      this.#then === undefined ? (isFollower(next) ? next : undefined) : this.#then.followedBy(next)
+    return then && new Serve(this.#simulation, this.#server, this.#activity, this.#time, then)
   }
 
   readonly enter = (item: number): boolean => {
     const journeys = this.#journeys
     const events = this.#events
-    const server = this.#server
     const service = this.#service.at(journeys.sizes[item]!)
-    const done = server.enter(service)
+    const done = this.#server.enter(service)
     journeys.charge(item, this.#waiting, done - service - events.now)
-    journeys.charge(item, this.#served, service)
-    const delay = this.#then === undefined ? 0 : this.#then.pass(item)
-    events.scheduleIn(server.lane, done + delay, journeys.resumed, item)
+    const gone = this.#then === undefined ? done : this.#then.pass(item, done)
+    events.scheduleIn(this.#lane, gone, journeys.resumed, item)
     return false
-  }
-
-  readonly leave = (item: number): void => {
-    this.#server.leave(this.#then === undefined ? 0 : this.#then.timeFor(item))
   }
 }
 
@@ -170,15 +193,15 @@ export class Take implements Step {
   readonly #journeys: Journeys
   readonly #pool: Pool
   readonly #amount: BySize
-  readonly #part: number
-  readonly parts: readonly number[]
+  readonly #column: number
+  readonly columns: readonly number[]
 
   constructor(simulation: Simulation, pool: Pool, amount: (bytes: number) => number) {
     this.#journeys = simulation.journeys
     this.#pool = pool
     this.#amount = new BySize(amount)
-    this.#part = simulation.journeys.part(pool.name, 'waiting')
-    this.parts = [this.#part]
+    this.#column = simulation.journeys.column(pool.name, 'waiting')
+    this.columns = [this.#column]
   }
 
   readonly enter = (item: number): boolean => {
@@ -189,22 +212,26 @@ export class Take implements Step {
   }
 
   readonly leave = (item: number): void => {
-    this.#journeys.charge(item, this.#part, this.#journeys.waited(item))
+    this.#journeys.charge(item, this.#column, this.#journeys.waited(item))
   }
 }
 
+/** To give them back, and to be counted then. */
 export class Give implements Step {
   readonly #journeys: Journeys
   readonly #pool: Pool
   readonly #amount: BySize
+  readonly #counter: Counter
 
-  constructor(simulation: Simulation, pool: Pool, amount: (bytes: number) => number) {
+  constructor(simulation: Simulation, pool: Pool, amount: (bytes: number) => number, counted: string) {
     this.#journeys = simulation.journeys
     this.#pool = pool
     this.#amount = new BySize(amount)
+    this.#counter = simulation.counter(counted)
   }
 
   readonly enter = (item: number): boolean => {
+    this.#counter.count++
     this.#pool.give(this.#amount.at(this.#journeys.sizes[item]!))
     return true
   }
@@ -212,7 +239,7 @@ export class Give implements Step {
 
 /** To be counted. */
 export class Count implements Step {
-  readonly #counter: { count: number }
+  readonly #counter: Counter
 
   constructor(simulation: Simulation, name: string) {
     this.#counter = simulation.counter(name)
@@ -235,94 +262,5 @@ export class Do implements Step {
   readonly enter = (item: number): boolean => {
     this.#action(item)
     return true
-  }
-}
-
-/** Translation of a transfer by the remapping unit: nothing but the look-up for a hit, a walker for each page missed. */
-export class Translate implements Delayable {
-  readonly #simulation: Simulation
-  readonly #walkers: Server
-  readonly #requester: RequesterId
-  readonly #write: boolean
-  readonly #bytes: (size: number) => number
-  readonly #pages: BySize
-  readonly #then: Delay | undefined
-  readonly #charged
-  readonly parts: readonly number[]
-  readonly #times
-  readonly #lane: number
-  /** By item: its walks. */
-  readonly #walking: number[] = []
-
-  constructor(
-    simulation: Simulation,
-    walkers: Server,
-    requester: RequesterId,
-    write: boolean,
-    bytes: (size: number) => number,
-    then?: Delay,
-  ) {
-    const { journeys, costs } = simulation
-    this.#simulation = simulation
-    this.#walkers = walkers
-    this.#requester = requester
-    this.#write = write
-    this.#bytes = bytes
-    this.#pages = new BySize(size => Math.max(1, Math.ceil(bytes(size) / PAGE)))
-    this.#then = then
-    this.#lane = simulation.events.lane()
-    const { translationHit, walkStart, tableRead } = costs
-    this.#times = { hit: translationHit, walkStart, tableRead }
-    this.#charged = {
-      hit: journeys.part('remapping unit', 'look-up'),
-      waiting: journeys.part(walkers.name, 'waiting'),
-      walk: journeys.part(walkers.name, 'walk'),
-    }
-    this.parts = [...Object.values(this.#charged), ...(then?.parts ?? [])]
-  }
-
-  before(delay: Delay): Translate {
-    const then = this.#then === undefined ? delay : this.#then.before(delay)
-    return new Translate(this.#simulation, this.#walkers, this.#requester, this.#write, this.#bytes, then)
-  }
-
-  readonly enter = (item: number): boolean => {
-    const { remapping, journeys, events } = this.#simulation
-    const times = this.#times
-    const delay = this.#then === undefined ? 0 : this.#then.pass(item)
-    if (remapping === undefined) {
-      if (delay === 0) return true
-      events.scheduleIn(this.#lane, events.now + delay, journeys.resumed, item)
-      return false
-    }
-    const pages = this.#pages.at(journeys.sizes[item]!)
-    const first = journeys.pages[item]!
-    // Each page has packets of its own, whose walks do not wait for one another.
-    let done = events.now
-    let longest = 0
-    let walks = 0
-    for (let i = 0; i < pages; i++) {
-      const reads = remapping.translate(this.#requester, first + i, this.#write)
-      if (reads === 0) continue
-      const walk = times.walkStart + reads * times.tableRead
-      done = Math.max(done, this.#walkers.enter(walk))
-      longest = Math.max(longest, walk)
-      walks++
-    }
-    journeys.charge(item, this.#charged.hit, times.hit)
-    if (walks > 0) {
-      journeys.charge(item, this.#charged.waiting, done - longest - events.now)
-      journeys.charge(item, this.#charged.walk, longest)
-    }
-    this.#walking[item] = walks
-    events.scheduleIn(this.#lane, done + times.hit + delay, journeys.resumed, item)
-    return false
-  }
-
-  readonly leave = (item: number): void => {
-    const walks = this.#walking[item] ?? 0
-    if (walks === 0) return
-    const late = this.#times.hit + (this.#then === undefined ? 0 : this.#then.timeFor(item))
-    for (let left = walks; left > 0; left--) this.#walkers.leave(late)
   }
 }

@@ -3,7 +3,7 @@
  * sleeps when it has nothing to do; what it costs to wake it is its doorbell's business.
  */
 import type { Side } from '../resources/accounts.ts'
-import type { Step } from '../resources/journeys.ts'
+import type { Constant, Step } from '../resources/journeys.ts'
 import { PARK, POLL, type Processor, type Program, Thread, TURN } from '../resources/processor.ts'
 import { Ring } from '../resources/ring.ts'
 import type { Simulation } from '../simulation.ts'
@@ -56,7 +56,7 @@ export interface WorkerOptions {
 export class Worker extends Thread implements Step {
   readonly role: string
   readonly #simulation: Simulation
-  readonly #prices: Prices
+  readonly #prices: Required<Prices>
   /** What an item costs by itself, and each of its bytes. */
   readonly #ownFixed: number
   readonly #ownPerByte: number
@@ -70,7 +70,8 @@ export class Worker extends Thread implements Step {
   readonly #queue = new Ring()
   readonly #batch: number[] = []
   readonly #charged
-  readonly parts: readonly number[]
+  readonly columns: readonly number[]
+  readonly constants: readonly Constant[]
   /** When it was last woken; what came before had to wait for that. */
   #woken = 0
   #rung = 0
@@ -93,7 +94,7 @@ export class Worker extends Thread implements Step {
     const { journeys } = simulation
     this.role = role
     this.#simulation = simulation
-    this.#prices = options.prices
+    this.#prices = { batch: [], item: [], aggregate: [], byte: [], sleep: [], ...options.prices }
     this.#ownFixed = costOf(options.prices.item) + costOf(options.prices.aggregate)
     this.#ownPerByte = costOf(options.prices.byte)
     this.#budget = options.budget
@@ -103,14 +104,15 @@ export class Worker extends Thread implements Step {
     const { workload } = simulation.configuration
     this.#neverHalts = options.side === 'guest' && 'idle' in workload && workload.idle === 'poll'
     this.#charged = {
-      moderation: journeys.part(role, 'not told yet'),
-      waking: journeys.part(role, 'waking up'),
-      queueing: journeys.part(role, 'queueing'),
-      work: journeys.part(role, 'work'),
-      mapping: journeys.part(role, 'mapping'),
-      batch: journeys.part(role, 'others of the batch'),
+      moderation: journeys.column(role, 'not told yet'),
+      waking: journeys.column(role, 'waking up'),
+      queueing: journeys.column(role, 'queueing'),
+      mapping: journeys.column(role, 'mapping'),
+      batch: journeys.column(role, 'others of the batch'),
     }
-    this.parts = Object.values(this.#charged)
+    this.constants = [{ part: journeys.part(role, 'work'), time: size => this.#own(size) }]
+    const { mapping, ...always } = this.#charged
+    this.columns = [...Object.values(always), ...(this.#errand === undefined ? [] : [mapping])]
   }
 
   /** Hands it an item; the item goes on when the batch is done that it is part of. */
@@ -153,10 +155,21 @@ export class Worker extends Thread implements Step {
     this.charge(activity, times * amount, nanoseconds * times * amount)
   }
 
+  /** Sleeps until there is work that it may know of, and does it, batch by batch. */
   protected *run(): Program {
     const { events } = this.#simulation
     for (;;) {
-      if (!this.#hasWork) yield* this.#rest()
+      // Here, because a generator of its own for each sleep would cost as much as the rest of a batch.
+      while (!this.#hasWork) {
+        if (this.#polls) yield* this.#poll()
+        else {
+          if (this.processor.waiting === 0) for (const charge of this.#prices.sleep) this.pay(charge)
+          yield this.spend()
+          if (this.#hasWork) break
+          if (this.#queue.length > 0) this.doorbell.ring()
+          yield PARK
+        }
+      }
       this.#told = false
       const began = events.now
       const waking = this.due
@@ -172,19 +185,7 @@ export class Worker extends Thread implements Step {
     }
   }
 
-  /** Sleeps until there is work that it may know of. */
-  *#rest(): Program {
-    if (this.#polls) return yield* this.#poll()
-    for (;;) {
-      if (this.processor.waiting === 0) for (const charge of this.#prices.sleep ?? []) this.pay(charge)
-      yield this.spend()
-      if (this.#hasWork) return
-      if (this.#queue.length > 0) this.doorbell.ring()
-      yield PARK
-      if (this.#hasWork) return
-    }
-  }
-
+  /** Looks until there is work. */
   *#poll(): Program {
     this.#polling = true
     while (this.#queue.length === 0) {
@@ -224,10 +225,10 @@ export class Worker extends Thread implements Step {
       aggregates++
     }
     aggregates = Math.max(aggregates, Math.ceil(bytes / AGGREGATE_BYTES))
-    for (const charge of prices.batch ?? []) this.pay(charge)
-    for (const charge of prices.item ?? []) this.pay(charge, batch.length)
-    for (const charge of prices.aggregate ?? []) this.pay(charge, aggregates)
-    for (const { activity, nanoseconds } of prices.byte ?? [])
+    for (const charge of prices.batch) this.pay(charge)
+    for (const charge of prices.item) this.pay(charge, batch.length)
+    for (const charge of prices.aggregate) this.pay(charge, aggregates)
+    for (const { activity, nanoseconds } of prices.byte)
       this.charge(activity, batch.length, nanoseconds * bytes)
   }
 
@@ -245,10 +246,8 @@ export class Worker extends Thread implements Step {
       journeys.charge(item, charged.moderation, told - came)
       journeys.charge(item, charged.queueing, began - woken)
       journeys.charge(item, charged.waking, woken - told + waking)
-      journeys.charge(item, charged.mapping, mapping)
-      const own = Math.min(rest, this.#own(journeys.sizes[item]!))
-      journeys.charge(item, charged.work, own)
-      journeys.charge(item, charged.batch, rest - own)
+      if (mapping > 0) journeys.charge(item, charged.mapping, mapping)
+      journeys.charge(item, charged.batch, rest - this.#own(journeys.sizes[item]!))
       journeys.resume(item)
     }
   }
