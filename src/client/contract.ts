@@ -960,6 +960,7 @@ export type ExperimentDocument = {
       readonly pattern?: "stream" | "datagrams" | "requestResponse"
       /** What the application hands over at once */
       readonly messageBytes?: number
+      /** Of IPv4, headers included, bytes */
       readonly mtu?: number
       /** Receive queues of the host, where it sorts packets for machines */
       readonly hostQueues?: number

@@ -60,7 +60,8 @@ const FULL = 0.95
 /**
  * "Utilization Law": at a throughput X and utilisation U a resource allows X / U, whatever happens elsewhere. The least of
  * these is the bottleneck, and the second least is what would hold the work back without it. Where somebody is busy all the
- * time, descriptors and tags are all taken because their holders wait for that: they come after it.
+ * time, descriptors and tags are all taken because their holders wait for that: they come after it. Among equals the one
+ * comes first that work waits for longest.
  */
 export function bottlenecks(reports: readonly ResourceReport[]): [Bottleneck | null, Bottleneck | null] {
   const held = ({ kind, utilisation }: ResourceReport): boolean => kind === 'pool' && utilisation >= FULL
@@ -68,7 +69,7 @@ export function bottlenecks(reports: readonly ResourceReport[]): [Bottleneck | n
   const rank = (report: ResourceReport): number => (someoneFull && held(report) ? 1 : 0)
   const byLimit = reports
     .filter(({ limit }) => limit !== null)
-    .sort((a, b) => rank(a) - rank(b) || a.limit! - b.limit!)
+    .sort((a, b) => rank(a) - rank(b) || digits(a.limit!) - digits(b.limit!) || b.wait - a.wait)
     .map(
       (report): Bottleneck => ({
         resource: report.name,
@@ -79,6 +80,9 @@ export function bottlenecks(reports: readonly ResourceReport[]): [Bottleneck | n
     )
   return [byLimit[0] ?? null, byLimit[1] ?? null]
 }
+
+/** Without the last bits, in which two that are busy all the time may differ. */
+const digits = (limit: number): number => Number(limit.toPrecision(9))
 
 function whyLimiting({ kind, utilisation, wait }: ResourceReport): string {
   if (utilisation >= FULL) {
