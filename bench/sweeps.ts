@@ -8,11 +8,11 @@ import { report } from './measure.ts'
 
 const ROUNDS = 3
 
-/** Sixty-four points of some 20 ms each. */
+/** Sixty-four points of some 25 ms each. */
 const { points } = planSweep(
   {
     title: 'work',
-    configuration: { duration: 2e6, workload: { kind: 'network', model: 'sriov' } },
+    configuration: { duration: 3e7, workload: { kind: 'network', model: 'sriov' } },
     axes: [{ field: '/seed', from: 1, to: 64, step: 1 }],
   },
   () => {
