@@ -174,6 +174,22 @@ describe('the host’s own mappings', () => {
     expect(gbps(at('strict', { buffers: 'pool', pageSize: '2MiB' })) / off!).toBeGreaterThan(0.99)
   })
 
+  it('of what is sent are three for a large segment, its headers and two fragments, each with an invalidation', () => {
+    const sent = (pattern: 'stream' | 'datagrams'): Result =>
+      network(
+        { direction: 'transmit', messageBytes: 65_536, pattern },
+        { iommu: { mode: 'strict' }, duration: 5e6 },
+      )
+    const each = ({ counts, metrics }: Result, activity: string): number =>
+      counts[`host: ${activity}`]! / (metrics.maps! * counts['operations']!)
+    expect(
+      each(sent('stream'), 'mapping, the rest') / each(sent('datagrams'), 'mapping, the rest'),
+    ).toBeCloseTo(3, 1)
+    expect(
+      each(sent('stream'), 'invalidation submitted') / each(sent('datagrams'), 'invalidation submitted'),
+    ).toBeCloseTo(3, 1)
+  })
+
   it('miss the IOTLB once for every page that was unmapped since it was used', () => {
     const { metrics } = at('strict', {}, { warmUp: 1e6, duration: 1e6 })
     expect(metrics.iotlbMisses!).toBeGreaterThan(1)

@@ -53,18 +53,22 @@ export class Mapper {
     }
   }
 
-  /** Maps a buffer; returns its first page in the device's address space. */
-  *map(thread: Thread, pages: number): Work<number> {
+  /**
+   * Maps a buffer; returns its first page in the device's address space. What is in several parts has a mapping for each: the
+   * work is that of so many, the addresses are side by side.
+   */
+  *map(thread: Thread, pages: number, parts = 1): Work<number> {
     const { cycles, events, mapping } = this.#simulation
     const activity = this.#activity
     yield thread.spend()
     const began = events.now
     const page = yield* this.#allocate(thread, pages)
+    for (let part = 1; part < parts; part++) yield* this.#payForAddress(thread)
     yield thread.spend()
     mapping.address.add(events.now - began)
     this.#remapping.map(this.#space, page, pages)
     thread.charge(activity.tables, pages, cycles('pageTableMap') + (pages - 1) * cycles('pageTableFurther'))
-    thread.charge(activity.other, 1, cycles('mapOther'))
+    thread.charge(activity.other, parts, parts * cycles('mapOther'))
     this.#exit(thread)
     yield thread.spend()
     mapping.map.add(events.now - began)
@@ -85,7 +89,7 @@ export class Mapper {
   }
 
   /** Unmaps buffers together: with one invalidation in strict mode. */
-  *unmap(thread: Thread, firsts: readonly number[], pages: number): Work {
+  *unmap(thread: Thread, firsts: readonly number[], pages: number, parts = 1): Work {
     const { cycles, events, configuration, mapping } = this.#simulation
     const { mode } = configuration.iommu
     const activity = this.#activity
@@ -97,14 +101,17 @@ export class Mapper {
         pages,
         cycles('pageTableUnmap') + (pages - 1) * cycles('pageTableFurther'),
       )
-      thread.charge(activity.other, 1, cycles('unmapOther'))
+      thread.charge(activity.other, parts, parts * cycles('unmapOther'))
       return { page, pages, tables: this.#remapping.unmap(this.#space, page, pages) }
     })
     yield thread.spend()
-    if (mode === 'deferred') yield* this.#defer(thread, ranges)
+    if (mode === 'deferred') yield* this.#defer(thread, ranges, parts)
     else {
       yield* this.#invalidate(thread, ranges)
-      yield* this.#free(thread, ranges)
+      // Parts of one buffer are unmapped one after the other, unless whole batches are at once.
+      const further = firsts.length === 1 ? parts - 1 : 0
+      for (let part = 0; part < further; part++) yield* this.#port.invalidate(thread, 1, nothing)
+      yield* this.#free(thread, ranges, parts)
     }
     mapping.unmap.add(events.now - began)
   }
@@ -124,41 +131,46 @@ export class Mapper {
     for (const { tables } of ranges) remapping.release(tables)
   }
 
-  *#defer(thread: Thread, ranges: readonly Deferred[]): Work {
+  *#defer(thread: Thread, ranges: readonly Deferred[], parts: number): Work {
     const { costs, events } = this.#simulation
     const queue = (this.#flushQueues[thread.processor.number] ??= { entries: [], since: events.now })
     if (queue.entries.length === 0) queue.since = events.now
     queue.entries.push(...ranges)
     const due = events.now - queue.since >= costs.flushPeriod
-    if (queue.entries.length < costs.flushQueueEntries && !due) return
+    if (queue.entries.length * parts < costs.flushQueueEntries && !due) return
     const entries = queue.entries.splice(0)
     this.#exit(thread)
     yield* this.#port.invalidate(thread, 1, () => this.#remapping.invalidateSpace(this.#space))
     for (const { tables } of entries) this.#remapping.release(tables)
-    yield* this.#free(thread, entries)
+    yield* this.#free(thread, entries, parts)
+  }
+
+  get #cached(): boolean {
+    return this.#simulation.configuration.iommu.allocator === 'cached'
   }
 
   *#allocate(thread: Thread, pages: number): Work<number> {
-    const { cycles, configuration } = this.#simulation
-    const cached = configuration.iommu.allocator === 'cached'
-    if (cached) thread.charge(this.#activity.address, 1, cycles('magazine'))
-    const tree = this.#tree
-    const page = cached ? this.#cache.allocate(thread.processor.number, pages) : tree.allocate(pages)
-    if (!cached || this.#cache.source !== 'magazine') yield* this.#visitTree(thread)
+    const page = this.#cached
+      ? this.#cache.allocate(thread.processor.number, pages)
+      : this.#tree.allocate(pages)
+    yield* this.#payForAddress(thread)
     return page
   }
 
-  *#free(thread: Thread, ranges: readonly Deferred[]): Work {
-    const { cycles, configuration } = this.#simulation
-    const cached = configuration.iommu.allocator === 'cached'
+  *#free(thread: Thread, ranges: readonly Deferred[], parts: number): Work {
     for (const { page, pages } of ranges) {
-      if (cached) {
-        thread.charge(this.#activity.address, 1, cycles('magazine'))
-        this.#cache.free(thread.processor.number, page, pages)
-      } else this.#tree.free(page)
-      if (!cached || this.#cache.source !== 'magazine') yield* this.#visitTree(thread)
+      if (this.#cached) this.#cache.free(thread.processor.number, page, pages)
+      else this.#tree.free(page)
+      for (let part = 0; part < parts; part++) yield* this.#payForAddress(thread)
     }
     yield thread.spend()
+  }
+
+  /** The price of the last operation on addresses. */
+  *#payForAddress(thread: Thread): Work {
+    const { cycles } = this.#simulation
+    if (this.#cached) thread.charge(this.#activity.address, 1, cycles('magazine'))
+    if (!this.#cached || this.#cache.source !== 'magazine') yield* this.#visitTree(thread)
   }
 
   /** The price of the last operation on tree or depot, under the lock. */
@@ -181,6 +193,8 @@ export class Mapper {
     thread.charge(this.#activity.exits, 1, nanoseconds)
   }
 }
+
+const nothing = (): void => {}
 
 /** Ranges with neighbours joined: each run is one descriptor. */
 function joined(ranges: readonly Deferred[]): { page: number; pages: number }[] {

@@ -60,9 +60,9 @@ export class DeviceSpace {
     return this.#pool(1, 1).next()
   }
 
-  /** Buffers for a ring, of so many pages each. */
-  buffers(count: number, pages: number): Buffers {
-    return this.#dynamic ? this.#mapped(count, pages) : this.#pool(count, pages)
+  /** Buffers for a ring, of so many pages each, in so many parts. */
+  buffers(count: number, pages: number, parts = 1): Buffers {
+    return this.#dynamic ? this.#mapped(count, pages, parts) : this.#pool(count, pages)
   }
 
   /** Buffers that stay where they are, one behind the other in memory that is mapped with the largest pages allowed. */
@@ -90,7 +90,7 @@ export class DeviceSpace {
     this.#reach = end
   }
 
-  #mapped(count: number, pages: number): Buffers {
+  #mapped(count: number, pages: number, parts: number): Buffers {
     const mapper = this.#mapper!
     const { journeys, configuration } = this.#simulation
     const { batch } = configuration.iommu
@@ -99,8 +99,8 @@ export class DeviceSpace {
     function* errand(worker: Worker, items: readonly number[]): Program {
       for (let at = 0; at < items.length; at += batch) {
         const firsts = items.slice(at, at + batch).map(item => journeys.pages[item]!)
-        yield* mapper.unmap(worker, firsts, pages)
-        for (const _ of firsts) posted.push(yield* mapper.map(worker, pages))
+        yield* mapper.unmap(worker, firsts, pages, parts)
+        for (const _ of firsts) posted.push(yield* mapper.map(worker, pages, parts))
       }
     }
     return { next: () => posted.shift(), errand }

@@ -89,13 +89,13 @@ export class NetworkWorkers {
     return [new DropIfFull(this.#simulation, worker, ringSize), worker]
   }
 
-  /** A ring of an adapter, with buffers of so many bytes. */
-  queue(space: DeviceSpace, machine: number, bytes: number, idle: () => boolean): Queue {
+  /** A ring of an adapter, with buffers of so many bytes, in parts. */
+  queue(space: DeviceSpace, machine: number, bytes: number, parts: number, idle: () => boolean): Queue {
     const { ringSize, ports } = this.#simulation.configuration.adapter
     return {
       requester: space.requester,
       descriptors: this.#simulation.addPool(`descriptors of ring ${this.#rings++}`, ringSize),
-      buffers: space.buffers(ringSize, Math.ceil(bytes / PAGE)),
+      buffers: space.buffers(ringSize, Math.ceil(bytes / PAGE), parts),
       ringPage: space.ring(),
       port: machine % ports,
       idle,
@@ -127,7 +127,7 @@ export class NetworkWorkers {
     },
   ): Receiver {
     const bytes = this.#framing.inMemory(this.#framing.packet)
-    const queue = this.queue(space, machine, bytes, () => worker.idle)
+    const queue = this.queue(space, machine, bytes, 1, () => worker.idle)
     const { role, seat, prices, wakening } = driver
     const worker = this.interrupted(role, seat, prices, wakening, queue.buffers.errand)
     const lossy = this.#workload.pattern === 'datagrams'

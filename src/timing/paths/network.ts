@@ -205,8 +205,10 @@ class Network {
   /** A transmit ring; completions go to a worker of their own, which takes the buffers back. */
   #send({ adapter, space, machine }: Lane, seat: Seat, wakening: Wakening): Step[] {
     const { journeys } = this.#simulation
-    const bytes = this.#framing.inMemory(this.#traffic.segment)
-    const queue = this.#workers.queue(space, machine, bytes, () => completer.idle)
+    const { segment } = this.#traffic
+    const bytes = this.#framing.inMemory(segment)
+    const parts = this.#framing.partsOf(segment)
+    const queue = this.#workers.queue(space, machine, bytes, parts, () => completer.idle)
     const { errand } = queue.buffers
     const completer = this.#workers.interrupted(
       'completion',

@@ -9,6 +9,8 @@ const SMALLEST_PAYLOAD = 46
 /** IPv4 and TCP with time stamps; IPv4 and UDP. Both count against the MTU. */
 const STREAM_HEADERS = 52
 const DATAGRAM_HEADERS = 28
+/** That Linux lays payload of streams in (SKB_FRAG_PAGE_ORDER). */
+const FRAGMENT_BYTES = 32_768
 
 export class Framing {
   /** Payload of a full packet. */
@@ -36,6 +38,11 @@ export class Framing {
   /** One packet, or a large segment before it is cut, as drivers and devices exchange it. */
   inMemory(payload: number): number {
     return payload + this.#headers + ETHERNET_HEADER
+  }
+
+  /** Of what is sent: a stream's payload lies in fragments behind its headers, and each has a mapping; a datagram is in one piece. */
+  partsOf(payload: number): number {
+    return this.#headers === DATAGRAM_HEADERS ? 1 : 1 + Math.ceil(payload / FRAGMENT_BYTES)
   }
 
   /** Frames on the wire with all that goes with them; a large segment is cut. */

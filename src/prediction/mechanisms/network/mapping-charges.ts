@@ -38,12 +38,15 @@ export function mappingCharges({ scenario, costs, packets }: Situation): readonl
     return [charge('copy to a buffer that stays mapped', time(costs.copyPerByte * packets.payload))]
   if (model !== 'native' && guestIommu === 'none') return []
 
-  const { mapped, invalidated } = sharesOf(scenario, costs)
+  const { perDescriptor, payload, parts } = packets
+  const { mapped: share, invalidated } = sharesOf(scenario, costs)
+  /** Mappings of a packet. */
+  const mapped = (share * parts) / perDescriptor
   const waits = mapped * invalidated
-  const pages = Math.ceil(packets.payload / PAGE)
+  const pages = Math.ceil((perDescriptor * payload) / PAGE)
   const tables =
     tableCycles(costs.pageTableMap, pages, costs) + tableCycles(costs.pageTableUnmap, pages, costs)
-  const cycles = addressCycles(scenario, costs) + tables + costs.mapOther + costs.unmapOther
+  const cycles = addressCycles(scenario, costs) + tables / parts + costs.mapOther + costs.unmapOther
   const { unit, entrance } = sharedQueue(scenario, costs)
   // An emulated unit learns of new entries by an invalidation too ("Caching Mode"); a nested stage needs only the others.
   const told = guestIommu === 'none' ? 0 : (guestIommu === 'emulated' ? mapped : 0) + waits

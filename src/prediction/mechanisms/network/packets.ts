@@ -9,6 +9,8 @@ const UDP_BYTES = 20 + 8
 /** What segmentation and receive offload hand over at once, at most. */
 const LARGEST_SEGMENT = 65_536
 const POLL_BUDGET = 64
+/** Of payload that a stream sends. */
+const FRAGMENT_BYTES = 32_768
 
 export interface Packets {
   readonly payload: number
@@ -18,6 +20,8 @@ export interface Packets {
   readonly perSegment: (together: number) => number
   /** Packets that a driver hands over at once: the adapter cuts large segments itself. */
   readonly perDescriptor: number
+  /** Mappings of what is handed over at once: of a stream that is sent the headers, and each fragment of the payload. */
+  readonly parts: number
   /** Calls of the application for a packet. */
   readonly messages: number
 }
@@ -34,6 +38,7 @@ export function packetsOf(scenario: Scenario): Packets {
     payload,
     wire: wired ? ((payload + headers + FRAME_BYTES) * 8) / lineGbps : 0,
     perDescriptor: receiving ? 1 : largest,
+    parts: receiving || datagrams ? 1 : 1 + Math.ceil((largest * payload) / FRAGMENT_BYTES),
     perSegment: together => Math.min(largest, receiving ? Math.max(1, together) : largest),
     messages: messageBytes === undefined ? payload / LARGEST_SEGMENT : payload / messageBytes,
   }
