@@ -174,8 +174,10 @@ function mappingOf(settings: Settings, series: string, year: number) {
   const invalidation = settings.text('invalidation')
   const mode = settings.text('mode')
   const emulated = mode === 'emulated-iommu' || emulatesAside(settings) || /guest and host/.test(invalidation)
+  // Who says how buffers are unmapped, and not whether there is a unit, has one.
+  const implied = iommu === '' && invalidationOf(invalidation) !== 'none'
   return {
-    translated: /^on/.test(iommu) || emulated,
+    translated: /^on/.test(iommu) || emulated || implied,
     superpages: /superpages/.test(iommu) || (settings.number('pageSize') ?? 4096) > 4096,
     guestIommu: /nested/.test(iommu) ? 'nested' : emulated ? 'emulated' : 'none',
     invalidation: invalidationOf(invalidation),

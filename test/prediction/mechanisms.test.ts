@@ -57,6 +57,23 @@ describe('a stream', () => {
   })
 })
 
+describe('a record that says how buffers are unmapped', () => {
+  it('means a machine whose IOMMU is on, whether it says so or not', () => {
+    const asked = {
+      metric: 'map_unmap_rate_per_cpu',
+      configuration: { mode: 'native', invalidation: 'strict', cpus: 8 },
+    }
+    const on = { ...asked, configuration: { ...asked.configuration, iommu: 'on' } }
+    expect(value(asked)).toBe(value(on))
+    const misses = {
+      metric: 'iotlb_misses_per_4KB',
+      year: 2024,
+      configuration: { mode: 'native', invalidation: 'strict' },
+    }
+    expect(value(misses)).toBeGreaterThan(0.5)
+  })
+})
+
 describe('processors that unmap strictly', () => {
   const rate = (cpus: number, invalidation = 'strict') =>
     value({

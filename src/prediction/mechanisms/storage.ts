@@ -120,9 +120,9 @@ export function addedTail(scenario: Scenario, costs: Costs): Modelled {
 const THOUSAND = 1000
 export function requestRate(scenario: Scenario, costs: Costs): Modelled {
   const { busy } = virtualParts(scenario, costs)
-  const processors =
-    scenario.cores > 1 ? scenario.cores : scenario.model === 'native' ? costs.storageProcessors : 1
-  const mapped = scenario.invalidation === 'strict' && scenario.model === 'native'
+  const { cores, coresStated, model } = scenario
+  const processors = coresStated ? cores : model === 'native' ? costs.storageProcessors : 1
+  const mapped = scenario.invalidation === 'strict' && model === 'native'
   const { unit, entrance } = sharedQueue({ ...scenario, cores: processors }, costs)
   const pace = paced('ns', [
     part('disk', 'medium', medium(scenario, costs) / costs.diskChannels / scenario.disks),

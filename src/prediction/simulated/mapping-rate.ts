@@ -18,7 +18,7 @@ export const mappingRate: Simulated = (scenario, costs) => {
     warmUp: MAPPING_WARM_UP,
     duration: Math.max(LEAST_MAPPING_TIME, cores * MAPPING_TIME),
     machine: { cores },
-    iommu: iommuOf(scenario),
+    iommu: iommuOf({ ...scenario, translated: true }),
     workload: { kind: 'mapping', cores, pages },
   })
   const queue = queuedOnce ? { lockWaiterExtra: costs.queuedWaiterExtra } : {}
