@@ -121,13 +121,21 @@ export function scenarioOf(record: FigureRecord): Scenario {
     coldCache: /cold/.test(settings.text('cache')),
     remoteMemory: settings.says(/remote/),
     direction: DIRECTIONS[settings.text('direction')] ?? 'read',
-    disks: Number(/(\d+) ?(?:x )?(?:nvme|ssd|disk)/.exec(words)?.[1] ?? 1),
+    disks: disksOf(words),
     storage: settings.says(/nvme|\bssd|block device|\bfio\b|\bdisk/),
     fastDisk: settings.says(/non-?volatile|\bnvm\b|optane|3d xpoint|memory disk/),
     polled: settings.says(/\bpoll/),
     gigabytes: [...words.matchAll(GIGABYTES)].map(([, size]) => Number(size)).sort((a, b) => b - a),
     pinsEverything: settings.says(/static|whole|\bpin(?:ned|ning)? all\b/),
   }
+}
+
+const DISKS = /(\d+|two|three|four|eight) ?(?:x )?(?:nvme|ssd|disk)/
+const WORDS: Readonly<Record<string, number>> = { two: 2, three: 3, four: 4, eight: 8 }
+
+function disksOf(words: string): number {
+  const count = DISKS.exec(words)?.[1] ?? '1'
+  return WORDS[count] ?? Number(count)
 }
 
 const INSIDE = /(?:guest|vm) to (?:the )?(?:host|guest|vm)|host to (?:the )?(?:guest|vm)|same host|inter-?vm/
